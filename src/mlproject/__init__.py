@@ -1,0 +1,1 @@
+"""Architecture search of transformers at a fixed parameter budget, tracked in MLflow."""

@@ -1,0 +1,5 @@
+"""``python -m mlproject``."""
+
+from mlproject.cli import main
+
+main()

@@ -1,0 +1,119 @@
+"""The command line: the verbs of MLproject's entry points, one thin function each.
+
+Heavy imports stand inside the commands, so that a mistyped option is answered at once.
+"""
+
+import logging
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from mlproject.errors import UserError
+
+INTERRUPTED_EXIT_CODE = 130
+STORAGE_VARIABLE = "MLPROJECT_STORAGE"
+"""The storage URL may come from the environment, since `mlflow run` logs its parameters."""
+
+
+@click.group()
+@click.option("--debug", is_flag=True, help="Show stack traces.")
+def cli(debug: bool) -> None:
+    """Search the best transformer at a fixed parameter budget, tracked in MLflow."""
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s"
+    )
+
+
+@cli.command()
+@click.option("--budget", required=True, help="2M, 20M, 200M, 2B, or any count such as 750k.")
+@click.option("--horizon", required=True, help="Days within which the price has to rise.")
+@click.option("--task", default="threshold_1pct", show_default=True, help="threshold_Npct.")
+@click.option(
+    "--n-trials", type=int, default=50, show_default=True, help="Trials of the study in all."
+)
+@click.option(
+    "--max-epochs", type=int, default=0, show_default=True, help="Cap on the epochs; 0 is none."
+)
+@click.option(
+    "--data", default="sp500", show_default=True, help="sp500, or a CSV or Parquet file of bars."
+)
+@click.option(
+    "--label-price", type=click.Choice(["close", "high"]), default="close", show_default=True
+)
+@click.option(
+    "--storage",
+    help=f"Optuna storage URL.  [default: {STORAGE_VARIABLE}, or optuna.db beside MLflow's file]",
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option(
+    "--experiment",
+    envvar="MLFLOW_EXPERIMENT_NAME",
+    help="MLflow experiment; under `mlflow run`, its --experiment-name.  [default: phase6a]",
+)
+def study(**options: Any) -> None:
+    """Launch a study, or resume it where it stands."""
+    from mlproject.data.labels import parse_horizon, parse_task
+    from mlproject.experiments.settings import StudySettings
+    from mlproject.experiments.study import run_study
+    from mlproject.models.budget import parse_budget
+    from mlproject.tracking.store import connect
+
+    budget = parse_budget(options["budget"])
+    horizon_days = parse_horizon(options["horizon"])
+    task = parse_task(options["task"])
+    connection = connect(options["experiment"])
+    settings = StudySettings(
+        experiment=connection.experiment_name,
+        budget=budget,
+        horizon_days=horizon_days,
+        task=task,
+        label_price=options["label_price"],
+        n_trials=options["n_trials"],
+        max_epochs=options["max_epochs"],
+        seed=options["seed"],
+    )
+    outcome = run_study(
+        settings,
+        connection,
+        data_source=options["data"],
+        # `mlflow run` passes every parameter, an unset one as an empty text.
+        storage_url=options["storage"] or os.environ.get(STORAGE_VARIABLE),
+        device=options["device"],
+    )
+    best = outcome.best_trial
+    click.echo(f"study      {outcome.study_name}: {outcome.finished} trials finished")
+    if best is not None:
+        click.echo(f"best       trial {best.number}, validation loss {best.value:.4f}")
+    click.echo(f"trial log  {outcome.trial_log}")
+    click.echo(f"MLflow     experiment {connection.experiment_name}, run {outcome.parent_run_id}")
+
+
+def main() -> NoReturn:
+    """Run the command line; a user's mistake is one line and a non-zero exit."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    debug = "--debug" in sys.argv
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code)
+    except UserError as error:
+        if debug:
+            raise
+        _fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted: run the same command again to go on", INTERRUPTED_EXIT_CODE)
+    sys.exit(0)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(line: str, exit_code: int) -> NoReturn:
+    click.echo(f"error: {' '.join(line.split())}", err=True)
+    sys.exit(exit_code)

@@ -1,0 +1,1 @@
+"""Studies: Optuna and MLflow tied together."""

@@ -1,0 +1,119 @@
+"""From a trial in Optuna's storage to the MLflow run it stands for."""
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from mlproject.experiments.search_space import SearchSpace
+from mlproject.experiments.trial_queue import failure_reason
+from mlproject.models.arch_grid import Architecture
+from mlproject.tracking.names import Metric, Origin, Param, Tag, TrialState
+from mlproject.tracking.trial_run import TrialRun
+from mlproject.training.epoch_losses import EpochLosses
+
+METRICS_ATTR = "metrics"
+TRAIN_LOSSES_ATTR = "train_losses"
+
+
+def running_trial(trial: optuna.Trial, space: SearchSpace) -> TrialRun:
+    """The run of a trial that has its params and is about to train."""
+    assert trial.datetime_start is not None
+    return TrialRun(
+        trial_number=trial.number,
+        state=TrialState.RUNNING,
+        started_ms=_milliseconds(trial.datetime_start),
+        params=_params(trial.number, trial.params, space),
+        tags=_tags(trial.user_attrs, space),
+    )
+
+
+def ended_trial(trial: FrozenTrial, space: SearchSpace) -> TrialRun:
+    """The run of a trial that ended, everything about it included."""
+    assert trial.datetime_start is not None and trial.datetime_complete is not None
+    tags = _tags(trial.user_attrs, space)
+    reason = failure_reason(trial)
+    if reason is not None:
+        tags[Tag.FAILURE_REASON.value] = reason
+    train_losses = trial.user_attrs.get(TRAIN_LOSSES_ATTR, [])
+    architecture = space.architecture(trial.params)
+    return TrialRun(
+        trial_number=trial.number,
+        state=TrialState(trial.state.name),
+        started_ms=_milliseconds(trial.datetime_start),
+        ended_ms=_milliseconds(trial.datetime_complete),
+        params=_params(trial.number, trial.params, space),
+        metrics=_sizes(architecture, space)
+        | {Metric(k): v for k, v in trial.user_attrs.get(METRICS_ATTR, {}).items()},
+        epochs=tuple(
+            EpochLosses(epoch=epoch, train_loss=train_loss, val_loss=val_loss)
+            for train_loss, (epoch, val_loss) in zip(
+                train_losses, sorted(trial.intermediate_values.items()), strict=False
+            )
+        ),
+        tags=tags,
+    )
+
+
+def _params(
+    number: int, params: Mapping[str, Any], space: SearchSpace
+) -> dict[Param, int | float | str]:
+    settings = space.settings
+    found: dict[Param, int | float | str] = {
+        Param.GRID_VERSION: space.grid.version,
+        Param.N_FEATURES: space.grid.num_features,
+        Param.BUDGET: settings.budget.name,
+        Param.HORIZON: settings.horizon_days,
+        Param.TASK: settings.task.name,
+    }
+    architecture = space.architecture(params)
+    if architecture is not None:
+        found |= {
+            Param.ARCH_IDX: architecture.arch_idx,
+            Param.D_MODEL: architecture.d_model,
+            Param.N_LAYERS: architecture.n_layers,
+            Param.N_HEADS: architecture.n_heads,
+            Param.D_FF: architecture.d_ff,
+            Param.PARAM_COUNT: architecture.param_count,
+        }
+    training = space.training_settings(number, params)
+    if training is not None:
+        found |= {
+            Param.LEARNING_RATE: training.learning_rate,
+            Param.EPOCHS: training.epochs,
+            Param.BATCH_SIZE: training.batch_size,
+            Param.WEIGHT_DECAY: training.weight_decay,
+            Param.WARMUP_STEPS: training.warmup_steps,
+            Param.DROPOUT: training.dropout,
+        }
+    return found
+
+
+def _sizes(architecture: Architecture | None, space: SearchSpace) -> dict[Metric, float]:
+    sizes: dict[Metric, float] = {Metric.HORIZON: space.settings.horizon_days}
+    if architecture is not None:
+        sizes |= {
+            Metric.PARAM_COUNT: architecture.param_count,
+            Metric.D_MODEL: architecture.d_model,
+            Metric.N_LAYERS: architecture.n_layers,
+        }
+    return sizes
+
+
+def _tags(user_attrs: Mapping[str, Any], space: SearchSpace) -> dict[str, str]:
+    tags = {
+        Tag.STUDY_NAME.value: space.settings.study_name,
+        Tag.ORIGIN.value: Origin.LIVE.value,
+    }
+    for tag in (Tag.FORCED_EXTREME, Tag.RETRY_OF, Tag.DIVERGED):
+        if tag in user_attrs:
+            tags[tag.value] = str(user_attrs[tag])
+    return tags
+
+
+def _milliseconds(moment: datetime) -> int:
+    """Optuna gives local time without a zone."""
+    return math.floor(moment.timestamp() * 1000)

@@ -1,0 +1,91 @@
+"""Pictures of a study: Optuna's own figures, over the architecture instead of its indices."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna import visualization
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from mlproject.experiments.search_space import LOG2_N_HEADS, SHAPE_INDEX, SearchSpace
+
+ARCHITECTURE = ("d_model", "n_layers", "n_heads", "d_ff")
+_TARGET = "best validation loss"
+_SHOWN_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One figure, not yet drawn."""
+
+    name: str
+    draw_interactive: Callable[[], Any]
+    """Returns a plotly figure."""
+    draw_static: Callable[[], Any]
+    """Returns matplotlib axes or an array of them."""
+
+
+def study_over_architectures(trials: Sequence[FrozenTrial], space: SearchSpace) -> optuna.Study:
+    """The same trials in memory, d_model, n_layers, n_heads and d_ff in place of the indices."""
+    distributions: dict[str, BaseDistribution] = {
+        name: CategoricalDistribution(space.grid.values(name)) for name in ARCHITECTURE
+    }
+    # Not by create_study, which would announce this study in the trial log.
+    storage = optuna.storages.InMemoryStorage()
+    storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], study_name="figures")
+    study = optuna.load_study(study_name="figures", storage=storage)
+    for trial in trials:
+        architecture = space.architecture(trial.params)
+        if trial.state not in _SHOWN_STATES or architecture is None or trial.value is None:
+            continue
+        params = {name: getattr(architecture, name) for name in ARCHITECTURE}
+        kept = {k: v for k, v in trial.params.items() if k not in (SHAPE_INDEX, LOG2_N_HEADS)}
+        study.add_trial(
+            optuna.create_trial(
+                state=trial.state,
+                value=trial.value,
+                params=params | kept,
+                distributions=distributions | {name: trial.distributions[name] for name in kept},
+                intermediate_values=trial.intermediate_values,
+            )
+        )
+    return study
+
+
+def study_figures(study: optuna.Study) -> Iterator[Figure]:
+    """Optuna's figures of `study_over_architectures`."""
+    static = visualization.matplotlib
+    yield Figure(
+        name="optimization_history",
+        draw_interactive=lambda: visualization.plot_optimization_history(
+            study, target_name=_TARGET
+        ),
+        draw_static=lambda: static.plot_optimization_history(study, target_name=_TARGET),
+    )
+    architecture = list(ARCHITECTURE)
+    yield Figure(
+        name="parallel_coordinate_architecture",
+        draw_interactive=lambda: visualization.plot_parallel_coordinate(
+            study, params=architecture, target_name=_TARGET
+        ),
+        draw_static=lambda: static.plot_parallel_coordinate(
+            study, params=architecture, target_name=_TARGET
+        ),
+    )
+    yield Figure(
+        name="param_importances",
+        draw_interactive=lambda: visualization.plot_param_importances(study, target_name=_TARGET),
+        draw_static=lambda: static.plot_param_importances(study, target_name=_TARGET),
+    )
+    yield Figure(
+        name="slice",
+        draw_interactive=lambda: visualization.plot_slice(study, target_name=_TARGET),
+        draw_static=lambda: static.plot_slice(study, target_name=_TARGET),
+    )
+    yield Figure(
+        name="intermediate_values",
+        draw_interactive=lambda: visualization.plot_intermediate_values(study),
+        draw_static=lambda: static.plot_intermediate_values(study),
+    )

@@ -1,0 +1,102 @@
+"""One trial: from the sampler's choice to the value Optuna sees."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import optuna
+
+from mlproject.data.windows import WindowedData
+from mlproject.experiments.describe import METRICS_ATTR, TRAIN_LOSSES_ATTR, running_trial
+from mlproject.experiments.search_space import SearchSpace
+from mlproject.experiments.trial_log import epoch_line, start_line, write_line
+from mlproject.experiments.trial_queue import INTERRUPTED
+from mlproject.tracking.names import Metric, Tag
+from mlproject.tracking.trial_run import TrialRun
+from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.loop import Ending, TrainingResult, train
+
+
+class TrialWatcher(Protocol):
+    """What hears of a trial as it trains: its MLflow run, the progress bar."""
+
+    def add(self, losses: EpochLosses) -> None:
+        """An epoch has ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """The objective of a study: the lowest validation loss of a trial."""
+
+    space: SearchSpace
+    data: WindowedData
+    prior_loss: float
+    watch: Callable[[TrialRun], TrialWatcher]
+    """Called when a trial has its params and begins."""
+
+    def __call__(self, trial: optuna.Trial) -> float:
+        """Run one trial.
+
+        Raises:
+            optuna.TrialPruned: the pruner stopped it, or it diverged.
+        """
+        try:
+            return self._run(trial)
+        except optuna.TrialPruned:
+            raise
+        except KeyboardInterrupt:
+            trial.set_user_attr(Tag.FAILURE_REASON, INTERRUPTED)
+            raise
+        except Exception as error:
+            trial.set_user_attr(Tag.FAILURE_REASON, _describe(error))
+            raise
+
+    def _run(self, trial: optuna.Trial) -> float:
+        architecture, settings = self.space.suggest(trial)
+        started = running_trial(trial, self.space)
+        write_line(start_line(started), to_terminal=True)
+        watcher = self.watch(started)
+        train_losses: list[float] = []
+
+        def on_epoch(losses: EpochLosses) -> bool:
+            write_line(epoch_line(trial.number, losses))
+            trial.report(losses.val_loss, losses.epoch)
+            train_losses.append(losses.train_loss)
+            watcher.add(losses)
+            return trial.should_prune()
+
+        try:
+            result = train(architecture, self.data, settings, on_epoch)
+        finally:
+            trial.set_user_attr(TRAIN_LOSSES_ATTR, train_losses)
+        trial.set_user_attr(METRICS_ATTR, self._metrics(result))
+        if result.ending is Ending.DIVERGED:
+            trial.set_user_attr(Tag.DIVERGED, "true")
+            raise optuna.TrialPruned(f"It diverged in epoch {result.epochs_run}.")
+        if result.ending is Ending.STOPPED:
+            raise optuna.TrialPruned(f"Its validation loss lagged in epoch {result.epochs_run}.")
+        assert result.best_val_loss is not None
+        return result.best_val_loss
+
+    def _metrics(self, result: TrainingResult) -> dict[str, float]:
+        metrics: dict[Metric, float | None] = {
+            Metric.PRIOR_LOSS: self.prior_loss,
+            Metric.EPOCHS_RUN: result.epochs_run,
+            Metric.DURATION_SECONDS: result.duration_seconds,
+            Metric.SAMPLES_PER_SECOND: result.samples_per_second,
+            Metric.PEAK_MEMORY_BYTES: result.peak_memory_bytes,
+        }
+        if result.best_val_loss is not None and result.best_scores is not None:
+            metrics |= {
+                Metric.BEST_VAL_LOSS: result.best_val_loss,
+                Metric.SKILL: 1 - result.best_val_loss / self.prior_loss,
+                Metric.VAL_AUC: result.best_scores.auc,
+                Metric.VAL_AVERAGE_PRECISION: result.best_scores.average_precision,
+                Metric.VAL_ACCURACY: result.best_scores.accuracy,
+            }
+        return {str(name): float(value) for name, value in metrics.items() if value is not None}
+
+
+def _describe(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

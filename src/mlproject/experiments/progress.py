@@ -1,0 +1,53 @@
+"""What a person watching the terminal sees: one bar for the study, the best value so far."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Never
+
+import optuna
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from mlproject.training.epoch_losses import EpochLosses
+
+
+class Progress:
+    """The progress bar of a study; silent where standard error is no terminal."""
+
+    def __init__(self, bar: "tqdm[Never]", study: optuna.Study) -> None:
+        self._bar = bar
+        self._study = study
+        self._trial = ""
+
+    def begin_trial(self, trial_number: int, epochs: int) -> None:
+        """A trial begins."""
+        self._trial = f"trial {trial_number} epoch {{}}/{epochs}"
+
+    def add(self, losses: EpochLosses) -> None:
+        """An epoch has ended."""
+        self._bar.set_postfix_str(f"{self._best()}, {self._trial.format(losses.epoch)}")
+
+    def finish(self, finished: int) -> None:
+        """So many trials are finished."""
+        self._bar.set_postfix_str(self._best(), refresh=False)
+        self._bar.update(finished - self._bar.n)
+
+    def _best(self) -> str:
+        complete = self._study.get_trials(
+            deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)
+        )
+        values = [trial.value for trial in complete if trial.value is not None]
+        return f"best {min(values):.4f}" if values else "best -"
+
+
+@contextmanager
+def show_progress(study: optuna.Study, *, finished: int, n_trials: int) -> Iterator[Progress]:
+    """Show a bar while the block runs; log lines scroll above it."""
+    with (
+        tqdm(
+            total=n_trials, initial=finished, unit="trial", desc=study.study_name, disable=None
+        ) as bar,
+        logging_redirect_tqdm(loggers=[logging.getLogger("optuna")] if not bar.disable else []),
+    ):
+        yield Progress(bar, study)

@@ -1,0 +1,99 @@
+"""What the sampler may choose, and how its choices become an architecture and settings.
+
+The sampler sees an architecture as a place in a table: `shape_index`, the position among the
+distinct (d_model, n_layers, d_ff) sorted by size, and `log2_n_heads`. One integer `arch_idx` would
+mix the two in one axis; independent dimensions with rejection collapse to a few architectures (see
+docs/decisions/0002-sampler.md).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+
+from mlproject.experiments.settings import StudySettings
+from mlproject.models.arch_grid import Architecture, ArchitectureGrid
+from mlproject.training.settings import TrainingSettings
+
+SHAPE_INDEX = "shape_index"
+LOG2_N_HEADS = "log2_n_heads"
+
+LEARNING_RATE = (1e-4, 1e-3)
+EPOCHS = (50, 100)
+WEIGHT_DECAY = (1e-5, 1e-3)
+WARMUP_STEPS = (100, 200, 300, 500)
+DROPOUT = (0.1, 0.3)
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """The search space of one study."""
+
+    grid: ArchitectureGrid
+    settings: StudySettings
+
+    def suggest(self, trial: optuna.Trial) -> tuple[Architecture, TrainingSettings]:
+        """Ask the sampler for a trial's architecture and training settings."""
+        heads = [n_heads.bit_length() - 1 for n_heads in self.grid.values("n_heads")]
+        trial.suggest_int(SHAPE_INDEX, 0, len(self.grid.shapes) - 1)
+        trial.suggest_int(LOG2_N_HEADS, min(heads), max(heads))
+        trial.suggest_float("learning_rate", *LEARNING_RATE, log=True)
+        trial.suggest_int("epochs", *self._epochs())
+        trial.suggest_float("weight_decay", *WEIGHT_DECAY, log=True)
+        trial.suggest_categorical("warmup_steps", WARMUP_STEPS)
+        trial.suggest_float("dropout", *DROPOUT)
+        architecture = self.architecture(trial.params)
+        settings = self.training_settings(trial.number, trial.params)
+        assert architecture is not None and settings is not None
+        return architecture, settings
+
+    def architecture(self, params: Mapping[str, Any]) -> Architecture | None:
+        """The architecture that a trial's params choose; None before they do."""
+        if SHAPE_INDEX not in params or LOG2_N_HEADS not in params:
+            return None
+        shape = self.grid.shapes[params[SHAPE_INDEX]]
+        return self.grid.find(shape, 2 ** params[LOG2_N_HEADS])
+
+    def architecture_params(self, architecture: Architecture) -> dict[str, int]:
+        """The params that choose `architecture`: the inverse of `architecture`."""
+        return {
+            SHAPE_INDEX: self.grid.shapes.index(architecture.shape),
+            LOG2_N_HEADS: architecture.n_heads.bit_length() - 1,
+        }
+
+    def training_settings(
+        self, trial_number: int, params: Mapping[str, Any]
+    ) -> TrainingSettings | None:
+        """The training settings that a trial's params choose; None before they do."""
+        names = ("learning_rate", "epochs", "weight_decay", "warmup_steps", "dropout")
+        if any(name not in params for name in names):
+            return None
+        return TrainingSettings(
+            **{name: params[name] for name in names},
+            batch_size=self.settings.batch_size,
+            seed=derived_seed(self.settings.seed, trial_number),
+        )
+
+    def _epochs(self) -> tuple[int, int]:
+        low, high = EPOCHS
+        cap = self.settings.max_epochs or high
+        return min(low, cap), min(high, cap)
+
+    def describe(self) -> dict[str, str]:
+        """The ranges, readable, for the parent run."""
+        return {
+            SHAPE_INDEX: f"0..{len(self.grid.shapes) - 1}",
+            "n_heads": " ".join(map(str, self.grid.values("n_heads"))),
+            "learning_rate": "{}..{} log".format(*LEARNING_RATE),
+            "epochs": "{}..{}".format(*self._epochs()),
+            "weight_decay": "{}..{} log".format(*WEIGHT_DECAY),
+            "warmup_steps": " ".join(map(str, WARMUP_STEPS)),
+            "dropout": "{}..{}".format(*DROPOUT),
+        }
+
+
+def derived_seed(study_seed: int, place: int) -> int:
+    """An independent seed for each place in a study, whatever order places are visited in."""
+    return int(np.random.SeedSequence([study_seed, place]).generate_state(1)[0])

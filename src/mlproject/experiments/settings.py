@@ -1,0 +1,75 @@
+"""The settings of a study, and which of them make it the study it is."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from mlproject.data.bars import Bars
+from mlproject.data.labels import Task
+from mlproject.errors import UserError
+from mlproject.models.arch_grid import CURRENT_GRID_VERSION
+from mlproject.models.budget import Budget
+from mlproject.tracking.store import DEFAULT_EXPERIMENT, MLFLOW_DEFAULT_EXPERIMENT
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\- ]{0,99}", re.ASCII)
+
+
+class BadSetting(UserError):
+    """A setting of the study that cannot be used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySettings:
+    """Everything a user decides about a study."""
+
+    experiment: str
+    """Name of the MLflow experiment; the study's name begins with it."""
+    budget: Budget
+    horizon_days: int
+    task: Task
+    label_price: Literal["close", "high"] = "close"
+    """Which price of the days ahead has to reach the threshold."""
+    n_trials: int = 50
+    """Trials of the study in all, over all its launches."""
+    max_epochs: int = 0
+    """A cap on the epochs that the search may choose; 0 is none."""
+    batch_size: int = 256
+    """Windows per optimiser step, the same for every trial."""
+    grid_version: int = CURRENT_GRID_VERSION
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not _SAFE_NAME.fullmatch(self.experiment):
+            raise BadSetting(
+                f"experiment name {self.experiment!r} cannot name a study: use up to 100 letters, "
+                "digits, spaces and the signs _ . -"
+            )
+        for name, least in (("n_trials", 1), ("max_epochs", 0), ("batch_size", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if value < least:
+                raise BadSetting(f"{name} is {value}: it must be at least {least}")
+
+    @property
+    def study_name(self) -> str:
+        """Such as ``phase6a_2B_h3_threshold_1pct``."""
+        # `mlflow run` without --experiment-name runs in MLflow's own default experiment.
+        is_default = self.experiment == MLFLOW_DEFAULT_EXPERIMENT
+        prefix = DEFAULT_EXPERIMENT if is_default else self.experiment
+        return f"{prefix}_{self.budget.name}_h{self.horizon_days}_{self.task.name}"
+
+    def identity(self, bars: Bars, n_features: int) -> dict[str, str | int]:
+        """What all trials of a study must share to be comparable, readable in an error line."""
+        return {
+            "experiment": self.experiment,
+            "budget": self.budget.name,
+            "horizon": self.horizon_days,
+            "task": self.task.name,
+            "label_price": self.label_price,
+            "data": bars.name,
+            "data_digest": bars.digest,
+            "n_features": n_features,
+            "grid_version": self.grid_version,
+            "batch_size": self.batch_size,
+            "max_epochs": self.max_epochs,
+            "seed": self.seed,
+        }

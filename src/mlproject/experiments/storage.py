@@ -1,0 +1,155 @@
+"""Optuna's storage of a study, and the claim that one launcher at a time has on it."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+from filelock import FileLock, Timeout
+from optuna.exceptions import ExperimentalWarning
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from mlproject.errors import UserError
+from mlproject.experiments.sampler import make_pruner
+from mlproject.tracking.store import without_password
+
+HEARTBEAT_SECONDS = 60
+# A trial is given up after this long without a heartbeat. Shorter, and a machine that merely
+# swaps or a laptop that naps loses a living trial.
+GRACE_SECONDS = 300
+SQLITE_LOCK_SECONDS = 60
+
+IDENTITY_ATTR = "identity"
+
+
+class StorageUnreachable(UserError):
+    """The storage URL is malformed, or nothing that can be used answers there."""
+
+
+class StudyOccupied(UserError):
+    """The storage holds a study of this name that is a different study."""
+
+
+class StudyRunning(UserError):
+    """Another process is running this study."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyStorage:
+    """Where one study is kept."""
+
+    rdb: optuna.storages.RDBStorage
+    study_name: str
+    shown_url: str
+    """The URL without its password."""
+    directory: Path | None
+    """The directory of a SQLite file; None for a database server."""
+
+
+def open_study_storage(url: str | None, study_name: str, default_directory: Path) -> StudyStorage:
+    """Open the storage at `url`, by default ``optuna.db`` in `default_directory`.
+
+    Raises:
+        StorageUnreachable: it cannot be opened.
+    """
+    if url is None:
+        url = f"sqlite:///{default_directory / 'optuna.db'}"
+    shown = without_password(url)
+    try:
+        parsed = make_url(url)
+        is_file = parsed.get_backend_name() == "sqlite"
+        directory = Path(parsed.database or ".").absolute().parent if is_file else None
+        timeout = {"timeout": SQLITE_LOCK_SECONDS} if is_file else {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            rdb = optuna.storages.RDBStorage(
+                url,
+                engine_kwargs={"connect_args": timeout},
+                heartbeat_interval=HEARTBEAT_SECONDS,
+                grace_period=GRACE_SECONDS,
+            )
+    except (ArgumentError, SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
+        reason = without_password(str(error).strip().splitlines()[0])
+        raise StorageUnreachable(
+            f"storage {shown} cannot be opened ({reason}): give a database URL "
+            "such as sqlite:///optuna.db or postgresql://user@host/name"
+        ) from error
+    return StudyStorage(rdb=rdb, study_name=study_name, shown_url=shown, directory=directory)
+
+
+def check_unoccupied(storage: StudyStorage, identity: Mapping[str, str | int]) -> None:
+    """Refuse a study of the same name whose trials would not be comparable.
+
+    Raises:
+        StudyOccupied: names each setting that differs.
+    """
+    if storage.study_name not in optuna.get_all_study_names(storage.rdb):
+        return
+    study = optuna.load_study(study_name=storage.study_name, storage=storage.rdb)
+    found = study.user_attrs.get(IDENTITY_ATTR)
+    if found is None and not study.get_trials(deepcopy=False):
+        return
+    where = f"storage {storage.shown_url} holds another study named {storage.study_name}"
+    what_to_do = "use the same settings, another experiment name, or another storage"
+    if found is None:
+        raise StudyOccupied(f"{where}, made by another program: {what_to_do}")
+    differences = [
+        f"{name} is {found.get(name)} there and {value} here"
+        for name, value in identity.items()
+        if found.get(name) != value
+    ]
+    if differences:
+        raise StudyOccupied(f"{where} ({'; '.join(differences)}): {what_to_do}")
+
+
+def open_study(storage: StudyStorage, identity: Mapping[str, str | int]) -> optuna.Study:
+    """Create the study, or load it when it exists."""
+    study = optuna.create_study(
+        study_name=storage.study_name,
+        storage=storage.rdb,
+        direction="minimize",
+        pruner=make_pruner(),
+        load_if_exists=True,
+    )
+    study.set_user_attr(IDENTITY_ATTR, dict(identity))
+    return study
+
+
+@contextmanager
+def sole_launcher(storage: StudyStorage, default_directory: Path) -> Iterator[None]:
+    """Hold the study for this process; the system lets go when the process ends, however it ends.
+
+    Raises:
+        StudyRunning: another process on this machine holds it.
+    """
+    directory = storage.directory or default_directory
+    lock = FileLock(directory / f"{storage.study_name}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise StudyRunning(
+            f"study {storage.study_name} is being run by another process (it holds "
+            f"{lock.lock_file}): wait for it, or stop it"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def fail_dead_trials(study: optuna.Study, storage: StudyStorage) -> None:
+    """Mark trials whose process died as failed.
+
+    A SQLite study has one launcher at a time, so whatever it left running is dead. On a database
+    server other machines may be at work: there the heartbeat decides.
+    """
+    if storage.directory is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            optuna.storages.fail_stale_trials(study)
+        return
+    for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)

@@ -1,0 +1,205 @@
+"""A study: launched or resumed by one call, and true in MLflow whatever happens on the way."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+from mlflow.exceptions import MlflowException
+from optuna.trial import FrozenTrial, TrialState
+
+from mlproject.data.bars import load_bars
+from mlproject.data.checks import check_bars
+from mlproject.data.windows import WindowedData, build_windows
+from mlproject.errors import UserError
+from mlproject.experiments.describe import ended_trial
+from mlproject.experiments.objective import Objective
+from mlproject.experiments.progress import show_progress
+from mlproject.experiments.sampler import make_sampler
+from mlproject.experiments.search_space import SearchSpace
+from mlproject.experiments.settings import StudySettings
+from mlproject.experiments.storage import (
+    check_unoccupied,
+    fail_dead_trials,
+    open_study,
+    open_study_storage,
+    sole_launcher,
+)
+from mlproject.experiments.summary import describe_study, summarise_study
+from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
+from mlproject.experiments.trial_queue import enqueue_owed_trials
+from mlproject.experiments.trial_watch import TrialWatch
+from mlproject.models.arch_grid import architecture_grid
+from mlproject.tracking.recorder import bring_up_to_date
+from mlproject.tracking.store import Connection, TrackingStore, first_line, open_experiment
+from mlproject.tracking.study_run import close_study_run, open_study_run
+from mlproject.training.device import select_device
+from mlproject.training.loop import prior_loss
+
+MAX_FAILURES_IN_A_ROW = 5
+FINISHED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
+
+_logger = logging.getLogger(__name__)
+
+
+class StudyFailing(UserError):
+    """Trial after trial raises an error: the study stops before it wastes more."""
+
+    exit_code = 1
+
+
+class TrackingBehind(UserError):
+    """The trials are safe, but MLflow could not be given all of them."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOutcome:
+    """How a study stands when its launch ends."""
+
+    study_name: str
+    parent_run_id: str
+    finished: int
+    """Trials that are complete or pruned."""
+    best_trial: FrozenTrial | None
+    trial_log: Path
+
+
+def run_study(
+    settings: StudySettings,
+    connection: Connection,
+    *,
+    data_source: str = "sp500",
+    storage_url: str | None = None,
+    device: str = "auto",
+) -> StudyOutcome:
+    """Launch the study, or resume it, until `settings.n_trials` of its trials have finished.
+
+    Everything that can be wrong with the input is found before anything is written.
+
+    Raises:
+        UserError: one of its kinds: input that cannot be used, a storage that holds another
+            study, a study that another process runs, trials that keep failing, or an MLflow
+            that was away when the study ended.
+    """
+    target = select_device(device)
+    bars = load_bars(data_source)
+    check_bars(bars)
+    data = build_windows(
+        bars,
+        horizon_days=settings.horizon_days,
+        task=settings.task,
+        label_price=settings.label_price,
+    )
+    grid = architecture_grid(settings.budget, data.n_features, settings.grid_version)
+    space = SearchSpace(grid, settings)
+    identity = settings.identity(bars, data.n_features)
+    storage = open_study_storage(storage_url, settings.study_name, connection.directory)
+    check_unoccupied(storage, identity)
+    trial_log = connection.directory / "trial_logs" / f"{settings.study_name}.log"
+    with sole_launcher(storage, connection.directory), open_trial_log(trial_log):
+        store = open_experiment(connection)
+        study = open_study(storage, identity)
+        fail_dead_trials(study, storage)
+        launch = Launch(
+            store=store,
+            parent_run_id=open_study_run(store, settings.study_name),
+            study=study,
+            space=space,
+            trial_log=trial_log,
+        )
+        describe_study(store, launch.parent_run_id, space, bars, data)
+        return launch.run(data.to(target))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """One launch of a study."""
+
+    store: TrackingStore
+    parent_run_id: str
+    study: optuna.Study
+    space: SearchSpace
+    trial_log: Path
+
+    def run(self, data: WindowedData) -> StudyOutcome:
+        """Run the trials that are missing; leave MLflow and the trial log true in any case."""
+        self._bring_up_to_date()
+        status = "FAILED"
+        try:
+            self._run_trials(data)
+            status = "FINISHED"
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise
+        finally:
+            behind = self._bring_up_to_date()
+            if behind is None:
+                trials = self._trials()
+                summarise_study(self.store, self.parent_run_id, self.space, trials, self.trial_log)
+                close_study_run(self.store, self.parent_run_id, status)
+        if behind is not None:
+            raise TrackingBehind(
+                f"study {self.study.study_name} is finished, but MLflow does not take its runs "
+                f"({behind}): start the tracking server and run the same command again"
+            )
+        return StudyOutcome(
+            study_name=self.study.study_name,
+            parent_run_id=self.parent_run_id,
+            finished=self._finished(),
+            best_trial=self._best_trial(),
+            trial_log=self.trial_log,
+        )
+
+    def _run_trials(self, data: WindowedData) -> None:
+        failures_in_a_row = 0
+        n_trials = self.space.settings.n_trials
+        with show_progress(self.study, finished=self._finished(), n_trials=n_trials) as progress:
+            watch = TrialWatch(self.store, self.parent_run_id, self.space, progress)
+            objective = Objective(
+                space=self.space,
+                data=data,
+                prior_loss=prior_loss(data.labels[data.validation], data.base_rate),
+                watch=watch.begin,
+            )
+            while self._finished() < n_trials:
+                enqueue_owed_trials(self.study, self.space)
+                begun = sum(trial.state is not TrialState.WAITING for trial in self._trials())
+                self.study.sampler = make_sampler(self.space.settings.seed, begun)
+                self.study.optimize(
+                    objective, n_trials=1, catch=(Exception,), callbacks=[watch.end]
+                )
+                progress.finish(self._finished())
+                failures_in_a_row = failures_in_a_row + 1 if watch.failure else 0
+                if failures_in_a_row == MAX_FAILURES_IN_A_ROW:
+                    raise StudyFailing(
+                        f"study {self.study.study_name} stops: {failures_in_a_row} trials in a row "
+                        f"failed, the last one with {watch.failure}: mend the cause and run the "
+                        "same command again"
+                    )
+
+    def _trials(self) -> list[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False)
+
+    def _finished(self) -> int:
+        return sum(trial.state in FINISHED_STATES for trial in self._trials())
+
+    def _best_trial(self) -> FrozenTrial | None:
+        complete = [trial for trial in self._trials() if trial.state is TrialState.COMPLETE]
+        return min(complete, key=lambda trial: trial.values[0], default=None)
+
+    def _bring_up_to_date(self) -> str | None:
+        """Complete the trial log and MLflow; return why MLflow could not be, if it could not."""
+        ended = [
+            ended_trial(trial, self.space)
+            for trial in self._trials()
+            if trial.state.is_finished() and trial.datetime_start is not None
+        ]
+        write_missing_lines(self.trial_log, ended)
+        try:
+            bring_up_to_date(self.store, self.parent_run_id, ended)
+        except MlflowException as error:
+            _logger.warning("MLflow could not be brought up to date: %s", first_line(error))
+            return first_line(error)
+        return None

@@ -1,0 +1,179 @@
+"""What the parent run shows of a study: its settings at the start, tables and pictures at the end.
+
+Nothing here can lose a study: the trials are in Optuna's storage, MLflow and the trial log before
+any of this runs, each part stands alone, and one that fails is reported and left out.
+"""
+
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import mlflow
+import optuna
+import pandas as pd
+import torch
+from mlflow.data.pandas_dataset import from_pandas
+from optuna.trial import FrozenTrial, TrialState
+
+from mlproject.data.bars import Bars
+from mlproject.data.windows import WindowedData
+from mlproject.experiments.describe import ended_trial
+from mlproject.experiments.figures import Figure, study_figures, study_over_architectures
+from mlproject.experiments.sampler import PRUNER_SETTINGS, SAMPLER_SETTINGS
+from mlproject.experiments.search_space import SearchSpace
+from mlproject.models.extremes import distinct_extremes
+from mlproject.tracking.names import NOTE_TAG, Metric, Param, Tag
+from mlproject.tracking.store import TrackingStore
+from mlproject.tracking.study_run import (
+    log_study_dataset,
+    log_study_params,
+    log_study_values,
+)
+
+_NOTE_METRICS = (Metric.BEST_VAL_LOSS, Metric.PRIOR_LOSS, Metric.SKILL, Metric.VAL_AUC)
+_ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+_logger = logging.getLogger(__name__)
+
+
+def describe_study(
+    store: TrackingStore, run_id: str, space: SearchSpace, bars: Bars, data: WindowedData
+) -> None:
+    """Log what is known before the first trial: settings, search space, data, versions."""
+    settings = space.settings
+    extremes = distinct_extremes(space.grid)
+    log_study_params(
+        store,
+        run_id,
+        {
+            **settings.identity(bars, data.n_features),
+            "n_trials": settings.n_trials,
+            "n_architectures": len(space.grid.architectures),
+            "forced_extremes": " ".join(extremes),
+            "train_windows": len(data.train),
+            "validation_windows": len(data.validation),
+            "test_windows": len(data.test),
+            "train_base_rate": data.base_rate,
+            "sampler": _call("TPESampler", SAMPLER_SETTINGS),
+            "pruner": _call("MedianPruner", PRUNER_SETTINGS),
+            **{f"search.{name}": text for name, text in space.describe().items()},
+            **{f"version.{m.__name__}": m.__version__ for m in (torch, optuna, mlflow)},
+        },
+    )
+    dataset = from_pandas(bars.frame, name=bars.name, digest=bars.digest)
+    log_study_dataset(store, run_id, dataset.to_dict() | {"source": bars.source})
+
+
+def summarise_study(
+    store: TrackingStore,
+    run_id: str,
+    space: SearchSpace,
+    trials: Sequence[FrozenTrial],
+    trial_log: Path,
+) -> None:
+    """Log the best trial, the table of trials, the pictures, the trial log and a note."""
+    parts: dict[str, Callable[[], None]] = {
+        "best trial": lambda: _log_best(store, run_id, space, trials),
+        "table of trials": lambda: _log_table(store, run_id, space, trials),
+        "trial log": lambda: store.client.log_artifact(run_id, str(trial_log)),
+    }
+    for figure in study_figures(study_over_architectures(trials, space)):
+        parts[f"figure {figure.name}"] = partial(_log_figure, store, run_id, figure)
+    for name, log_part in parts.items():
+        try:
+            log_part()
+        except Exception as error:
+            _logger.warning("the %s is left out of the summary: %s", name, error)
+            _logger.debug("why", exc_info=True)
+
+
+def _call(name: str, arguments: dict[str, Any]) -> str:
+    return f"{name}({', '.join(f'{key}={value}' for key, value in arguments.items())})"
+
+
+def _best(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+    complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+    return min(complete, key=lambda trial: trial.values[0], default=None)
+
+
+def _log_best(
+    store: TrackingStore, run_id: str, space: SearchSpace, trials: Sequence[FrozenTrial]
+) -> None:
+    best = _best(trials)
+    metrics = ended_trial(best, space).metrics if best else {}
+    log_study_values(
+        store,
+        run_id,
+        metrics={str(name): value for name, value in metrics.items()},
+        tags={NOTE_TAG: _note(space, trials, best)},
+    )
+
+
+def _note(space: SearchSpace, trials: Sequence[FrozenTrial], best: FrozenTrial | None) -> str:
+    settings = space.settings
+    counts = {state: sum(trial.state is state for trial in trials) for state in _ENDED}
+    finished = counts[TrialState.COMPLETE] + counts[TrialState.PRUNED]
+    lines = [
+        f"**{settings.study_name}**: the best of {settings.budget.name} parameters for "
+        f"`{settings.task.name}` within {settings.horizon_days} days.",
+        "",
+        f"{finished} of {settings.n_trials} trials finished, {counts[TrialState.PRUNED]} of them "
+        f"pruned; {counts[TrialState.FAIL]} failed.",
+    ]
+    if best is not None:
+        run = ended_trial(best, space)
+        shown = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF, Param.PARAM_COUNT)
+        lines += [
+            "",
+            f"Best so far is trial {best.number}: "
+            + ", ".join(f"{name} {run.params[name]}" for name in shown)
+            + ".",
+            "",
+            "| metric | value |",
+            "|---|---|",
+            *(f"| {m} | {run.metrics[m]:.4f} |" for m in _NOTE_METRICS if m in run.metrics),
+            "",
+            _verdict(run.metrics[Metric.SKILL]),
+        ]
+    return "\n".join(lines)
+
+
+def _verdict(skill: float) -> str:
+    if skill > 0:
+        return f"It beats the prior (always predicting the training base rate) by {skill:.2%}."
+    return f"It does not beat the prior (always predicting the training base rate): {skill:.2%}."
+
+
+def trial_table(space: SearchSpace, trials: Sequence[FrozenTrial]) -> pd.DataFrame:
+    """One row per ended trial: number, state, params, metrics and tags, by their usual names."""
+    rows = []
+    for trial in trials:
+        if trial.state in _ENDED:
+            run = ended_trial(trial, space)
+            tags = {key: value for key, value in run.tags.items() if key != Tag.STUDY_NAME}
+            head = {Tag.TRIAL_NUMBER.value: trial.number, Tag.TRIAL_STATE.value: str(run.state)}
+            metrics = {str(name): value for name, value in run.metrics.items()}
+            params = {str(name): value for name, value in run.params.items()}
+            rows.append(head | metrics | params | tags)
+    return pd.DataFrame(rows)
+
+
+def _log_table(
+    store: TrackingStore, run_id: str, space: SearchSpace, trials: Sequence[FrozenTrial]
+) -> None:
+    store.client.log_text(run_id, trial_table(space, trials).to_csv(index=False), "trials.csv")
+
+
+def _log_figure(store: TrackingStore, run_id: str, figure: Figure) -> None:
+    interactive = figure.draw_interactive().to_html(include_plotlyjs=True)
+    store.client.log_text(run_id, interactive, f"figures/{figure.name}.html")
+    with warnings.catch_warnings(), mpl.rc_context({"figure.figsize": (11, 6)}):
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        axes = figure.draw_static()
+    picture = (axes.flat[0] if hasattr(axes, "flat") else axes).figure
+    store.client.log_figure(run_id, picture, f"figures/{figure.name}.png")
+    mpl.pyplot.close(picture)

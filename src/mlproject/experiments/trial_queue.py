@@ -1,0 +1,84 @@
+"""Which trials are owed: forced extremes not yet tried, and trials whose process died.
+
+Decided from the study's own trials every time, so it does not matter when a process was killed.
+Optuna's `skip_if_exists` is of no use here: it takes a forced trial that died for done.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from mlproject.experiments.search_space import SearchSpace
+from mlproject.models.extremes import distinct_extremes
+from mlproject.tracking.names import Tag
+
+MAX_ATTEMPTS = 3
+"""A trial that died or a forced one that failed is tried this often in all."""
+
+INTERRUPTED = "interrupted"
+PROCESS_DIED = "its process died (killed, out of memory, or power lost)"
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwedTrial:
+    """A trial to enqueue."""
+
+    params: dict[str, Any]
+    user_attrs: dict[str, Any]
+
+
+def failure_reason(trial: FrozenTrial) -> str | None:
+    """Why a failed trial failed. One that left no word died with its process."""
+    if trial.state is not TrialState.FAIL:
+        return None
+    return str(trial.user_attrs.get(Tag.FAILURE_REASON, PROCESS_DIED))
+
+
+def owed_trials(trials: Sequence[FrozenTrial], space: SearchSpace) -> list[OwedTrial]:
+    """What has to be enqueued now, given all trials of the study in order."""
+    owed = []
+    for label, architecture in distinct_extremes(space.grid).items():
+        attempts = [t for t in trials if t.user_attrs.get(Tag.FORCED_EXTREME) == label]
+        if not attempts:
+            params: dict[str, Any] = space.architecture_params(architecture)
+            attrs = {Tag.FORCED_EXTREME.value: label}
+            owed.append(OwedTrial(params=params, user_attrs=attrs))
+        elif attempts[-1].state is TrialState.FAIL and len(attempts) < MAX_ATTEMPTS:
+            params = space.architecture_params(architecture) | attempts[-1].params
+            owed.append(_retry(attempts[-1], params))
+    retried = {t.user_attrs.get(Tag.RETRY_OF) for t in trials}
+    for trial in trials:
+        is_forced = Tag.FORCED_EXTREME in trial.user_attrs
+        died = failure_reason(trial) in (PROCESS_DIED, INTERRUPTED)
+        is_owed = died and not is_forced and trial.number not in retried and trial.params
+        if is_owed and _attempts(trial, trials) < MAX_ATTEMPTS:
+            owed.append(_retry(trial, trial.params))
+    return owed
+
+
+def enqueue_owed_trials(study: optuna.Study, space: SearchSpace) -> None:
+    """Enqueue what is owed; called again, it adds nothing."""
+    for owed in owed_trials(study.get_trials(deepcopy=False), space):
+        study.enqueue_trial(owed.params, user_attrs=owed.user_attrs)
+
+
+def _retry(trial: FrozenTrial, params: dict[str, Any]) -> OwedTrial:
+    attrs: dict[str, Any] = {Tag.RETRY_OF.value: trial.number}
+    if Tag.FORCED_EXTREME in trial.user_attrs:
+        attrs[Tag.FORCED_EXTREME.value] = trial.user_attrs[Tag.FORCED_EXTREME]
+    return OwedTrial(params=dict(params), user_attrs=attrs)
+
+
+def _attempts(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
+    """How often these params were tried, `trial` being the last time."""
+    attempts = 1
+    while (number := trial.user_attrs.get(Tag.RETRY_OF)) is not None:
+        trial = trials[number]
+        attempts += 1
+    return attempts

@@ -1,0 +1,50 @@
+"""Who watches a trial: its MLflow run, the progress bar and, at its end, the trial log."""
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from mlproject.experiments.describe import ended_trial
+from mlproject.experiments.progress import Progress
+from mlproject.experiments.search_space import SearchSpace
+from mlproject.experiments.trial_log import end_line, write_line
+from mlproject.tracking.live_run import LiveRun
+from mlproject.tracking.names import Param, Tag
+from mlproject.tracking.store import TrackingStore
+from mlproject.tracking.trial_run import TrialRun
+from mlproject.training.epoch_losses import EpochLosses
+
+
+class TrialWatch:
+    """Follows the trials of one launch, one at a time."""
+
+    def __init__(
+        self, store: TrackingStore, parent_run_id: str, space: SearchSpace, progress: Progress
+    ) -> None:
+        self._store = store
+        self._parent_run_id = parent_run_id
+        self._space = space
+        self._progress = progress
+        self._run: LiveRun | None = None
+        self.failure: str | None = None
+        """Why the trial that ended last failed; None when it did not."""
+
+    def begin(self, trial: TrialRun) -> "TrialWatch":
+        """A trial has its params and is about to train."""
+        self._run = LiveRun(self._store, self._parent_run_id, trial)
+        self._progress.begin_trial(trial.trial_number, int(trial.params[Param.EPOCHS]))
+        return self
+
+    def add(self, losses: EpochLosses) -> None:
+        """An epoch of the trial has ended."""
+        if self._run is not None:
+            self._run.add(losses)
+        self._progress.add(losses)
+
+    def end(self, _study: optuna.Study, trial: FrozenTrial) -> None:
+        """Optuna has the trial's outcome (a callback of `optuna.Study.optimize`)."""
+        ended = ended_trial(trial, self._space)
+        self.failure = ended.tags.get(Tag.FAILURE_REASON)
+        write_line(end_line(ended))
+        if self._run is not None:
+            self._run.close(ended)
+        self._run = None

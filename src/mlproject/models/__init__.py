@@ -1,0 +1,1 @@
+"""What is searched: the architecture grid, and the network that it describes."""

@@ -1,0 +1,1 @@
+"""The names under which results are tracked, and all access to MLflow."""

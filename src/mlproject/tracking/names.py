@@ -1,0 +1,92 @@
+"""The name of every param, metric and tag, the same in code, MLflow, the trial log and docs."""
+
+from enum import StrEnum
+
+
+class Param(StrEnum):
+    """Params of a trial's run."""
+
+    ARCH_IDX = "arch_idx"
+    D_MODEL = "d_model"
+    N_LAYERS = "n_layers"
+    N_HEADS = "n_heads"
+    D_FF = "d_ff"
+    PARAM_COUNT = "param_count"
+    GRID_VERSION = "grid_version"
+    N_FEATURES = "n_features"
+    BUDGET = "budget"
+    HORIZON = "horizon"
+    TASK = "task"
+    LEARNING_RATE = "learning_rate"
+    EPOCHS = "epochs"
+    BATCH_SIZE = "batch_size"
+    WEIGHT_DECAY = "weight_decay"
+    WARMUP_STEPS = "warmup_steps"
+    DROPOUT = "dropout"
+
+
+class Metric(StrEnum):
+    """Metrics of a trial's run; `EPOCH_METRICS` have one value per epoch (step = epoch)."""
+
+    TRAIN_LOSS = "train_loss"
+    VAL_LOSS = "val_loss"
+    BEST_VAL_LOSS = "best_val_loss"
+    VAL_AUC = "val_auc"
+    VAL_AVERAGE_PRECISION = "val_average_precision"
+    VAL_ACCURACY = "val_accuracy"
+    PRIOR_LOSS = "prior_loss"
+    SKILL = "skill"
+    EPOCHS_RUN = "epochs_run"
+    DURATION_SECONDS = "duration_seconds"
+    SAMPLES_PER_SECOND = "samples_per_second"
+    PEAK_MEMORY_BYTES = "peak_memory_bytes"
+    # MLflow compares params as text: what is filtered by size is a metric too.
+    PARAM_COUNT = "param_count"
+    HORIZON = "horizon"
+    D_MODEL = "d_model"
+    N_LAYERS = "n_layers"
+
+
+EPOCH_METRICS = (Metric.TRAIN_LOSS, Metric.VAL_LOSS)
+SIZE_METRICS = (Metric.PARAM_COUNT, Metric.HORIZON, Metric.D_MODEL, Metric.N_LAYERS)
+
+
+class Tag(StrEnum):
+    """Tags of a trial's run; a study's parent run carries `STUDY_NAME` too."""
+
+    STUDY_NAME = "study_name"
+    TRIAL_NUMBER = "trial_number"
+    TRIAL_STATE = "trial_state"
+    FORCED_EXTREME = "forced_extreme"
+    RETRY_OF = "retry_of"
+    ORIGIN = "origin"
+    FAILURE_REASON = "failure_reason"
+    DIVERGED = "diverged"
+
+
+class Origin(StrEnum):
+    """Where a trial's run comes from."""
+
+    LIVE = "live"
+    LOG = "log"
+
+
+class TrialState(StrEnum):
+    """The state of a trial, in Optuna's words."""
+
+    RUNNING = "RUNNING"
+    COMPLETE = "COMPLETE"
+    PRUNED = "PRUNED"
+    FAIL = "FAIL"
+
+
+MLFLOW_STATUS = {
+    TrialState.RUNNING: "RUNNING",
+    TrialState.COMPLETE: "FINISHED",
+    TrialState.PRUNED: "KILLED",
+    TrialState.FAIL: "FAILED",
+}
+"""The status of a run by the state of its trial, as MLflow's own Optuna storage maps them."""
+
+PARENT_RUN_ID_TAG = "mlflow.parentRunId"
+NOTE_TAG = "mlflow.note.content"

@@ -1,0 +1,138 @@
+"""The connection to MLflow: which store, which experiment, and whether it answers."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Experiment
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from mlproject.errors import UserError
+
+DEFAULT_EXPERIMENT = "phase6a"
+MLFLOW_DEFAULT_EXPERIMENT = "Default"
+
+# MLflow retries a dead server for minutes by default; a user at a terminal wants to know sooner.
+_REQUEST_SETTINGS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+_SQLITE = "sqlite:///"
+
+
+class TrackingUnreachable(UserError):
+    """The MLflow tracking store cannot be opened or does not answer."""
+
+
+class ExperimentConflict(UserError):
+    """The experiment asked for is not the one that this process has to use, or is deleted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """A tracking store that answered, and the experiment to use there."""
+
+    client: MlflowClient
+    uri: str
+    experiment_name: str
+    launch_run_id: str | None
+    """The run that `mlflow run` made for this process, if it did."""
+
+    @property
+    def directory(self) -> Path:
+        """The directory of a SQLite store, else the working directory.
+
+        The study's other files go beside it, so that they lie together wherever
+        `mlflow run` was called from.
+        """
+        if self.uri.startswith(_SQLITE):
+            return Path(self.uri.removeprefix(_SQLITE)).parent
+        return Path.cwd()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingStore:
+    """An experiment that exists in a store that answered."""
+
+    client: MlflowClient
+    experiment_id: str
+    launch_run_id: str | None = None
+
+
+def without_password(url: str) -> str:
+    """The URL fit to be shown: a password in it is replaced by ``***``."""
+    return re.sub(r"(://[^/@:]*):[^/]*@", r"\1:***@", url)
+
+
+def connect(experiment: str | None) -> Connection:
+    """Connect to the store of MLFLOW_TRACKING_URI, by default ``mlflow.db`` in this directory.
+
+    Under `mlflow run` the experiment is the one of the run it made; otherwise it is `experiment`
+    or `DEFAULT_EXPERIMENT`. Nothing is written.
+
+    Raises:
+        TrackingUnreachable: the store does not answer or cannot be used.
+        ExperimentConflict: `experiment` differs from the one of `mlflow run`, or is deleted.
+    """
+    for name, value in _REQUEST_SETTINGS.items():
+        os.environ.setdefault(name, value)
+    uri = _absolute(mlflow.get_tracking_uri())
+    if uri.startswith("file:") or "://" not in uri:
+        raise TrackingUnreachable(
+            f"tracking store {uri} is a directory of files, which MLflow no longer writes: move it "
+            "with 'mlflow migrate-filestore --source mlruns --target sqlite:///mlflow.db' "
+            "or set MLFLOW_TRACKING_URI to a database or a server"
+        )
+    # A worker that inherited the run id would re-open the parent run as its own.
+    launch_run_id = os.environ.pop("MLFLOW_RUN_ID", None)
+    try:
+        client = MlflowClient(tracking_uri=uri)
+        if launch_run_id is None:
+            name = experiment or DEFAULT_EXPERIMENT
+            _refuse_deleted(client.get_experiment_by_name(name))
+        else:
+            run = client.get_run(launch_run_id)
+            name = client.get_experiment(run.info.experiment_id).name
+    except (MlflowException, SQLAlchemyError) as error:
+        raise TrackingUnreachable(
+            f"tracking store {without_password(uri)} does not answer ({first_line(error)}): "
+            "start it, or set MLFLOW_TRACKING_URI to another"
+        ) from error
+    if experiment not in (None, name):
+        raise ExperimentConflict(
+            f"experiment {experiment!r} was asked for, but 'mlflow run' runs in {name!r}: "
+            f"give 'mlflow run' the option --experiment-name {experiment}"
+        )
+    return Connection(client=client, uri=uri, experiment_name=name, launch_run_id=launch_run_id)
+
+
+def open_experiment(connection: Connection) -> TrackingStore:
+    """The experiment of the connection, created when missing."""
+    client, name = connection.client, connection.experiment_name
+    found = client.get_experiment_by_name(name)
+    return TrackingStore(
+        client=client,
+        experiment_id=found.experiment_id if found else client.create_experiment(name),
+        launch_run_id=connection.launch_run_id,
+    )
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, fit to be shown."""
+    return without_password((str(error).strip() or type(error).__name__).splitlines()[0])
+
+
+def _absolute(uri: str) -> str:
+    if uri.startswith(_SQLITE):
+        return f"{_SQLITE}{Path(uri.removeprefix(_SQLITE)).absolute()}"
+    return uri
+
+
+def _refuse_deleted(experiment: Experiment | None) -> None:
+    if experiment is not None and experiment.lifecycle_stage != "active":
+        raise ExperimentConflict(
+            f"experiment {experiment.name!r} is deleted: restore it with "
+            f"'mlflow experiments restore --experiment-id {experiment.experiment_id}' "
+            "or choose another name"
+        )

@@ -1,0 +1,119 @@
+"""The parent run of a study: one, however often the study is launched."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from mlflow.entities import Dataset, DatasetInput, InputTag, Run, RunTag
+from mlflow.entities import Metric as MlflowMetric
+from mlflow.entities import Param as MlflowParam
+from mlflow.tracking.context.registry import resolve_tags
+
+from mlproject.tracking.names import PARENT_RUN_ID_TAG, Tag
+from mlproject.tracking.store import TrackingStore
+
+_PROCESS_DIED = "the launch ended without a word (killed, or lost its machine)"
+
+
+def open_study_run(store: TrackingStore, study_name: str) -> str:
+    """The id of the study's parent run, RUNNING from now on.
+
+    The first launch's own run becomes the parent. A later launch by `mlflow run` hangs its run
+    under the parent as a launch record; records that earlier, killed launches left RUNNING are
+    closed as FAILED.
+    """
+    client = store.client
+    parent = find_study_run(store, study_name)
+    if parent is None and store.launch_run_id is None:
+        created = client.create_run(
+            store.experiment_id,
+            run_name=study_name,
+            tags=resolve_tags({Tag.STUDY_NAME.value: study_name}),
+        )
+        return str(created.info.run_id)
+    if parent is None:
+        assert store.launch_run_id is not None
+        client.update_run(store.launch_run_id, name=study_name)
+        client.set_tag(store.launch_run_id, Tag.STUDY_NAME, study_name)
+        return store.launch_run_id
+    parent_id = str(parent.info.run_id)
+    if store.launch_run_id not in (None, parent_id):
+        client.update_run(store.launch_run_id, name=f"launch of {study_name}")
+        client.set_tag(store.launch_run_id, PARENT_RUN_ID_TAG, parent_id)
+    client.update_run(parent_id, status="RUNNING")
+    for run in child_runs(store, parent_id):
+        is_launch = Tag.TRIAL_NUMBER not in run.data.tags
+        if is_launch and run.info.status == "RUNNING" and run.info.run_id != store.launch_run_id:
+            client.set_tag(run.info.run_id, Tag.FAILURE_REASON, _PROCESS_DIED)
+            client.set_terminated(run.info.run_id, "FAILED")
+    return parent_id
+
+
+def close_study_run(store: TrackingStore, run_id: str, status: str) -> None:
+    """End the parent run: FINISHED, KILLED by the user, or FAILED."""
+    store.client.set_terminated(run_id, status)
+
+
+def find_study_run(store: TrackingStore, study_name: str) -> Run | None:
+    """The study's parent run, the oldest should there be several."""
+    runs = store.client.search_runs(
+        [store.experiment_id],
+        f"tags.{Tag.STUDY_NAME} = '{study_name}' AND tags.`{PARENT_RUN_ID_TAG}` IS NULL",
+        order_by=["attributes.start_time ASC"],
+        max_results=1,
+    )
+    return runs[0] if runs else None
+
+
+def child_runs(store: TrackingStore, parent_run_id: str) -> list[Run]:
+    """All runs under the parent: trials (with a `trial_number`) and launch records (without)."""
+    runs: list[Run] = []
+    token: str | None = None
+    while True:
+        page = store.client.search_runs(
+            [store.experiment_id],
+            f"tags.`{PARENT_RUN_ID_TAG}` = '{parent_run_id}'",
+            max_results=1000,
+            page_token=token,
+        )
+        runs.extend(page)
+        token = page.token
+        if not token:
+            return runs
+
+
+def log_study_params(store: TrackingStore, run_id: str, params: Mapping[str, object]) -> None:
+    """Log the study's settings, except those the run has.
+
+    `mlflow run` logs its parameters as they were typed, and MLflow refuses a second spelling.
+    """
+    logged = store.client.get_run(run_id).data.params
+    missing = [MlflowParam(key, str(value)) for key, value in params.items() if key not in logged]
+    store.client.log_batch(run_id, params=missing)
+
+
+def log_study_values(
+    store: TrackingStore, run_id: str, *, metrics: Mapping[str, float], tags: Mapping[str, str]
+) -> None:
+    """Log or renew single values of the parent run."""
+    now = int(time.time() * 1000)
+    store.client.log_batch(
+        run_id,
+        metrics=[MlflowMetric(name, value, now, 0) for name, value in metrics.items()],
+        tags=[RunTag(name, value) for name, value in tags.items()],
+    )
+
+
+def log_study_dataset(store: TrackingStore, run_id: str, dataset: Mapping[str, Any]) -> None:
+    """Log the data set (`mlflow.data` dataset as a dict) that the study trains on, once."""
+    inputs = store.client.get_run(run_id).inputs
+    known = inputs.dataset_inputs if inputs else []
+    if any(item.dataset.digest == dataset["digest"] for item in known):
+        return
+    entity = Dataset(
+        **{key: dataset[key] for key in ("name", "digest", "source_type", "source")},
+        schema=dataset["schema"],
+        profile=dataset["profile"],
+    )
+    context = InputTag("mlflow.data.context", "training")
+    store.client.log_inputs(run_id, [DatasetInput(entity, [context])])

@@ -1,0 +1,29 @@
+"""What the MLflow run of a trial holds, wherever the trial comes from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mlproject.tracking.names import Metric, Param, TrialState
+from mlproject.training.epoch_losses import EpochLosses
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRun:
+    """Everything that the run of one trial shows.
+
+    Live trials and recovered ones are both made into this, so that both end in the same shape. A
+    param, metric or tag that is not known is absent.
+    """
+
+    trial_number: int
+    state: TrialState
+    started_ms: int
+    """Start in milliseconds since the epoch, UTC."""
+    ended_ms: int | None = None
+    """End in milliseconds since the epoch, UTC; None while the trial runs."""
+    params: Mapping[Param, int | float | str] = field(default_factory=dict)
+    metrics: Mapping[Metric, float] = field(default_factory=dict)
+    """Metrics with one value; the losses per epoch are in `epochs`."""
+    epochs: tuple[EpochLosses, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """All tags but `trial_number` and `trial_state`, which follow from the fields above."""

@@ -1,0 +1,1 @@
+"""How one model is trained. Knows torch and nothing of Optuna or MLflow."""
