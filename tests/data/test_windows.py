@@ -9,12 +9,12 @@ from mlproject.data.features import FEATURES, WARM_UP_ROWS, compute_features
 from mlproject.data.labels import Task, label_rows
 from mlproject.data.splits import rows_needed, split_ends
 from mlproject.data.windows import (
-    WINDOW_DAYS,
     OneClassOnly,
     TooFewRows,
     WindowedData,
     build_windows,
 )
+from mlproject.models.arch_grid import WINDOW_DAYS
 
 ONE_PERCENT = Task(0.01)
 

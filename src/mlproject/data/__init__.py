@@ -13,7 +13,6 @@ from mlproject.data.labels import (
     parse_task,
 )
 from mlproject.data.windows import (
-    WINDOW_DAYS,
     OneClassOnly,
     TooFewRows,
     WindowedData,
@@ -24,7 +23,6 @@ __all__ = [
     "FEATURES",
     "REQUIRED_COLUMNS",
     "WARM_UP_ROWS",
-    "WINDOW_DAYS",
     "BadBars",
     "BadHorizon",
     "Bars",

@@ -9,10 +9,9 @@ import torch
 from mlproject.data.bars import Bars
 from mlproject.data.features import FEATURES, WARM_UP_ROWS, compute_features
 from mlproject.data.labels import LabelPrice, Task, label_rows
-from mlproject.data.splits import WINDOW_DAYS, Splits, rows_needed, split_ends
+from mlproject.data.splits import Splits, rows_needed, split_ends
 from mlproject.errors import UserError
-
-__all__ = ["WINDOW_DAYS", "OneClassOnly", "TooFewRows", "WindowedData", "build_windows"]
+from mlproject.models.arch_grid import WINDOW_DAYS
 
 # A standard deviation this small beside the values is their rounding.
 _ROUNDING = 1e-9

@@ -1,0 +1,80 @@
+"""Real processes of this project, started as a user starts them."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+_PROJECT = [sys.executable, "-m", "mlproject"]
+_MLFLOW = [str(Path(sys.executable).with_name("mlflow"))]
+TIMEOUT_SECONDS = 600
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This process's environment, as a user's shell would have it, plus `changes`."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+    return {
+        **kept,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}",
+        "PYTHONPATH": str(REPOSITORY / "src"),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        **changes,
+    }
+
+
+def project(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """``python -m mlproject …`` to its end."""
+    return _run([*_PROJECT, *arguments], cwd, env)
+
+
+def mlflow_run(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """``mlflow run <repository> --env-manager=local …`` to its end."""
+    command = [*_MLFLOW, "run", str(REPOSITORY), "--env-manager=local", *arguments]
+    return _run(command, cwd, env)
+
+
+def _run(command: list[str], cwd: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment(**env),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+
+
+def start_project(*arguments: str, cwd: Path, **env: str) -> subprocess.Popen[str]:
+    """``python -m mlproject …``, left running."""
+    return subprocess.Popen(
+        [*_PROJECT, *arguments],
+        cwd=cwd,
+        env=environment(**env),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def start_mlflow_server(cwd: Path, port: int, *options: str) -> subprocess.Popen[bytes]:
+    """A tracking server with its UI, on loopback, in a process group of its own."""
+    return subprocess.Popen(
+        [*_MLFLOW, "server", "--host", "127.0.0.1", "--port", str(port), *options],
+        cwd=cwd,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def wait_until(happened: Callable[[], bool], what: str, seconds: float = 120) -> None:
+    """Poll until something happened; AssertionError when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, f"after {seconds} s still not: {what}"
+        time.sleep(0.05)

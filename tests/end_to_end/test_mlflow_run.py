@@ -1,0 +1,54 @@
+"""``mlflow run`` as a user types it."""
+
+from pathlib import Path
+
+import optuna
+from mlflow import MlflowClient
+
+from mlproject.tracking.names import Metric, Param, Tag
+from tests.end_to_end.processes import mlflow_run
+
+
+def test_one_command_makes_a_study_of_nested_runs_and_goes_on_with_it(tmp_path: Path) -> None:
+    command = ("-P", "budget=2M", "-P", "horizon=3", "-P", "max_epochs=1")
+    first = mlflow_run(*command, "-P", "n_trials=3", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    (parent,) = client.search_runs(["0"], "tags.`mlflow.parentRunId` IS NULL")
+    assert parent.info.run_name == "phase6a_2M_h3_threshold_1pct"
+    assert parent.info.status == "FINISHED"
+    trials = client.search_runs(["0"], "tags.trial_number LIKE '%'")
+    assert len(trials) == 3
+    for run in trials:
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert set(run.data.params) == {str(name) for name in Param}
+        assert set(run.data.metrics) == {str(name) for name in Metric}
+        assert {Tag.STUDY_NAME, Tag.TRIAL_NUMBER, Tag.TRIAL_STATE, Tag.ORIGIN} <= set(run.data.tags)
+        assert run.data.tags[Tag.FORCED_EXTREME]
+        assert run.info.status == "FINISHED"
+    # Everything lies where the user works, not where the project lies.
+    assert (tmp_path / "trial_logs" / "phase6a_2M_h3_threshold_1pct.log").exists()
+    assert optuna.get_all_study_names(f"sqlite:///{tmp_path / 'optuna.db'}")
+
+    second = mlflow_run(*command, "-P", "n_trials=4", cwd=tmp_path)
+    assert second.returncode == 0, second.stderr
+    trials = client.search_runs(["0"], "tags.trial_number LIKE '%'")
+    assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {parent.info.run_id}
+    assert sorted(run.data.tags[Tag.TRIAL_NUMBER] for run in trials) == ["0", "1", "2", "3"]
+    runs = client.search_runs(["0"])
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    launches = [run for run in runs if run.info.run_name.startswith("launch of ")]
+    assert [run.data.tags["mlflow.parentRunId"] for run in launches] == [parent.info.run_id]
+
+
+def test_parameters_are_data_and_never_reach_a_shell(tmp_path: Path) -> None:
+    result = mlflow_run("-P", "budget=2M; touch owned", "-P", "horizon=3", cwd=tmp_path)
+    assert result.returncode != 0
+    assert "error: unknown budget '2M; touch owned'" in result.stderr
+    assert "Traceback" not in result.stderr.split("error: unknown budget")[0]
+    assert not list(tmp_path.rglob("owned"))
+    assert not (tmp_path / "optuna.db").exists()
+    # MLflow itself made a run before it called the project: it must not look alive.
+    runs = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").search_runs(["0"])
+    assert [run.info.status for run in runs] == ["FAILED"]

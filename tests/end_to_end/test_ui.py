@@ -1,0 +1,72 @@
+"""The comparison the whole project exists for, in the real UI."""
+
+import os
+import signal
+import socket
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from mlproject.tracking.names import Tag
+from tests.end_to_end.mlflow_ui import CHROMEDRIVER, CHROMIUM, MISSING, open_ui
+from tests.end_to_end.processes import project, start_mlflow_server, wait_until
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None or CHROMEDRIVER is None, reason=MISSING)
+
+
+@pytest.fixture
+def address(work_directory: Path) -> Iterator[str]:
+    """An MLflow server on the store of the working directory."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    store = f"sqlite:///{work_directory / 'mlflow.db'}"
+    server = start_mlflow_server(work_directory, port, "--backend-store-uri", store)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: _answers(url), "the MLflow server answers")
+        yield url
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def test_trials_can_be_compared_by_their_architecture(
+    work_directory: Path, small_market: Path, address: str
+) -> None:
+    study = project(
+        *("study", "--budget", "100k", "--horizon", "3", "--data", str(small_market)),
+        *("--n-trials", "3", "--max-epochs", "1"),
+        cwd=work_directory,
+    )
+    assert study.returncode == 0, study.stderr
+    client = MlflowClient(f"sqlite:///{work_directory / 'mlflow.db'}")
+    (experiment,) = client.search_experiments(filter_string="name = 'phase6a'")
+    runs = {
+        run.info.run_name: run.data.params
+        for run in client.search_runs([experiment.experiment_id])
+        if Tag.TRIAL_NUMBER in run.data.tags
+    }
+    with open_ui(address) as ui:
+        ui.open_runs(experiment.experiment_id)
+        assert ui.run_names() == ["phase6a_100k_h3_threshold_1pct"]
+        ui.expand()
+        assert ui.run_names() == [
+            "phase6a_100k_h3_threshold_1pct",
+            *("trial 2", "trial 1", "trial 0"),
+        ]
+        ui.select("trial 2", "trial 0")
+        ui.compare()
+        for name in ("d_model", "n_layers", "n_heads", "param_count"):
+            assert ui.compared(name) == [runs["trial 2"][name], runs["trial 0"][name]]
