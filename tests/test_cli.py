@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from mlflow import MlflowClient
 
 from mlproject import cli
@@ -112,12 +113,22 @@ def test_a_storage_that_holds_another_study_of_the_same_name_says_what_differs(
     assert command(*STUDY, *data)[0] == 0
 
 
-def test_the_result_is_said_at_the_end(
-    command: Command, small_market: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_study_goes_to_the_experiment_asked_for(command: Command, small_market: Path) -> None:
     data = ("--data", str(small_market), "--device", "cpu")
     assert command(*STUDY, *data, "--experiment", "mine")[0] == 0
-    # `command` has read what was printed, so the answers come from the store.
     (experiment,) = MlflowClient().search_experiments(filter_string="name = 'mine'")
     runs = MlflowClient().search_runs([experiment.experiment_id])
     assert sorted(run.info.run_name for run in runs) == ["mine_100k_h3_threshold_1pct", "trial 0"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU may hold it")
+def test_a_budget_that_does_not_fit_in_memory_is_refused_with_the_figures(
+    command: Command, work_directory: Path
+) -> None:
+    code, line = command(*_with("--budget", "400B"))
+    assert "impossible budget" in line  # the grid ends before memory does
+    code, line = command(*_with("--budget", "10B"))
+    assert code == 2
+    assert "too little memory on cpu: the largest architecture" in line
+    assert "GB are free: use a smaller budget or a device with more memory" in line
+    assert not (work_directory / "optuna.db").exists()

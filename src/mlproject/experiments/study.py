@@ -25,16 +25,23 @@ from mlproject.experiments.storage import (
     open_study_storage,
     sole_launcher,
 )
-from mlproject.experiments.summary import describe_study, summarise_study
+from mlproject.experiments.summary import best_trial, describe_study, summarise_study
 from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
 from mlproject.experiments.trial_queue import enqueue_owed_trials
 from mlproject.experiments.trial_watch import TrialWatch
 from mlproject.models.arch_grid import architecture_grid
 from mlproject.tracking.recorder import bring_up_to_date
-from mlproject.tracking.store import Connection, TrackingStore, first_line, open_experiment
+from mlproject.tracking.store import (
+    Connection,
+    TrackingStore,
+    first_line,
+    open_experiment,
+    tracking_errors,
+)
 from mlproject.tracking.study_run import close_study_run, open_study_run
 from mlproject.training.device import select_device
 from mlproject.training.loop import prior_loss
+from mlproject.training.memory import check_memory
 
 MAX_FAILURES_IN_A_ROW = 5
 FINISHED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -93,23 +100,26 @@ def run_study(
         label_price=settings.label_price,
     )
     grid = architecture_grid(settings.budget, data.n_features, settings.grid_version)
+    check_memory(grid.architectures[-1], target)
     space = SearchSpace(grid, settings)
     identity = settings.identity(bars, data.n_features)
     storage = open_study_storage(storage_url, settings.study_name, connection.directory)
     check_unoccupied(storage, identity)
     trial_log = connection.directory / "trial_logs" / f"{settings.study_name}.log"
     with sole_launcher(storage, connection.directory), open_trial_log(trial_log):
-        store = open_experiment(connection)
+        with tracking_errors(connection.uri):
+            store = open_experiment(connection)
+            parent_run_id = open_study_run(store, settings.study_name)
+            describe_study(store, parent_run_id, space, bars, data)
         study = open_study(storage, identity)
         fail_dead_trials(study, storage)
         launch = Launch(
             store=store,
-            parent_run_id=open_study_run(store, settings.study_name),
+            parent_run_id=parent_run_id,
             study=study,
             space=space,
             trial_log=trial_log,
         )
-        describe_study(store, launch.parent_run_id, space, bars, data)
         return launch.run(data.to(target))
 
 
@@ -134,11 +144,7 @@ class Launch:
             status = "KILLED"
             raise
         finally:
-            behind = self._bring_up_to_date()
-            if behind is None:
-                trials = self._trials()
-                summarise_study(self.store, self.parent_run_id, self.space, trials, self.trial_log)
-                close_study_run(self.store, self.parent_run_id, status)
+            behind = self._conclude(status)
         if behind is not None:
             raise TrackingBehind(
                 f"study {self.study.study_name} is finished, but MLflow does not take its runs "
@@ -148,9 +154,21 @@ class Launch:
             study_name=self.study.study_name,
             parent_run_id=self.parent_run_id,
             finished=self._finished(),
-            best_trial=self._best_trial(),
+            best_trial=best_trial(self._trials()),
             trial_log=self.trial_log,
         )
+
+    def _conclude(self, status: str) -> str | None:
+        """Bring everything up to date and end the parent; return why MLflow could not, if so."""
+        behind = self._bring_up_to_date()
+        if behind is None:
+            trials = self._trials()
+            try:
+                summarise_study(self.store, self.parent_run_id, self.space, trials, self.trial_log)
+                close_study_run(self.store, self.parent_run_id, status)
+            except MlflowException as error:
+                behind = first_line(error)
+        return behind
 
     def _run_trials(self, data: WindowedData) -> None:
         failures_in_a_row = 0
@@ -184,10 +202,6 @@ class Launch:
 
     def _finished(self) -> int:
         return sum(trial.state in FINISHED_STATES for trial in self._trials())
-
-    def _best_trial(self) -> FrozenTrial | None:
-        complete = [trial for trial in self._trials() if trial.state is TrialState.COMPLETE]
-        return min(complete, key=lambda trial: trial.values[0], default=None)
 
     def _bring_up_to_date(self) -> str | None:
         """Complete the trial log and MLflow; return why MLflow could not be, if it could not."""

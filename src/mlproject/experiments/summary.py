@@ -101,7 +101,8 @@ def _call(name: str, arguments: dict[str, Any]) -> str:
     return f"{name}({', '.join(f'{key}={value}' for key, value in arguments.items())})"
 
 
-def _best(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+def best_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+    """The complete trial with the lowest validation loss; None before there is one."""
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     return min(complete, key=lambda trial: trial.values[0], default=None)
 
@@ -109,7 +110,7 @@ def _best(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
 def _log_best(
     store: TrackingStore, run_id: str, space: SearchSpace, trials: Sequence[FrozenTrial]
 ) -> None:
-    best = _best(trials)
+    best = best_trial(trials)
     metrics = ended_trial(best, space).metrics if best else {}
     log_study_values(
         store,
@@ -181,7 +182,9 @@ def _log_interactive(
     drawn = []
     for figure in figures:
         try:
-            drawn.append(figure.draw_interactive())
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # few trials: said in the picture itself
+                drawn.append(figure.draw_interactive())
         except (ValueError, RuntimeError) as error:  # too few trials for this one
             _logger.warning("%s is left out of the page of figures: %s", figure.name, error)
     parts = [

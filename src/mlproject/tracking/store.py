@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +88,7 @@ def connect(experiment: str | None) -> Connection:
         )
     # A worker that inherited the run id would re-open the parent run as its own.
     launch_run_id = os.environ.pop("MLFLOW_RUN_ID", None)
-    try:
+    with tracking_errors(uri):
         client = MlflowClient(tracking_uri=uri)
         if launch_run_id is None:
             name = experiment or DEFAULT_EXPERIMENT
@@ -94,17 +96,24 @@ def connect(experiment: str | None) -> Connection:
         else:
             run = client.get_run(launch_run_id)
             name = client.get_experiment(run.info.experiment_id).name
-    except (MlflowException, SQLAlchemyError) as error:
-        raise TrackingUnreachable(
-            f"tracking store {without_password(uri)} does not answer ({first_line(error)}): "
-            "start it, or set MLFLOW_TRACKING_URI to another"
-        ) from error
     if experiment not in (None, name):
         raise ExperimentConflict(
             f"experiment {experiment!r} was asked for, but 'mlflow run' runs in {name!r}: "
             f"give 'mlflow run' the option --experiment-name {experiment}"
         )
     return Connection(client=client, uri=uri, experiment_name=name, launch_run_id=launch_run_id)
+
+
+@contextmanager
+def tracking_errors(uri: str) -> Iterator[None]:
+    """Turn what MLflow raises when a store is away into `TrackingUnreachable`."""
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError) as error:
+        raise TrackingUnreachable(
+            f"tracking store {without_password(uri)} does not answer ({first_line(error)}): "
+            "start it, or set MLFLOW_TRACKING_URI to another"
+        ) from error
 
 
 def open_experiment(connection: Connection) -> TrackingStore:

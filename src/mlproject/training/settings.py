@@ -17,7 +17,7 @@ class TrainingSettings:
     dropout: float
     seed: int
     """Fixes the initial weights, the order of the windows and the dropout masks."""
-    patience_epochs: int = 15
+    patience_epochs: int = 10
     """Epochs without a better validation loss after which training ends early."""
     gradient_clip_norm: float = 1.0
 
