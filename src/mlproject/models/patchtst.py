@@ -18,6 +18,7 @@ from mlproject.models.arch_grid import (
     STRIDE_DAYS,
     Architecture,
 )
+from mlproject.models.dropout import Dropout
 
 INITIAL_STD = 0.02
 NORMALISATION_EPSILON = 1e-5
@@ -54,7 +55,7 @@ class Block(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(d_model)
         self.expand = nn.Linear(d_model, d_ff)
         self.contract = nn.Linear(d_ff, d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, patches, d_model) to the same shape."""
@@ -75,7 +76,7 @@ class PatchTST(nn.Module):
         d_model = architecture.d_model
         self.projection = nn.Linear(PATCH_DAYS * num_features, d_model)
         self.positions = nn.Parameter(torch.empty(N_POSITIONS, d_model))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList(
             Block(d_model, architecture.n_heads, architecture.d_ff, dropout)
             for _ in range(architecture.n_layers)
