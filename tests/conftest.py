@@ -1,6 +1,11 @@
 """What many tests need: a small real data set and an MLflow store that is ready at once."""
 
 import os
+
+# Before torch is imported: see mlproject.cli.main.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
 import shutil
 from pathlib import Path
 
@@ -8,8 +13,6 @@ import pytest
 from mlflow import MlflowClient
 
 from mlproject.data.bars import load_bars
-
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,12 @@ def show_progress(study: optuna.Study, *, finished: int, n_trials: int) -> Itera
     """Show a bar while the block runs; log lines scroll above it."""
     with (
         tqdm(
-            total=n_trials, initial=finished, unit="trial", desc=study.study_name, disable=None
+            total=n_trials,
+            initial=finished,
+            unit="trial",
+            desc=study.study_name,
+            dynamic_ncols=True,
+            disable=None,
         ) as bar,
         logging_redirect_tqdm(loggers=[logging.getLogger("optuna")] if not bar.disable else []),
     ):
