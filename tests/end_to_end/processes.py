@@ -1,10 +1,14 @@
 """Real processes of this project, started as a user starts them."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
@@ -60,16 +64,43 @@ def start_project(*arguments: str, cwd: Path, **env: str) -> subprocess.Popen[st
     )
 
 
-def start_mlflow_server(cwd: Path, port: int, *options: str) -> subprocess.Popen[bytes]:
-    """A tracking server with its UI, on loopback, in a process group of its own."""
-    return subprocess.Popen(
-        [*_MLFLOW, "server", "--host", "127.0.0.1", "--port", str(port), *options],
-        cwd=cwd,
+@contextmanager
+def mlflow_server(directory: Path, port: int) -> Iterator[str]:
+    """A tracking server with its UI over ``mlflow.db`` of a directory; its address."""
+    store = f"sqlite:///{directory / 'mlflow.db'}"
+    process = subprocess.Popen(
+        [
+            *(*_MLFLOW, "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+            *("--backend-store-uri", store),
+        ],
+        cwd=directory,
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: _answers(address), "the MLflow server answers")
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/health", timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
 
 
 def wait_until(happened: Callable[[], bool], what: str, seconds: float = 120) -> None:

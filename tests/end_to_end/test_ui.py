@@ -1,9 +1,5 @@
 """The comparison the whole project exists for, in the real UI."""
 
-import os
-import signal
-import socket
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +8,7 @@ from mlflow import MlflowClient
 
 from mlproject.tracking.names import Tag
 from tests.end_to_end.mlflow_ui import CHROMEDRIVER, CHROMIUM, MISSING, open_ui
-from tests.end_to_end.processes import project, start_mlflow_server, wait_until
+from tests.end_to_end.processes import free_port, mlflow_server, project
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None or CHROMEDRIVER is None, reason=MISSING)
 
@@ -20,26 +16,8 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None or CHROMEDRIVER is None, reason
 @pytest.fixture
 def address(work_directory: Path) -> Iterator[str]:
     """An MLflow server on the store of the working directory."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    store = f"sqlite:///{work_directory / 'mlflow.db'}"
-    server = start_mlflow_server(work_directory, port, "--backend-store-uri", store)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_until(lambda: _answers(url), "the MLflow server answers")
-        yield url
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait()
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/health", timeout=5) as response:
-            return bool(response.status == 200)
-    except OSError:
-        return False
+    with mlflow_server(work_directory, free_port()) as address:
+        yield address
 
 
 def test_trials_can_be_compared_by_their_architecture(

@@ -106,7 +106,10 @@ def train(
     with PeakMemory(device) as memory:
         model = build_model(architecture, data, settings, device)
         optimiser = torch.optim.AdamW(
-            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            model.parameters(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=True,
         )
         total_steps = settings.epochs * math.ceil(len(data.train) / settings.batch_size)
         schedule = torch.optim.lr_scheduler.LambdaLR(
