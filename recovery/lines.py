@@ -1,0 +1,88 @@
+"""One raw line of a log: freed of terminal codes, its time stamp apart, named if it is noise."""
+
+import re
+from datetime import datetime
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+_TERMINAL_CODE = re.compile(rb"\x1b\[[0-9;?]{0,16}[A-Za-z]")
+_STAMP = re.compile(rb"\[[DIWEC] (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})\] ?")
+_STAMP_BYTES = len(b"[I 2026-11-23 20:14:51,408] ")
+_BAR = re.compile(rb"%\||it/s|s/it")
+_RULER = b"=-_*#~"
+
+
+class Noise(StrEnum):
+    """The kinds of lines that tell nothing of a trial."""
+
+    BLANK = "blank"
+    RULER = "ruler"
+    PROGRESS = "progress bar"
+    TRACEBACK = "traceback"
+    SECTION = "section or study heading"
+    RUNNER = "message of the runner or a script"
+    LOGGER = "message of a logger"
+    NOT_TEXT = "not text"
+
+
+def clean(raw: bytes) -> bytes:
+    """The line as a terminal would show it last: without codes, after the last carriage return."""
+    line = raw.rstrip(b"\r\n")
+    if b"\x1b" in line:
+        line = _TERMINAL_CODE.sub(b"", line)
+    if b"\r" in line:
+        line = next((part for part in reversed(line.split(b"\r")) if part.strip()), b"")
+    return line
+
+
+def split_stamp(line: bytes) -> tuple[bytes | None, bytes]:
+    """The time stamp of a line, if it has one, and what follows it.
+
+    A message that follows a progress bar on its line is found too. A stamp anywhere else in the
+    line means that two writers ran into each other, and such a line is left as it is.
+    """
+    if line[:1] == b"[" and line[_STAMP_BYTES - 2 : _STAMP_BYTES - 1] == b"]":
+        match = _STAMP.match(line)
+        if match:
+            return match[1], line[match.end() :]
+    if b"%|" in line or b"it/s" in line:
+        match = _STAMP.search(line)
+        if match and _BAR.search(line, 0, match.start()):
+            return match[1], line[match.end() :]
+    return None, line
+
+
+def noise_kind(line: bytes, *, has_stamp: bool) -> Noise:
+    """What kind of noise a cleaned line without its stamp is."""
+    if not line or line.isspace():
+        return Noise.BLANK
+    if not line.strip(_RULER):
+        return Noise.RULER
+    if b"%|" in line or b"it/s" in line:
+        return Noise.PROGRESS
+    if line.startswith((b"Traceback", b"  File ", b"    ")) or b"Error: " in line:
+        return Noise.TRACEBACK
+    if has_stamp:
+        return Noise.LOGGER
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return Noise.NOT_TEXT
+    return Noise.RUNNER
+
+
+def milliseconds(stamp: bytes, zone: ZoneInfo, *, not_before: int | None = None) -> int | None:
+    """The instant of a stamp in `zone`, in ms since the epoch; None if there is no such time.
+
+    The hour that a clock repeats in autumn is read so that time does not run backwards.
+    """
+    try:
+        wall = datetime.strptime(stamp.decode("ascii"), "%Y-%m-%d %H:%M:%S,%f")
+    except ValueError:
+        return None
+    first, second = (_epoch_ms(wall.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
+    return second if not_before is not None and first < not_before <= second else first
+
+
+def _epoch_ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
