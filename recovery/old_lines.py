@@ -11,12 +11,12 @@ from recovery.literals import NotALiteral, Value, parse_params
 
 _COUNT = r"(\d{1,9})"
 _GROUPED = r"(\d{1,3}(?:,\d{3}){0,4}|\d{1,15})"
-_DECIMAL = r"(\d{1,3}\.\d{1,12}(?:e-?\d{1,3})?)"
+_RATE = r"(\d{1,3}\.\d{6})"
 _VALUE = r"(-?\d{1,30}(?:\.\d{1,30})?(?:e[+-]?\d{1,4})?|-?inf|nan)"
 
 _START = re.compile(
     rf"Trial {_COUNT}: arch_idx={_COUNT}, d_model={_COUNT}, n_layers={_COUNT}"
-    rf"(?:, n_heads={_COUNT})?, params={_GROUPED}, lr={_DECIMAL}, epochs={_COUNT}, "
+    rf"(?:, n_heads={_COUNT})?, params={_GROUPED}, lr={_RATE}, epochs={_COUNT}, "
     rf"(?:batch_size={_COUNT}|batch={_COUNT}x{_COUNT})(?:, dropout=(\d\.\d\d))?",
     re.ASCII,
 )
