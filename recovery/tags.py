@@ -16,8 +16,6 @@ class RecoveryTag(StrEnum):
     GRID = "recovery.grid"
     """The grids that explain every trial of the study, such as ``v1/F20``."""
     WARNINGS = "recovery.warnings"
-    UNFINISHED = "recovery.unfinished"
-    """The source ended before the trial did; a longer one completes it."""
     FORCED = "recovery.forced"
     """The architecture was forced; which extreme was meant, the old logs do not say."""
     SAMPLED_DROPOUT = "recovery.sampled_dropout"

@@ -27,3 +27,6 @@ class TrialRun:
     epochs: tuple[EpochLosses, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     """All tags but `trial_number` and `trial_state`, which follow from the fields above."""
+    unfinished: bool = False
+    """The source that tells of the trial ends before it does; a run that shows how it ended, or a
+    process that still works on it, knows better."""
