@@ -1,6 +1,7 @@
 """Pictures of a study: Optuna's own figures, over the architecture instead of its indices."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from mlproject.experiments.search_space import LOG2_N_HEADS, SHAPE_INDEX, SearchSpace
 
 ARCHITECTURE = ("d_model", "n_layers", "n_heads", "d_ff")
-_TARGET = "best validation loss"
+_TARGET = "val loss"
 _SHOWN_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -32,10 +33,8 @@ def study_over_architectures(trials: Sequence[FrozenTrial], space: SearchSpace) 
     distributions: dict[str, BaseDistribution] = {
         name: CategoricalDistribution(space.grid.values(name)) for name in ARCHITECTURE
     }
-    # Not by create_study, which would announce this study in the trial log.
-    storage = optuna.storages.InMemoryStorage()
-    storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], study_name="figures")
-    study = optuna.load_study(study_name="figures", storage=storage)
+    with _quiet():
+        study = optuna.create_study(direction="minimize")
     for trial in trials:
         architecture = space.architecture(trial.params)
         if trial.state not in _SHOWN_STATES or architecture is None or trial.value is None:
@@ -52,6 +51,17 @@ def study_over_architectures(trials: Sequence[FrozenTrial], space: SearchSpace) 
             )
         )
     return study
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep this study of pictures out of the trial log."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
 
 
 def study_figures(study: optuna.Study) -> Iterator[Figure]:

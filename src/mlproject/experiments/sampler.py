@@ -15,7 +15,7 @@ SAMPLER_SETTINGS: dict[str, Any] = {
 }
 PRUNER_SETTINGS: dict[str, Any] = {
     "n_startup_trials": 6,  # the forced extremes are never pruned against fewer
-    "n_warmup_steps": 10,  # epochs; the learning rate is still warming up before
+    "n_warmup_steps": 10,  # first epoch that may be pruned; before, the rate is warming up
     "interval_steps": 1,
     "n_min_trials": 3,
 }

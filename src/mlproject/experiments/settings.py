@@ -2,10 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 from mlproject.data.bars import Bars
-from mlproject.data.labels import Task
+from mlproject.data.labels import LabelPrice, Task
 from mlproject.errors import UserError
 from mlproject.models.arch_grid import CURRENT_GRID_VERSION
 from mlproject.models.budget import Budget
@@ -27,7 +26,7 @@ class StudySettings:
     budget: Budget
     horizon_days: int
     task: Task
-    label_price: Literal["close", "high"] = "close"
+    label_price: LabelPrice = "close"
     """Which price of the days ahead has to reach the threshold."""
     n_trials: int = 50
     """Trials of the study in all, over all its launches."""

@@ -4,6 +4,7 @@ Nothing here can lose a study: the trials are in Optuna's storage, MLflow and th
 any of this runs, each part stands alone, and one that fails is reported and left out.
 """
 
+import html
 import logging
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import mlflow
 import optuna
 import pandas as pd
@@ -36,6 +38,8 @@ from mlproject.tracking.study_run import (
 
 _NOTE_METRICS = (Metric.BEST_VAL_LOSS, Metric.PRIOR_LOSS, Metric.SKILL, Metric.VAL_AUC)
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+mpl.use("agg")  # pictures are files: no window, whatever the desktop
 
 _logger = logging.getLogger(__name__)
 
@@ -81,8 +85,10 @@ def summarise_study(
         "table of trials": lambda: _log_table(store, run_id, space, trials),
         "trial log": lambda: store.client.log_artifact(run_id, str(trial_log)),
     }
-    for figure in study_figures(study_over_architectures(trials, space)):
-        parts[f"figure {figure.name}"] = partial(_log_figure, store, run_id, figure)
+    figures = list(study_figures(study_over_architectures(trials, space)))
+    parts["page of figures"] = lambda: _log_interactive(store, run_id, space, figures)
+    for figure in figures:
+        parts[f"figure {figure.name}"] = partial(_log_static, store, run_id, figure)
     for name, log_part in parts.items():
         try:
             log_part()
@@ -168,12 +174,29 @@ def _log_table(
     store.client.log_text(run_id, trial_table(space, trials).to_csv(index=False), "trials.csv")
 
 
-def _log_figure(store: TrackingStore, run_id: str, figure: Figure) -> None:
-    interactive = figure.draw_interactive().to_html(include_plotlyjs=True)
-    store.client.log_text(run_id, interactive, f"figures/{figure.name}.html")
+def _log_interactive(
+    store: TrackingStore, run_id: str, space: SearchSpace, figures: Sequence[Figure]
+) -> None:
+    """All figures on one page, so that plotly's 5 MB of script are there once."""
+    drawn = []
+    for figure in figures:
+        try:
+            drawn.append(figure.draw_interactive())
+        except (ValueError, RuntimeError) as error:  # too few trials for this one
+            _logger.warning("%s is left out of the page of figures: %s", figure.name, error)
+    parts = [
+        picture.to_html(full_html=False, include_plotlyjs=place == 0)
+        for place, picture in enumerate(drawn)
+    ]
+    title = html.escape(space.settings.study_name)
+    page = f"<!doctype html><meta charset='utf-8'><title>{title}</title>{''.join(parts)}"
+    store.client.log_text(run_id, page, "figures.html")
+
+
+def _log_static(store: TrackingStore, run_id: str, figure: Figure) -> None:
     with warnings.catch_warnings(), mpl.rc_context({"figure.figsize": (11, 6)}):
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.simplefilter("ignore")  # Optuna's pictures are experimental, matplotlib chatty
         axes = figure.draw_static()
-    picture = (axes.flat[0] if hasattr(axes, "flat") else axes).figure
-    store.client.log_figure(run_id, picture, f"figures/{figure.name}.png")
-    mpl.pyplot.close(picture)
+        picture = (axes.flat[0] if hasattr(axes, "flat") else axes).figure
+        store.client.log_figure(run_id, picture, f"figures/{figure.name}.png")
+    plt.close(picture)

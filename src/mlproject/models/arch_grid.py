@@ -11,10 +11,11 @@ from itertools import product
 
 from mlproject.models.budget import NAMED_BUDGETS, Budget, UnknownBudget, parse_budget
 
-CONTEXT_DAYS = 60
+WINDOW_DAYS = 60
+"""Days that the network sees, the day of decision included."""
 PATCH_DAYS = 10
 STRIDE_DAYS = 5
-N_PATCHES = (CONTEXT_DAYS - PATCH_DAYS) // STRIDE_DAYS + 1
+N_PATCHES = (WINDOW_DAYS - PATCH_DAYS) // STRIDE_DAYS + 1
 N_POSITIONS = N_PATCHES + 10
 """Rows of the position table. The last ten are never read; they are part of every count."""
 

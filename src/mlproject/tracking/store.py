@@ -62,7 +62,7 @@ class TrackingStore:
 
 def without_password(url: str) -> str:
     """The URL fit to be shown: a password in it is replaced by ``***``."""
-    return re.sub(r"(://[^/@:]*):[^/]*@", r"\1:***@", url)
+    return re.sub(r"(://[^\s/@:]*):\S*@", r"\1:***@", url)
 
 
 def connect(experiment: str | None) -> Connection:

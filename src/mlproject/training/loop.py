@@ -64,11 +64,15 @@ def prior_loss(labels: Tensor, base_rate: float) -> float:
 def build_model(
     architecture: Architecture, data: WindowedData, settings: TrainingSettings, device: torch.device
 ) -> PatchTST:
-    """A model with fresh weights that predicts near the training base rate."""
+    """A model with fresh weights that predicts the training base rate for every window.
+
+    Training so begins at the prior's loss, however deep the architecture.
+    """
     torch.manual_seed(settings.seed)
     with device:
         model = PatchTST(architecture, num_features=data.n_features, dropout=settings.dropout)
     with torch.no_grad():
+        model.head.weight.zero_()
         model.head.bias.fill_(math.log(data.base_rate / (1 - data.base_rate)))
     return model
 

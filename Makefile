@@ -1,0 +1,51 @@
+# Every target sets up what it needs. `make` alone lists them.
+PYTHON ?= python3.11
+PORT ?= 5000
+
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.DEFAULT_GOAL := help
+.PHONY: help study ui test lint format bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+
+# conda.yaml is the one place of versions: its pip list is what goes into .venv.
+$(INSTALLED): conda.yaml pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	sed -n 's/^      - \([A-Za-z0-9_.-]*==.*\)/\1/p' conda.yaml > $(VENV)/requirements.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(VENV)/requirements.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+study: $(INSTALLED) ## run a small real study (2M, 3 days, 8 trials) and say where to look
+	mlflow run . --env-manager=local --experiment-name quickstart \
+		-P budget=2M -P horizon=3 -P n_trials=8 -P max_epochs=3
+	@echo
+	@echo "Look at it: 'make ui', then http://127.0.0.1:$(PORT), experiment quickstart."
+	@echo "A whole study: mlflow run . --env-manager=local --experiment-name phase6a -P budget=2M -P horizon=3"
+
+ui: $(INSTALLED) ## open the MLflow UI on the store of this directory
+	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" \
+		--host 127.0.0.1 --port $(PORT)
+
+test: lint ## lint, types and all tests
+	pytest
+
+lint: $(INSTALLED) ## ruff (format and lint) and mypy
+	ruff format --check .
+	ruff check .
+	mypy
+
+format: $(INSTALLED) ## format the code and mend what ruff can mend
+	ruff format .
+	ruff check --fix .
+
+bench: $(INSTALLED) ## reproduce the figures of docs/benchmarks.md
+	@for file in benchmarks/*.py; do echo "== $$file"; python "$$file" || exit 1; done
+
+clean: ## remove the environment and caches; studies and their results stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info src/*.egg-info

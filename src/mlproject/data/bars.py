@@ -1,0 +1,92 @@
+"""The bars of one market: one row a day, from the S&P 500 sample or from a user's file.
+
+Whether the bars make sense is decided in `checks`; here they are only found, read and typed.
+"""
+
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mlproject.data.bar_columns import REQUIRED_COLUMNS, parse_columns
+from mlproject.data.bar_files import ending_of, read_table
+from mlproject.errors import UserError
+
+__all__ = ["REQUIRED_COLUMNS", "Bars", "SampleNotInstalled", "digest_of", "load_bars"]
+
+
+class SampleNotInstalled(UserError):
+    """The package that ships the S&P 500 bars is not there."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bars:
+    """Daily bars of one market. Raises ValueError if the frame is not what is promised below."""
+
+    name: str
+    """What reports call the market: 'sp500' or the stem of the file."""
+
+    source: str
+    """Where the bars come from: 'arch.data.sp500' or the path as the user gave it."""
+
+    frame: pd.DataFrame
+    """`REQUIRED_COLUMNS` in that order, RangeIndex; date datetime64[us] at midnight, else float64.
+
+    The close is used as it stands: not adjusted for dividends or splits.
+    """
+
+    digest: str
+    """16 hex digits that follow from the numbers alone, the same for CSV and Parquet."""
+
+    def __post_init__(self) -> None:
+        types = [str(dtype) for dtype in self.frame.dtypes]
+        if tuple(self.frame.columns) != REQUIRED_COLUMNS:
+            raise ValueError(f"columns must be {REQUIRED_COLUMNS}, not {tuple(self.frame.columns)}")
+        if types != ["datetime64[us]"] + ["float64"] * 5:
+            raise ValueError(f"date must be datetime64[us] and the rest float64, not {types}")
+        if not self.frame.index.equals(pd.RangeIndex(len(self.frame))):
+            raise ValueError("the index must count the rows from 0")
+
+
+def load_bars(source: str) -> Bars:
+    """Bars of 'sp500' (S&P 500, 1999-01-04 to 2018-12-31) or of a .csv, .csv.gz or .parquet file.
+
+    Column names may be in any case, other columns are ignored (a log message of level INFO names
+    them); the date may be a column or the index. Nothing is sorted, filled or dropped.
+
+    Raises a `UserError`: `UnsupportedBarsFile`, `BarsFileMissing`, `UnreadableBarsFile`,
+    `MissingColumns`, `AmbiguousColumns` or `UnparsableValues`.
+    """
+    if source == "sp500":
+        return _bars("sp500", "arch.data.sp500", _sp500_path())
+    stem = Path(source).name[: -len(ending_of(source))]
+    return _bars(stem, source, Path(source))
+
+
+def digest_of(frame: pd.DataFrame) -> str:
+    """The first 16 hex digits of the SHA-256 of a frame of bars, column by column."""
+    sha = hashlib.sha256()
+    sha.update(frame["date"].to_numpy("datetime64[D]").astype("<i8").tobytes())
+    for column in REQUIRED_COLUMNS[1:]:
+        # Adding 0.0 makes -0.0 the 0.0 that it equals.
+        sha.update((frame[column].to_numpy(np.float64) + 0.0).astype("<f8").tobytes())
+    return sha.hexdigest()[:16]
+
+
+def _bars(name: str, source: str, path: Path) -> Bars:
+    frame = parse_columns(read_table(path, source), source)
+    return Bars(name=name, source=source, frame=frame, digest=digest_of(frame))
+
+
+def _sp500_path() -> Path:
+    # The file is read where it lies: importing `arch` itself takes statsmodels and seconds.
+    spec = importlib.util.find_spec("arch")
+    if spec is None or spec.origin is None:
+        raise SampleNotInstalled(
+            "sp500: the package 'arch', which ships these bars, is not installed; "
+            "install what conda.yaml lists or give a file of your own"
+        )
+    return Path(spec.origin).parent / "data" / "sp500" / "sp500.csv.gz"

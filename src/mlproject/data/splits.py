@@ -1,0 +1,50 @@
+"""Which days serve training, validation and test: three blocks of time with a gap between them."""
+
+import itertools
+from dataclasses import dataclass
+
+from mlproject.data.features import WARM_UP_ROWS
+from mlproject.models.arch_grid import WINDOW_DAYS
+
+TRAIN_FRACTION = 0.70
+VALIDATION_FRACTION = 0.15
+"""The test block gets the rest, 0.15."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """End rows of the windows of each split, in time order."""
+
+    train: range
+    validation: range
+    test: range
+
+    @property
+    def usable(self) -> bool:
+        """Whether no split is empty."""
+        return all((self.train, self.validation, self.test))
+
+
+def split_ends(rows: int, *, horizon_days: int) -> Splits:
+    """Cut `rows` rows of bars into three blocks and leave out each block's last rows.
+
+    The first end row is the first whose whole window has features. The rows from there on are cut
+    by `TRAIN_FRACTION` and `VALIDATION_FRACTION`, so the blocks, and the first day of validation
+    and test, are the same at every horizon. The last `horizon_days` rows of each block are no end
+    rows: the days that a label of one split looks at all lie before the first end row of the next.
+    The input windows of the next split may reach back into that time, which by then is past.
+    """
+    first = WARM_UP_ROWS + WINDOW_DAYS - 1
+    available = max(rows - first, 0)
+    validation = first + int(available * TRAIN_FRACTION)
+    test = first + int(available * (TRAIN_FRACTION + VALIDATION_FRACTION))
+    return Splits(
+        train=range(first, validation - horizon_days),
+        validation=range(validation, test - horizon_days),
+        test=range(test, first + available - horizon_days),
+    )
+
+
+def rows_needed(*, horizon_days: int) -> int:
+    """The fewest rows of bars for which no split is empty."""
+    return next(n for n in itertools.count(1) if split_ends(n, horizon_days=horizon_days).usable)

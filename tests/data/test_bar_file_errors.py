@@ -1,0 +1,140 @@
+"""Each mistake in a file of bars gives one line that says what, where and what to do."""
+
+import gzip
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mlproject.data.bar_columns import AmbiguousColumns, MissingColumns, UnparsableValues
+from mlproject.data.bar_files import BarsFileMissing, UnreadableBarsFile, UnsupportedBarsFile
+from mlproject.data.bars import load_bars
+from mlproject.errors import UserError
+
+HEADER = "Date,Open,High,Low,Close,Volume\n"
+ROW = "2020-01-02,1,3,0.5,2,10\n"
+
+
+def complaint(kind: type[UserError], path: Path | str) -> str:
+    """The one line that loading `path` raises, without the path it starts with."""
+    with pytest.raises(kind) as caught:
+        load_bars(str(path))
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.startswith(f"{path}: ")
+    return line.removeprefix(f"{path}: ")
+
+
+def test_a_missing_file_is_named_with_the_place_looked_in(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert f"looked in {tmp_path}/no.csv" in complaint(BarsFileMissing, "no.csv")
+
+
+@pytest.mark.parametrize("source", ["SP500", "spx", "bars.xlsx", "bars.json.gz", "csv"])
+def test_an_unknown_source_is_told_what_can_be_read(source):
+    said = complaint(UnsupportedBarsFile, source)
+    assert "'sp500' or a path ending in .csv, .csv.gz or .parquet" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", b"", "the file is empty"),
+        ("a.csv", b"\n\n", "the file is empty"),
+        ("a.csv", HEADER.encode(), "holds no rows"),
+        ("a.csv", b"\xff\xfe\x00Date", "cannot be read as a CSV file in UTF-8"),
+        ("a.csv.gz", HEADER.encode(), "Not a gzipped file"),
+        ("a.csv.gz", gzip.compress((HEADER + ROW * 999).encode())[:60], "cannot be read as a CSV"),
+        ("a.csv", (HEADER + ROW + "2020-01-03,1,2\n").encode(), "line 3 has 3 fields where"),
+        ("a.parquet", b"", "cannot be read as a Parquet file"),
+        ("a.parquet", HEADER.encode() * 9, "cannot be read as a Parquet file"),
+    ],
+)
+def test_a_damaged_file_is_refused(name, content, said, tmp_path: Path):
+    (tmp_path / name).write_bytes(content)
+    assert said in complaint(UnreadableBarsFile, tmp_path / name)
+
+
+@pytest.mark.parametrize("kept", [10, 200, 1500, -9])
+def test_a_cut_parquet_file_is_refused(kept, tmp_path: Path, make_frame):
+    path = tmp_path / "a.parquet"
+    make_frame(100).to_parquet(path)
+    path.write_bytes(path.read_bytes()[:kept])
+    assert "cannot be read as a Parquet file" in complaint(UnreadableBarsFile, path)
+
+
+def test_a_folder_is_no_file(tmp_path: Path):
+    (tmp_path / "a.csv").mkdir()
+    assert "Is a directory" in complaint(UnreadableBarsFile, tmp_path / "a.csv")
+
+
+def test_a_parquet_file_without_rows_is_refused(tmp_path: Path, make_frame):
+    make_frame(5).iloc[:0].to_parquet(tmp_path / "a.parquet")
+    assert "holds no rows" in complaint(UnreadableBarsFile, tmp_path / "a.parquet")
+
+
+def test_all_missing_columns_are_named_with_those_found(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_text("Date,Open,Price,Close\n2020-01-02,1,2,3\n")
+    said = complaint(MissingColumns, path)
+    assert "missing columns high, low, volume; found Date, Open, Price, Close" in said
+
+
+def test_a_strange_first_line_is_shown_as_one_short_line(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_text('"Date\n(New York)",' + "x" * 9999 + "\n1,2\n")
+    said = complaint(MissingColumns, path)
+    assert "found Date (New York), xxx" in said
+    assert len(said) < 500
+
+
+@pytest.mark.parametrize("twin", ["close", " Close ", "Close"])
+def test_two_columns_of_one_name_are_refused(twin, tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_text(f"Date,Open,High,Low,Close,Volume,{twin}\n{ROW.strip()},7\n")
+    assert f"columns 'Close' and '{twin}' are both 'close'" in complaint(AmbiguousColumns, path)
+
+
+def test_an_index_and_a_column_of_one_name_are_refused(tmp_path: Path, make_frame):
+    make_frame(5).set_index("date", drop=False).to_parquet(tmp_path / "a.parquet")
+    assert "are both 'date'" in complaint(AmbiguousColumns, tmp_path / "a.parquet")
+
+
+def test_bad_numbers_are_shown_by_line_with_their_count(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    bad = ["n/a", "1,228.09", "1_000", "--", "x" * 500]
+    rows = [ROW] + [f'2020-01-03,1,3,0.5,"{value}",10\n' for value in bad]
+    path.write_text(HEADER + "\n" + "".join(rows))
+    said = complaint(UnparsableValues, path)
+    assert "column close: 5 values are not numbers: line 4 ('n/a'), line 5 ('1,228.09'), " in said
+    assert "line 6 ('1_000'); write" in said
+    assert len(said) < 300
+
+
+def test_bad_values_of_parquet_are_shown_by_row(tmp_path: Path, make_frame):
+    frame = make_frame(5).astype({"low": str})
+    frame.loc[2, "low"] = "halted"
+    frame.to_parquet(tmp_path / "a.parquet")
+    said = complaint(UnparsableValues, tmp_path / "a.parquet")
+    assert "column low: 1 value is not a number: row 3 ('halted')" in said
+
+
+@pytest.mark.parametrize("date", ["yesterday", "2020-02-30", "5", "13/01/2020"])
+def test_a_date_that_is_none_is_shown_by_line(date, tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_text(HEADER + ROW + ROW.replace("2020-01-02", date))
+    said = complaint(UnparsableValues, path)
+    assert f"column date: 1 value is not a date: line 3 ('{date}'); write all dates as" in said
+
+
+def test_day_first_dates_are_refused_and_not_taken_for_months(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    days = pd.date_range("2020-01-01", periods=31).strftime("%d/%m/%Y")
+    path.write_text(HEADER + "".join(ROW.replace("2020-01-02", day) for day in days))
+    assert "column date: 19 values are not dates: line 14" in complaint(UnparsableValues, path)
+
+
+def test_a_whole_number_that_is_no_date_is_not_read_as_nanoseconds(tmp_path: Path, make_frame):
+    frame = make_frame(5).assign(date=range(5))
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert "5 values are not dates" in complaint(UnparsableValues, tmp_path / "a.parquet")

@@ -1,0 +1,291 @@
+"""Whole small studies against real SQLite and real MLflow, in this process."""
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mlflow.artifacts
+import optuna
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from mlproject.data.bars import load_bars
+from mlproject.experiments import objective, summary
+from mlproject.experiments.storage import StudyOccupied
+from mlproject.experiments.study import StudyFailing, StudyOutcome, run_study
+from mlproject.tracking.names import NOTE_TAG, Metric, Param, Tag
+from mlproject.tracking.store import connect
+from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.loop import Ending, TrainingResult, train
+from tests.experiments.conftest import MakeSettings
+
+RunSmallStudy = Callable[..., StudyOutcome]
+
+
+@pytest.fixture
+def run_small_study(
+    work_directory: Path, small_market: Path, make_settings: MakeSettings
+) -> RunSmallStudy:
+    def run(*, data: Path = small_market, **changes: Any) -> StudyOutcome:
+        settings = make_settings("100k", **{"n_trials": 2, "max_epochs": 2, **changes})
+        return run_study(settings, connect(None), data_source=str(data), device="cpu")
+
+    return run
+
+
+@pytest.fixture
+def client(work_directory: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{work_directory / 'mlflow.db'}")
+
+
+def _runs(client: MlflowClient) -> tuple[Run, list[Run]]:
+    """The parent and the trials in order."""
+    (experiment,) = [e for e in client.search_experiments() if e.name == "phase6a"]
+    runs = client.search_runs([experiment.experiment_id])
+    trials = [run for run in runs if Tag.TRIAL_NUMBER in run.data.tags]
+    (parent,) = [run for run in runs if run not in trials]
+    return parent, sorted(trials, key=lambda run: int(run.data.tags[Tag.TRIAL_NUMBER]))
+
+
+def _study(work_directory: Path) -> optuna.Study:
+    (name,) = optuna.get_all_study_names(f"sqlite:///{work_directory / 'optuna.db'}")
+    return optuna.load_study(study_name=name, storage=f"sqlite:///{work_directory / 'optuna.db'}")
+
+
+def test_every_trial_is_a_nested_run_with_every_name(
+    run_small_study: RunSmallStudy, client: MlflowClient, work_directory: Path
+) -> None:
+    outcome = run_small_study()
+    parent, trials = _runs(client)
+    assert outcome.parent_run_id == parent.info.run_id
+    assert parent.info.run_name == "phase6a_100k_h3_threshold_1pct"
+    assert len(trials) == 2
+    for number, (run, frozen) in enumerate(
+        zip(trials, _study(work_directory).trials, strict=False)
+    ):
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert set(run.data.params) == {str(name) for name in Param}
+        assert set(run.data.metrics) == {str(name) for name in Metric}
+        assert run.data.metrics[Metric.BEST_VAL_LOSS] == frozen.value
+        assert run.data.params[Param.LEARNING_RATE] == str(frozen.params["learning_rate"])
+        assert run.data.tags[Tag.STUDY_NAME] == "phase6a_100k_h3_threshold_1pct"
+        assert run.data.tags[Tag.TRIAL_NUMBER] == str(number)
+        assert run.data.tags[Tag.TRIAL_STATE] == "COMPLETE"
+        assert run.data.tags[Tag.ORIGIN] == "live"
+        assert Tag.FORCED_EXTREME in run.data.tags
+        assert run.info.status == "FINISHED"
+        history = client.get_metric_history(run.info.run_id, Metric.VAL_LOSS)
+        assert [(point.step, point.value) for point in history] == sorted(
+            frozen.intermediate_values.items()
+        )
+        assert len(client.get_metric_history(run.info.run_id, Metric.TRAIN_LOSS)) == 2
+
+
+def test_the_parent_shows_the_study(run_small_study: RunSmallStudy, client: MlflowClient) -> None:
+    outcome = run_small_study()
+    parent, trials = _runs(client)
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params["budget"] == "100k"
+    assert parent.data.params["sampler"].startswith("TPESampler(")
+    assert parent.data.params["data"] == "small"
+    best = min(run.data.metrics[Metric.BEST_VAL_LOSS] for run in trials)
+    assert parent.data.metrics[Metric.BEST_VAL_LOSS] == best
+    assert outcome.best_trial is not None
+    assert outcome.best_trial.value == best
+    assert "2 of 2 trials finished" in parent.data.tags[NOTE_TAG]
+    assert parent.inputs is not None
+    (dataset,) = [item.dataset for item in parent.inputs.dataset_inputs]
+    assert dataset.name == "small"
+    artifacts = {item.path for item in client.list_artifacts(parent.info.run_id)}
+    assert {"trials.csv", "figures.html", "figures"} <= artifacts
+    pictures = {item.path for item in client.list_artifacts(parent.info.run_id, "figures")}
+    assert "figures/optimization_history.png" in pictures
+    assert "figures/parallel_coordinate_architecture.png" in pictures
+    table = mlflow.artifacts.load_text(f"{parent.info.artifact_uri}/trials.csv")
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert [row["d_model"] for row in rows] == [run.data.params["d_model"] for run in trials]
+
+
+def test_launched_again_it_goes_on_under_the_same_parent(
+    run_small_study: RunSmallStudy, client: MlflowClient
+) -> None:
+    run_small_study(n_trials=1)
+    first, _ = _runs(client)
+    run_small_study(n_trials=3)
+    parent, trials = _runs(client)
+    assert parent.info.run_id == first.info.run_id
+    assert [run.data.tags[Tag.TRIAL_NUMBER] for run in trials] == ["0", "1", "2"]
+    run_small_study(n_trials=3)
+    assert len(_runs(client)[1]) == 3
+
+
+def test_in_a_new_mlflow_store_the_study_appears_whole(
+    run_small_study: RunSmallStudy,
+    client: MlflowClient,
+    work_directory: Path,
+    mlflow_template: Path,
+) -> None:
+    run_small_study()
+    before = _shown(client)
+    (work_directory / "mlflow.db").write_bytes(mlflow_template.read_bytes())
+    run_small_study()
+    assert _shown(client) == before
+
+
+def _shown(client: MlflowClient) -> list[dict[str, Any]]:
+    """What the runs of the trials show, but for their ids."""
+    return [
+        {
+            "info": (run.info.run_name, run.info.status, run.info.start_time, run.info.end_time),
+            "params": run.data.params,
+            "metrics": run.data.metrics,
+            "tags": {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")},
+            "epochs": [
+                (point.step, point.value)
+                for name in (Metric.TRAIN_LOSS, Metric.VAL_LOSS)
+                for point in client.get_metric_history(run.info.run_id, name)
+            ],
+        }
+        for run in _runs(client)[1]
+    ]
+
+
+def test_a_trial_that_raises_an_error_is_recorded_and_the_study_goes_on(
+    run_small_study: RunSmallStudy, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = iter([False, True, False, False])
+
+    def sometimes_break(*args: Any) -> TrainingResult:
+        if next(calls):
+            raise RuntimeError("out of luck\nand more")
+        return train(*args)
+
+    monkeypatch.setattr(objective, "train", sometimes_break)
+    outcome = run_small_study(n_trials=3)
+    assert outcome.finished == 3
+    _, trials = _runs(client)
+    assert [run.info.status for run in trials] == ["FINISHED", "FAILED", "FINISHED", "FINISHED"]
+    failed = trials[1]
+    assert failed.data.tags[Tag.FAILURE_REASON] == "RuntimeError: out of luck"
+    assert failed.data.tags[Tag.TRIAL_STATE] == "FAIL"
+    assert set(failed.data.params) == {str(name) for name in Param}
+
+
+def test_when_every_trial_fails_the_study_stops_and_says_why(
+    run_small_study: RunSmallStudy, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def always_break(*_args: Any) -> TrainingResult:
+        raise RuntimeError("no device")
+
+    monkeypatch.setattr(objective, "train", always_break)
+    with pytest.raises(StudyFailing, match=r"5 trials in a row failed.*no device") as caught:
+        run_small_study(n_trials=50)
+    assert caught.value.exit_code == 1
+    parent, trials = _runs(client)
+    assert parent.info.status == "FAILED"
+    assert [run.info.status for run in trials] == ["FAILED"] * 5
+
+
+def test_a_diverged_trial_is_a_pruned_run_that_says_so(
+    run_small_study: RunSmallStudy, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverge(*args: Any) -> TrainingResult:
+        result = train(*args)
+        return replace(
+            result,
+            ending=Ending.DIVERGED,
+            best_epoch=None,
+            best_val_loss=None,
+            best_scores=None,
+        )
+
+    monkeypatch.setattr(objective, "train", diverge)
+    outcome = run_small_study(n_trials=1)
+    assert outcome.best_trial is None
+    _, (run,) = _runs(client)
+    assert run.info.status == "KILLED"
+    assert run.data.tags[Tag.TRIAL_STATE] == "PRUNED"
+    assert run.data.tags[Tag.DIVERGED] == "true"
+    assert Metric.BEST_VAL_LOSS not in run.data.metrics
+
+
+def test_the_pruner_stops_a_trial_that_lags(
+    run_small_study: RunSmallStudy, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = iter(range(100))
+
+    def losses_of_later_trials_are_worse(
+        architecture: Any, data: Any, settings: Any, on_epoch: Callable[[EpochLosses], bool]
+    ) -> TrainingResult:
+        worse = next(number)
+        for epoch in range(1, 31):
+            if on_epoch(EpochLosses(epoch=epoch, train_loss=1.0, val_loss=1.0 + worse)):
+                break
+        result = train(architecture, data, replace(settings, epochs=1), lambda _losses: False)
+        stopped = epoch < 30
+        return replace(
+            result,
+            ending=Ending.STOPPED if stopped else Ending.ALL_EPOCHS,
+            epochs_run=epoch,
+            best_val_loss=1.0 + worse,
+        )
+
+    monkeypatch.setattr(objective, "train", losses_of_later_trials_are_worse)
+    run_small_study(n_trials=7, max_epochs=30)
+    _, trials = _runs(client)
+    assert [run.info.status for run in trials] == ["FINISHED"] * 6 + ["KILLED"]
+    pruned = trials[6]
+    assert pruned.data.metrics[Metric.EPOCHS_RUN] == 10
+    assert len(client.get_metric_history(pruned.info.run_id, Metric.VAL_LOSS)) == 10
+    assert Tag.DIVERGED not in pruned.data.tags
+
+
+def test_a_crash_in_the_summary_loses_nothing(
+    run_small_study: RunSmallStudy, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_args: Any) -> None:
+        raise ZeroDivisionError
+
+    for part in ("_log_best", "_log_table", "_log_interactive", "_log_static"):
+        monkeypatch.setattr(summary, part, crash)
+    outcome = run_small_study()
+    assert outcome.finished == 2
+    parent, trials = _runs(client)
+    assert parent.info.status == "FINISHED"
+    assert [run.info.status for run in trials] == ["FINISHED", "FINISHED"]
+
+
+def test_an_interrupted_trial_is_closed_and_tried_again(
+    run_small_study: RunSmallStudy, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_args: Any) -> TrainingResult:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(objective, "train", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run_small_study(n_trials=2)
+    parent, (run,) = _runs(client)
+    assert (parent.info.status, run.info.status) == ("KILLED", "FAILED")
+    assert run.data.tags[Tag.FAILURE_REASON] == "interrupted"
+    run_small_study(n_trials=8)
+    parent, trials = _runs(client)
+    assert parent.info.status == "FINISHED"
+    (retry,) = [run for run in trials if run.data.tags.get(Tag.RETRY_OF) == "0"]
+    assert retry.data.params == trials[0].data.params
+    assert sum(run.info.status == "FINISHED" for run in trials) == 8
+
+
+def test_the_data_digest_is_part_of_the_study(
+    run_small_study: RunSmallStudy, small_market: Path, tmp_path: Path
+) -> None:
+    outcome = run_small_study()
+    assert outcome.finished == 2
+    changed = load_bars(str(small_market)).frame.assign(volume=1.0)
+    changed.to_csv(tmp_path / "small.csv", index=False)
+    with pytest.raises(StudyOccupied, match=r"data_digest is .* there and .* here"):
+        run_small_study(data=tmp_path / "small.csv", n_trials=5)

@@ -1,0 +1,29 @@
+"""Devices by name, and the peak of what was held."""
+
+import pytest
+import torch
+
+from mlproject.training.device import DeviceUnavailable, select_device
+from mlproject.training.peak_memory import PeakMemory
+
+
+def test_auto_takes_what_is_there() -> None:
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    assert select_device("auto").type == expected
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "quantum", "cpu; touch x", ""])
+def test_a_device_that_is_not_there_is_one_clear_line(name: str) -> None:
+    with pytest.raises(DeviceUnavailable, match="use auto or cpu") as caught:
+        select_device(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_peak_is_of_this_piece_of_work_alone() -> None:
+    device = torch.device("cpu")
+    with PeakMemory(device) as large:
+        held = torch.ones(60_000_000)  # 240 MB, freed below
+        del held
+    with PeakMemory(device) as small:
+        torch.ones(1000)
+    assert large.peak_bytes - small.peak_bytes > 200_000_000
