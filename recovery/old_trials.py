@@ -16,7 +16,7 @@ DIVERGED_VALUE = 100.0
 
 DIED = "the log ends before the trial does: its process died (killed, out of memory or power lost)"
 
-_SAMPLED = {
+SAMPLED = {
     "arch_idx": Param.ARCH_IDX,
     "learning_rate": Param.LEARNING_RATE,
     "epochs": Param.EPOCHS,
@@ -72,6 +72,14 @@ def build_record(
         if sampled and "arch_idx" not in sampled:
             tags[RecoveryTag.FORCED] = "true"
     sampled_dropout = _add_sampled(params, sampled, trial, problems)
+    rounded = [p for p in _PRINTED_DECIMALS if p in params and p not in sampled and not (
+        p is Param.DROPOUT and trial.forced_dropout
+    )]
+    if rounded:
+        tags[RecoveryTag.ROUNDED] = " ".join(f"{p}={params[p]}" for p in rounded)
+    if outcome is None:
+        # A longer log may still bring every digit, and MLflow never changes a param.
+        params = {p: value for p, value in params.items() if p not in rounded}
     metrics: dict[Metric, float] = {}
     if outcome is not None and outcome.value is not None:
         metrics[Metric.BEST_VAL_LOSS] = float(outcome.value)
@@ -127,7 +135,7 @@ def _add_sampled(
     unused_dropout = None
     forced = trial.forced_dropout
     for name, value in sampled.items():
-        param = _SAMPLED.get(name)
+        param = SAMPLED.get(name)
         if param is None or value is None or isinstance(value, bool):
             continue
         printed = params.get(param)

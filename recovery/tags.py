@@ -20,6 +20,8 @@ class RecoveryTag(StrEnum):
     """The architecture was forced; which extreme was meant, the old logs do not say."""
     SAMPLED_DROPOUT = "recovery.sampled_dropout"
     MICRO_BATCH = "recovery.micro_batch"
+    ROUNDED = "recovery.rounded"
+    """Values that are only known as they were printed, rounded."""
     TIMES_FROM = "recovery.times_from"
     LOGGED_STUDY_NAME = "recovery.logged_study_name"
     LAUNCH = "recovery.launch"
