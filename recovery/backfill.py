@@ -5,12 +5,14 @@ and the same command completes it.
 """
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import mlflow
 from filelock import FileLock, Timeout
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,6 +22,7 @@ from mlproject.tracking.recorder import bring_up_to_date
 from mlproject.tracking.store import (
     Connection,
     TrackingStore,
+    connect,
     first_line,
     open_experiment,
     without_password,
@@ -33,6 +36,7 @@ SERVER_THREADS = 16
 """Calls that wait for a tracking server at once. SQLite takes one writer at a time."""
 
 LOCK_SECONDS = 3600
+_SQLITE = "sqlite:///"
 
 
 class TrackingLost(UserError):
@@ -53,14 +57,18 @@ class StudyWritten:
 
 
 @contextmanager
-def open_store(connection: Connection) -> Iterator[TrackingStore]:
-    """The experiment, held for this process alone among the backfills of this machine.
+def open_store(experiment: str | None) -> Iterator[tuple[Connection, TrackingStore]]:
+    """The experiment in MLflow's store, held for this process among the backfills of this machine.
+
+    Held even before it is opened: several processes that create one SQLite store break it.
 
     Raises:
         AnotherBackfill: one that runs already takes longer than `LOCK_SECONDS`.
-        TrackingLost: the store does not answer any more.
+        TrackingUnreachable: the store does not answer.
+        TrackingLost: it stopped answering.
+        ExperimentConflict: the experiment is deleted.
     """
-    lock = FileLock(_lock_file(connection), timeout=LOCK_SECONDS)
+    lock = FileLock(_lock_file(mlflow.get_tracking_uri()), timeout=LOCK_SECONDS)
     try:
         lock.acquire()
     except Timeout as error:
@@ -68,11 +76,12 @@ def open_store(connection: Connection) -> Iterator[TrackingStore]:
             f"another backfill holds {lock.lock_file} since an hour: wait for it, or stop it"
         ) from error
     try:
+        connection = connect(experiment)
         with write_ahead(connection.uri):
-            yield open_experiment(connection)
+            yield connection, open_experiment(connection)
     except (MlflowException, SQLAlchemyError) as error:
         raise TrackingLost(
-            f"tracking store {without_password(connection.uri)} stopped answering "
+            f"tracking store {without_password(mlflow.get_tracking_uri())} stopped answering "
             f"({first_line(error)}): what is written stays; run the same command again to go on"
         ) from error
     finally:
@@ -99,8 +108,9 @@ def _first_start(plan: StudyPlan) -> int:
     return min(starts, default=1)
 
 
-def _lock_file(connection: Connection) -> Path:
-    if connection.uri.startswith("sqlite:///"):
-        return Path(f"{connection.uri.removeprefix('sqlite:///')}.backfill.lock")
-    name = hashlib.sha256(connection.uri.encode()).hexdigest()[:16]
+def _lock_file(uri: str) -> Path:
+    path = Path(uri.removeprefix(_SQLITE)).absolute()
+    if uri.startswith(_SQLITE) and path.parent.is_dir():
+        return path.with_name(f"{path.name}.backfill.lock")
+    name = hashlib.sha256(f"{uri} {os.getuid()}".encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"mlproject-backfill-{name}.lock"

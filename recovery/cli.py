@@ -119,18 +119,17 @@ def _show(collection: "Collection", timezone: str, outcome: str) -> int:
 
 
 def _write(collection: "Collection", timezone: str, experiment: str | None) -> int:
-    from mlproject.tracking.store import connect
     from recovery.backfill import backfill_study, open_store, threads_for
     from recovery.plan import plan_studies
     from recovery.report import accounting_lines, study_lines
 
     # The run that `mlflow run` made for this process is the record of the call, not of a study.
     os.environ.pop("MLFLOW_RUN_ID", None)
-    connection = connect(experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME"))
     for line in accounting_lines(collection, timezone):
         click.echo(line)
     quarantined = 0
-    with open_store(connection) as store:
+    experiment = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME")
+    with open_store(experiment) as (connection, store):
         for plan in plan_studies(collection):
             done = backfill_study(store, plan, threads=threads_for(connection))
             quarantined += plan.quarantined
