@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import PurePath
 from zoneinfo import ZoneInfo
 
+from mlproject.tracking.names import Param
 from recovery.optuna_storage import read_storage
 from recovery.parse import LogReader
 from recovery.records import Accounting, LaunchId, TrialRecord
@@ -115,12 +116,15 @@ def merge(first: TrialRecord, second: TrialRecord) -> TrialRecord:
         f"{param} is {main.params[param]} in {main.source} and {value} in {other.source}"
         for param, value in other.params.items()
         if main.printed_learning_rate is None or other.printed_learning_rate is None
-        if param in main.params and main.params[param] != value and not _was_forced(main, param)
+        if main.params.get(param, value) != value
     ]
     return replace(
         main,
         params={**other.params, **main.params},
         metrics={**other.metrics, **main.metrics},
+        sampled_dropout=(
+            main.sampled_dropout if Param.DROPOUT in main.params else other.sampled_dropout
+        ),
         problems=tuple(problems),
         outcome_fingerprint=main.outcome_fingerprint or other.outcome_fingerprint,
         start_fingerprint=main.start_fingerprint or other.start_fingerprint,
@@ -130,7 +134,3 @@ def merge(first: TrialRecord, second: TrialRecord) -> TrialRecord:
 def _knowledge(record: TrialRecord) -> tuple[bool, ...]:
     """The better source first: whole, finished, with the trial's own lines."""
     return (not record.problems, not record.unfinished, record.start_fingerprint is not None)
-
-
-def _was_forced(record: TrialRecord, param: str) -> bool:
-    return param == "dropout" and record.sampled_dropout is not None

@@ -5,12 +5,15 @@ contradict each other (time runs backwards, a trial number comes twice, the best
 one than before) was shuffled or mixed with another, and none of its trials can be trusted.
 """
 
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from recovery.lines import milliseconds
 from recovery.old_trials import OldTrial
 from recovery.records import LaunchId
+from recovery.study_names import facts_of
 
 BACKWARDS_MS = 1000
 """Threads that log at once may swap their lines by less than this."""
@@ -25,6 +28,8 @@ class Launch:
     logged_name: str
     why_unnamed: str = ""
     """The reason to give for the trials of a launch whose study is not known."""
+    seen: dict[int, None] = field(default_factory=dict)
+    """The numbers of all trials, in the order of their first lines."""
     open: dict[int, OldTrial] = field(default_factory=dict)
     closed: dict[int, tuple[bytes | None, bytes | None]] = field(default_factory=dict)
     """First and last line of each trial that ended."""
@@ -37,7 +42,27 @@ class Launch:
     """A line of a forced dropout that waits for its trial: values, text, line number."""
     last_error: str | None = None
     """The last line of the last traceback."""
-    scan_complete: bool = False
+    first_number: int | None = 0
+    """The number that the first trial must have; None where it may be any."""
+    named_best: dict[int, int] = field(default_factory=dict)
+    """Which trial each finished trial's line calls the best so far."""
+    suspect: set[int] = field(default_factory=set)
+    """Trials whose lines cannot be read or contradict each other: the log may be cut there."""
+    strange: dict[str, list[int]] = field(default_factory=dict)
+    """Finished trials by the names of parameters that no program of this project has."""
+    lowest: float = math.inf
+    """The lowest value of all trials so far."""
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether no trial has been seen yet."""
+        return not self.seen
+
+    def see_name(self, name: str) -> None:
+        """Note another line that names the study."""
+        known = (self.study_name, self.logged_name)
+        if self.study_name is not None and name not in known and facts_of(name).budget:
+            self.distrust(f"its lines name two studies, {self.study_name} and {name[:200]}")
 
     def see_time(self, stamp: bytes, zone: ZoneInfo) -> None:
         """Note the time of a line."""
@@ -59,12 +84,25 @@ class Launch:
         if best is None:
             return
         best_number, best_value = best
+        self.named_best[number] = best_number
         known = self.values.get(best_number, self.claims.setdefault(best_number, best_value))
-        if known != best_value or float(value) < float(best_value):
+        self.lowest = min(self.lowest, float(value), float(best_value))
+        if known != best_value or self.lowest < float(best_value):
             self.distrust(
                 f"trial {number} names trial {best_number} the best with {best_value}, which "
                 "contradicts another line: trials of several studies were mixed"
             )
+
+    def see_params(self, number: int, strange_names: Iterable[str]) -> None:
+        """Note the parameters of a finished trial that are not known."""
+        for name in strange_names:
+            self.strange.setdefault(name, []).append(number)
+
+    def misspelt(self) -> Iterator[tuple[int, str]]:
+        """Trials with a parameter that no other trial has, though all are sampled alike."""
+        for name, numbers in self.strange.items():
+            if len(numbers) < max(2, len(self.values)):
+                yield from ((number, name) for number in numbers)
 
     def distrust(self, reason: str) -> None:
         """Say why none of the trials can be trusted; the first reason stands."""
@@ -74,3 +112,21 @@ class Launch:
         """A line that cannot be read may belong to any of the open trials."""
         for trial in self.open.values():
             trial.problems.append(problem)
+
+    def cut_off(self) -> list[int]:
+        """Trials behind a gap in the numbers that nothing ties to the heading of the launch."""
+        numbers = list(self.seen)
+        expected = numbers[0] if self.first_number is None and numbers else self.first_number
+        tied: set[int] = set()
+        loose: list[int] = []
+        for number in numbers:
+            if number == expected and not loose and number not in self.suspect:
+                tied.add(number)
+            else:
+                loose.append(number)
+                known = {*tied, *(self.named_best[n] for n in tied if n in self.named_best)}
+                if self.named_best.get(number) in known and number not in self.suspect:
+                    tied.update(loose)
+                    loose = []
+            expected = number + 1
+        return loose

@@ -41,4 +41,7 @@ def _value(text: str) -> Value:
         return text[1:-1]
     if text in ("True", "False", "None"):
         return {"True": True, "False": False, "None": None}[text]
-    return int(text) if text.lstrip("-").isdigit() else float(text)
+    value = int(text) if text.lstrip("-").isdigit() else float(text)
+    if repr(value) != text:
+        raise NotALiteral(f"Python writes no number as {text}")
+    return value

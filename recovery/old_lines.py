@@ -111,7 +111,7 @@ def parse_outcome(body: str) -> Outcome:
     if match := _FINISHED.match(body):
         inside, brace, rest = body[match.end() :].partition("}")
         best = _BEST.fullmatch(rest)
-        if brace and (best or rest == "." or not rest):
+        if brace and (best or rest == "." or not rest) and repr(float(match[2])) == match[2]:
             return Outcome(
                 state=TrialState.COMPLETE,
                 value=match[2],

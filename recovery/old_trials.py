@@ -25,6 +25,7 @@ SAMPLED = {
     "warmup_steps": Param.WARMUP_STEPS,
     "dropout": Param.DROPOUT,
 }
+_WHOLE = (Param.ARCH_IDX, Param.EPOCHS, Param.BATCH_SIZE, Param.WARMUP_STEPS)
 _PRINTED_DECIMALS = {Param.LEARNING_RATE: 6, Param.DROPOUT: 2}
 
 
@@ -62,7 +63,8 @@ def build_record(
     """The record of a trial that ended, or that nothing more will be heard of."""
     outcome = trial.outcome
     problems = list(trial.problems)
-    sampled = (outcome.params if outcome else None) or {}
+    chosen = (outcome.params if outcome else None) or {}
+    sampled = dict(chosen)
     params: dict[Param, int | float | str] = {}
     tags = {Tag.STUDY_NAME.value: study_name, Tag.ORIGIN.value: Origin.LOG.value}
     if trial.start is not None:
@@ -71,7 +73,7 @@ def build_record(
             tags[RecoveryTag.MICRO_BATCH] = trial.start.micro_batch
         if sampled and "arch_idx" not in sampled:
             tags[RecoveryTag.FORCED] = "true"
-    sampled_dropout = _add_sampled(params, sampled, trial, problems)
+    sampled_dropout = _add_sampled(params, sampled, trial, problems, tags)
     rounded = [p for p in _PRINTED_DECIMALS if p in params and p not in sampled and not (
         p is Param.DROPOUT and trial.forced_dropout
     )]
@@ -115,8 +117,8 @@ def build_record(
             else None
         ),
         outcome_fingerprint=(
-            fingerprints.of_outcome(study_name, trial.number, outcome.value, sampled)
-            if outcome and (sampled or trial.start is None)
+            fingerprints.of_outcome(study_name, trial.number, outcome.value, chosen)
+            if outcome and (chosen or trial.start is None)
             else None
         ),
     )
@@ -127,16 +129,26 @@ def _add_sampled(
     sampled: dict[str, Value],
     trial: OldTrial,
     problems: list[str],
+    tags: dict[str, str],
 ) -> float | None:
     """Add what the sampler chose to what the trial's line says; return a dropout not used.
+
+    A parameter without a name of ours becomes a tag.
 
     The finish line has every digit, the trial's line has what was used.
     """
     unused_dropout = None
     forced = trial.forced_dropout
+    if trial.start is None and Param.DROPOUT in sampled:
+        # Which dropout was used, only the trial's own line tells.
+        unused_dropout = float(sampled.pop(Param.DROPOUT) or 0)
     for name, value in sampled.items():
         param = SAMPLED.get(name)
         if param is None or value is None or isinstance(value, bool):
+            tags[f"recovery.param.{name}"] = str(value)
+            continue
+        if isinstance(value, str) or (param in _WHOLE) != isinstance(value, int):
+            problems.append(f"{param} is {value} on its finish line")
             continue
         printed = params.get(param)
         if printed is None:

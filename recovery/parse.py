@@ -19,7 +19,7 @@ from recovery.old_lines import (
     parse_outcome,
     parse_start,
 )
-from recovery.old_trials import DIED, OldTrial, build_record
+from recovery.old_trials import DIED, SAMPLED, OldTrial, build_record
 from recovery.own_lines import OWN_FIELD
 from recovery.own_trials import OwnTrials
 from recovery.records import Accounting, LaunchId, TrialRecord
@@ -28,7 +28,11 @@ _TRIAL = re.compile(rb"Trial (\d{1,9})(:| finished| pruned| failed| epoch| ended
 _CREATED = re.compile(rb"A new study created in \S{1,60}(?: \S{1,60}){0,3} with name: (.{1,300})")
 _REUSED = re.compile(rb"Using an existing study with (?:name '|`study_name=')(.{1,300}?)'")
 _SECTION = re.compile(rb"\[\d{1,6}/\d{1,6}\] (Starting|PASSED|FAILED): (\S{1,200})")
+_OUTPUT = re.compile(rb" {0,8}Output dir: .{0,500}/([^/]{1,300})")
+_INJECTED = re.compile(rb".{0,8}Injected (\d{1,9}) trials into study", re.DOTALL)
 _SPEAKS_OF_A_TRIAL = (b": arch_idx=", b" finished with value", b"Best is trial", b" val_loss=")
+_CUT_OFF = "lines before it are lost, and with them perhaps the heading of its study"
+_NOT_CREATED = "the line with which Optuna names its study is lost"
 _NO_STUDY = "no line before it names the study"
 
 
@@ -47,6 +51,8 @@ class LogReader:
         self._seen = seen
         self._own = OwnTrials(source, LaunchId(next(launch_ids)), self.accounting)
         self._launch = self._new_launch(None, "", _NO_STUDY)
+        self._named_by_section: list[LaunchId] = []
+        self._created_studies = False
 
     def read(self, lines: Iterable[bytes]) -> Iterator[TrialRecord]:
         """Yield the records of all trials, each as soon as nothing can be added to it."""
@@ -58,16 +64,21 @@ class LogReader:
                     noise[Noise.BLANK] += 1
                     continue
                 if (
-                    b" study " not in raw
+                    b" study" not in raw
                     and b"] " not in raw
                     and b"Error" not in raw
                     and b"Forced" not in raw
+                    and b"Output" not in raw
                 ):
                     noise[noise_kind(clean(raw), has_stamp=False)] += 1
                     continue
             yield from self._read_line(raw, number)
         self.accounting.lines = number
         yield from self._end_launch(DIED)
+        if self._created_studies:
+            self.distrusted |= dict.fromkeys(
+                ((launch, None) for launch in self._named_by_section), _NOT_CREATED
+            )
         records = self._own.records()
         self.accounting.trials += len(records)
         yield from records
@@ -77,8 +88,12 @@ class LogReader:
         if match := _TRIAL.match(body):
             whole = raw.endswith(b"\n")
             yield from self._read_trial_line(match, stamp, body, number, whole=whole)
-        elif match := _CREATED.fullmatch(body) or _REUSED.match(body):
+        elif match := _CREATED.fullmatch(body):
+            self._created_studies = True
             yield from self._name_study(match[1].decode("utf-8", "replace"), stamp)
+        elif match := _REUSED.match(body):
+            yield from self._name_study(match[1].decode("utf-8", "replace"), stamp)
+            self._launch.first_number = None
         elif match := _SECTION.fullmatch(body):
             yield from self._section(match[1], match[2].decode("utf-8", "replace"))
         elif "→ Forced dropout=".encode() in body:
@@ -86,6 +101,10 @@ class LogReader:
         elif any(part in body for part in _SPEAKS_OF_A_TRIAL):
             self._reject("speaks of a trial, but cannot be read", number)
         else:
+            if injected := _INJECTED.match(body):
+                self._launch.first_number = int(injected[1])
+            elif output := _OUTPUT.fullmatch(body):
+                self._launch.see_name(output[1].decode("utf-8", "replace"))
             if b"Error: " in body and not body.startswith(b" "):
                 self._launch.last_error = body.decode("utf-8", "replace")[:500]
             self.accounting.noise[noise_kind(body, has_stamp=stamp is not None)] += 1
@@ -95,6 +114,7 @@ class LogReader:
     ) -> Iterator[TrialRecord]:
         trial_number = int(match[1])
         launch = self._launch
+        launch.seen.setdefault(trial_number)
         try:
             text = body.decode()
             if match[2] in (b" epoch", b" ended") or (
@@ -176,6 +196,7 @@ class LogReader:
         launch.closed[trial_number] = (start_key, key)
         if outcome.value is not None:
             launch.see_value(trial_number, outcome.value, outcome.best)
+            launch.see_params(trial_number, set(outcome.params or ()) - set(SAMPLED))
         yield from self._emit(trial, key)
 
     def _read_forced_dropout(self, body: bytes, stamp: bytes | None, number: int) -> None:
@@ -199,6 +220,7 @@ class LogReader:
             self._launch.forced_dropout = None
 
     def _name_study(self, name: str, stamp: bytes | None) -> Iterator[TrialRecord]:
+        section = self._launch
         yield from self._end_launch(DIED)
         study_name = study_names.from_logged_name(name)
         self._own.enter_study(study_name)
@@ -206,19 +228,26 @@ class LogReader:
             study_name, name[:500], f"{name[:60]!r} cannot name a study"
         )
         self._launch.last_stamp = stamp
+        if section.is_fresh and section.study_name is not None:
+            self._launch.see_name(section.study_name)
         self.accounting.noise[Noise.SECTION] += 1
 
     def _section(self, what: bytes, script: str) -> Iterator[TrialRecord]:
+        script_study = study_names.from_script(script)
+        if what != b"Starting" and script_study is not None:
+            self._launch.see_name(script_study)
         if what == b"FAILED" and self._launch.last_error:
             yield from self._end_launch(f"the script failed: {self._launch.last_error}")
         elif what == b"PASSED":
             yield from self._end_launch(None)
         else:
             yield from self._end_launch(DIED)
-        study_name = study_names.from_script(script) if what == b"Starting" else None
+        study_name = script_study if what == b"Starting" else None
         self._launch = self._new_launch(
             study_name, script, f"section {script[:60]!r} names no study that is known"
         )
+        if study_name is not None:
+            self._named_by_section.append(self._launch.id)
         self.accounting.noise[Noise.SECTION] += 1
 
     def _new_launch(self, study_name: str | None, logged_name: str, why: str) -> Launch:
@@ -238,9 +267,12 @@ class LogReader:
                 trial.problems.append("its finish line is missing, though the study went on")
             start_key = _key(trial.start_stamp, trial.start_body.encode())
             yield from self._emit(trial, b"", start_key, death or DIED)
-        launch.open.clear()
         if launch.disorder:
             self.distrusted[launch.id, None] = launch.disorder
+        for number, name in launch.misspelt():
+            self.distrusted[launch.id, number] = f"no other trial of its study has a {name!r}"
+        for number in launch.cut_off():
+            self.distrusted[launch.id, number] = _CUT_OFF
 
     def _emit(
         self, trial: OldTrial, end_key: bytes, start_key: bytes = b"", death: str = DIED
@@ -258,7 +290,7 @@ class LogReader:
         self._seen.add(key)
         self.accounting.in_records += trial.lines
         self.accounting.trials += 1
-        yield build_record(
+        record = build_record(
             trial,
             study_name=launch.study_name,
             logged_study_name=launch.logged_name,
@@ -268,9 +300,14 @@ class LogReader:
             last_stamp=launch.last_stamp,
             death=death,
         )
+        if record.problems:
+            launch.suspect.add(record.trial_number)
+        yield record
 
     def _reject(self, reason: str, number: int, trial_number: int | None = None) -> None:
         self.accounting.reject(reason, number)
+        if trial_number is not None:
+            self._launch.suspect.add(trial_number)
         problem = f"line {number} cannot be read and may be one of its lines"
         opened = self._launch.open.get(trial_number) if trial_number is not None else None
         if opened is not None:

@@ -55,6 +55,8 @@ def _record(
         for key, chosen in sampled.items()
         if key in SAMPLED and _is_number(chosen)
     }
+    # The file has the dropout that was sampled; the one that was used, only a log tells.
+    sampled_dropout = params.pop(Param.DROPOUT, None)
     params |= {param: trial[param] for param in _BESIDE_PARAMS if _is_number(trial.get(param))}
     metrics = {metric: float(trial[metric]) for metric in _METRICS if _is_number(trial.get(metric))}
     tags = {Tag.STUDY_NAME.value: name, Tag.ORIGIN.value: Origin.LOG.value}
@@ -74,6 +76,7 @@ def _record(
         params=params,
         metrics={Metric.BEST_VAL_LOSS: value, **metrics},
         tags=tags,
+        sampled_dropout=None if sampled_dropout is None else float(sampled_dropout),
         outcome_fingerprint=fingerprints.of_outcome(name, number, repr(value), sampled),
     )
 
