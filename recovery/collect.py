@@ -84,9 +84,7 @@ class Collector:
         studies: dict[str, list[TrialRecord]] = defaultdict(list)
         for record in sorted(self._records, key=lambda r: (r.launch, r.trial_number)):
             studies[record.study_name].append(self._with_distrust(record))
-        return Collection(
-            studies=dict(studies), accounting=self.accounting, merged=self._merged
-        )
+        return Collection(studies=dict(studies), accounting=self.accounting, merged=self._merged)
 
     def _with_distrust(self, record: TrialRecord) -> TrialRecord:
         keys = ((record.launch, None), (record.launch, record.trial_number))

@@ -55,20 +55,26 @@ def split_stamp(line: bytes) -> tuple[bytes | None, bytes]:
 def noise_kind(line: bytes, *, has_stamp: bool) -> Noise:
     """What kind of noise a cleaned line without its stamp is."""
     if not line or line.isspace():
-        return Noise.BLANK
-    if not line.strip(_RULER):
-        return Noise.RULER
-    if b"%|" in line or b"it/s" in line:
-        return Noise.PROGRESS
-    if line.startswith((b"Traceback", b"  File ", b"    ")) or b"Error: " in line:
-        return Noise.TRACEBACK
-    if has_stamp:
-        return Noise.LOGGER
+        kind = Noise.BLANK
+    elif not line.strip(_RULER):
+        kind = Noise.RULER
+    elif b"%|" in line or b"it/s" in line:
+        kind = Noise.PROGRESS
+    elif line.startswith((b"Traceback", b"  File ", b"    ")) or b"Error: " in line:
+        kind = Noise.TRACEBACK
+    elif has_stamp:
+        kind = Noise.LOGGER
+    else:
+        kind = Noise.RUNNER if line.isascii() or _is_text(line) else Noise.NOT_TEXT
+    return kind
+
+
+def _is_text(line: bytes) -> bool:
     try:
         line.decode()
     except UnicodeDecodeError:
-        return Noise.NOT_TEXT
-    return Noise.RUNNER
+        return False
+    return True
 
 
 def milliseconds(stamp: bytes, zone: ZoneInfo, *, not_before: int | None = None) -> int | None:

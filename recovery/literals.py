@@ -6,7 +6,9 @@ MAX_CHARACTERS = 20_000
 
 _NAME = r"'([A-Za-z0-9_.]{1,100})'"
 _NUMBER = r"-?\d{1,30}(?:\.\d{1,30})?(?:[eE][+-]?\d{1,4})?"
-_ITEM = re.compile(rf"{_NAME}: ({_NUMBER}|nan|inf|-inf|True|False|None|'[^'\\]{{0,200}}')(?:, |$)", re.ASCII)
+_ITEM = re.compile(
+    rf"{_NAME}: ({_NUMBER}|nan|inf|-inf|True|False|None|'[^'\\]{{0,200}}')(?:, |$)", re.ASCII
+)
 
 Value = int | float | str | bool | None
 

@@ -24,7 +24,9 @@ _FORCED_DROPOUT = re.compile(
     r"\s{0,8}→ Forced dropout=(\d\.\d\d) for diversity \(was (\d\.\d\d), prev=(?:\d\.\d\d|None)\)",
     re.ASCII,
 )
-_FINISHED = re.compile(rf"Trial {_COUNT} finished with value: {_VALUE} and parameters: \{{", re.ASCII)
+_FINISHED = re.compile(
+    rf"Trial {_COUNT} finished with value: {_VALUE} and parameters: \{{", re.ASCII
+)
 _BEST = re.compile(rf"\. Best is trial {_COUNT} with value: {_VALUE}\.", re.ASCII)
 _FAILED = re.compile(rf"Trial {_COUNT} failed with parameters: \{{", re.ASCII)
 _BECAUSE = "} because of the following error: "
@@ -69,7 +71,9 @@ def parse_start(body: str) -> StartLine:
     match = _START.fullmatch(body)
     if match is None:
         raise UnreadableLine("the trial's line cannot be read")
-    idx, d_model, n_layers, n_heads, count, rate, epochs, batch, micro, steps, dropout = match.groups()[1:]
+    idx, d_model, n_layers, n_heads, count, rate, epochs, batch, micro, steps, dropout = (
+        match.groups()[1:]
+    )
     params: dict[Param, int | float] = {
         Param.ARCH_IDX: int(idx),
         Param.D_MODEL: int(d_model),

@@ -74,9 +74,11 @@ def build_record(
         if sampled and "arch_idx" not in sampled:
             tags[RecoveryTag.FORCED] = "true"
     sampled_dropout = _add_sampled(params, sampled, trial, problems, tags)
-    rounded = [p for p in _PRINTED_DECIMALS if p in params and p not in sampled and not (
-        p is Param.DROPOUT and trial.forced_dropout
-    )]
+    rounded = [
+        p
+        for p in _PRINTED_DECIMALS
+        if p in params and p not in sampled and not (p is Param.DROPOUT and trial.forced_dropout)
+    ]
     if rounded:
         tags[RecoveryTag.ROUNDED] = " ".join(f"{p}={params[p]}" for p in rounded)
     if outcome is None:

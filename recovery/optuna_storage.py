@@ -3,12 +3,10 @@
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from mlproject.errors import UserError
 from mlproject.tracking.names import Metric, Origin, Param, Tag, TrialState
 from mlproject.tracking.store import first_line, without_password
-from mlproject.training.epoch_losses import EpochLosses
 from recovery import fingerprints, study_names
 from recovery.old_trials import DIED, DIVERGED_VALUE, SAMPLED
 from recovery.records import LaunchId, TrialRecord
@@ -44,7 +42,9 @@ def read_storage(url: str, launch_ids: Iterator[int]) -> Iterator[TrialRecord]:
     for study in studies:
         name = study_names.from_logged_name(study.study_name)
         if name is None:
-            raise UnreadableStorage(f"storage {shown}: {study.study_name[:60]!r} cannot name a study")
+            raise UnreadableStorage(
+                f"storage {shown}: {study.study_name[:60]!r} cannot name a study"
+            )
         launch = LaunchId(next(launch_ids))
         for trial in study.get_trials(deepcopy=False):
             if trial.datetime_start is not None:

@@ -88,7 +88,7 @@ def _best(trials: list[Run]) -> Run | None:
 
 
 def _note(plan: StudyPlan, trials: list[Run], best: Run | None) -> str:
-    count = {state: 0 for state in TrialState}
+    count = dict.fromkeys(TrialState, 0)
     for run in trials:
         count[TrialState(run.data.tags[Tag.TRIAL_STATE])] += 1
     lines = [
@@ -122,4 +122,8 @@ def _table(trials: list[Run]) -> str:
         }
         for run in trials
     ]
-    return str(pd.DataFrame(rows).sort_values(Tag.TRIAL_NUMBER.value).to_csv(index=False)) if rows else ""
+    return (
+        str(pd.DataFrame(rows).sort_values(Tag.TRIAL_NUMBER.value).to_csv(index=False))
+        if rows
+        else ""
+    )

@@ -252,9 +252,7 @@ class LogReader:
 
     def _new_launch(self, study_name: str | None, logged_name: str, why: str) -> Launch:
         launch_id = LaunchId(next(self._launch_ids))
-        return Launch(
-            id=launch_id, study_name=study_name, logged_name=logged_name, why_unnamed=why
-        )
+        return Launch(id=launch_id, study_name=study_name, logged_name=logged_name, why_unnamed=why)
 
     def _end_launch(self, death: str | None) -> Iterator[TrialRecord]:
         """Close the launch. `death` is what unfinished trials died of; None if none can have."""

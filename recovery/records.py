@@ -85,10 +85,7 @@ class Accounting:
     def accounted(self) -> int:
         """Lines whose whereabouts are known; equals `lines` when a source has been read."""
         return (
-            self.in_records
-            + self.repeated
-            + sum(self.rejected.values())
-            + sum(self.noise.values())
+            self.in_records + self.repeated + sum(self.rejected.values()) + sum(self.noise.values())
         )
 
     def reject(self, reason: str, line: int, count: int = 1) -> None:

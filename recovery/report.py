@@ -12,7 +12,8 @@ def accounting_lines(collection: Collection, zone: str) -> Iterator[str]:
     for accounting in collection.accounting:
         yield from _source_lines(accounting)
     merged = f", {collection.merged} of them told of twice" if collection.merged else ""
-    yield f"{collection.trials} trials in {len(collection.studies)} studies{merged}; times are {zone}"
+    studies = len(collection.studies)
+    yield f"{collection.trials} trials in {studies} studies{merged}; times are {zone}"
 
 
 def study_lines(plan: StudyPlan, outcome: str) -> Iterator[str]:

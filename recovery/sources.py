@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from mlproject.errors import UserError
 
@@ -21,6 +21,7 @@ KEPT_BYTES = 1 << 16
 """Of a longer line only the end is kept: progress bars overwrite their line for hours, and the
 message that follows them stands at its end."""
 
+BUFFER_BYTES = 1 << 18
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -42,7 +43,9 @@ def find_logs(patterns: Sequence[str]) -> list[str]:
     for pattern in patterns:
         paths = [pattern] if pattern == STANDARD_INPUT else _expand(pattern)
         if not paths:
-            raise NoSuchLog(f"no log at {pattern}: give a file, a directory, a glob, or - for stdin")
+            raise NoSuchLog(
+                f"no log at {pattern}: give a file, a directory, a glob, or - for stdin"
+            )
         found.update(dict.fromkeys(paths))
     return list(found)
 
@@ -65,11 +68,12 @@ def open_log(path: str) -> Iterator[BinaryIO]:
 
 def lines_of(stream: BinaryIO) -> Iterator[bytes]:
     """The lines of a stream with their ends, in constant memory."""
-    for piece in iter(lambda: stream.readline(MAX_LINE_BYTES), b""):
-        line = piece
-        while len(piece) == MAX_LINE_BYTES and not piece.endswith(b"\n"):
-            piece = stream.readline(MAX_LINE_BYTES)
-            line = line[-KEPT_BYTES:] + piece
+    while line := stream.readline(MAX_LINE_BYTES):
+        while len(line) >= MAX_LINE_BYTES and not line.endswith(b"\n"):
+            rest = stream.readline(MAX_LINE_BYTES)
+            if not rest:
+                break
+            line = line[-KEPT_BYTES:] + rest
         yield line
 
 
@@ -79,7 +83,8 @@ def _expand(pattern: str) -> list[str]:
         return sorted(str(p) for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES))
     if path.exists():
         return [pattern]
-    return sorted(p for p in glob.glob(pattern, recursive=True) if Path(p).is_file())
+    matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 - may be absolute
+    return sorted(match for match in matches if Path(match).is_file())
 
 
 @contextmanager
@@ -87,9 +92,11 @@ def _open(path: str) -> Iterator[BinaryIO]:
     if path == STANDARD_INPUT:
         yield sys.stdin.buffer
         return
-    with Path(path).open("rb", buffering=1 << 18) as file:
-        if file.peek(2)[:2] == _GZIP_MAGIC:
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                yield io.BufferedReader(unpacked, 1 << 18)  # type: ignore[type-var]
+    with Path(path).open("rb", buffering=BUFFER_BYTES) as file:
+        packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        file.seek(0)
+        if packed:
+            with gzip.open(file) as unpacked:
+                yield cast(BinaryIO, io.BufferedReader(unpacked, BUFFER_BYTES))
         else:
             yield file

@@ -15,8 +15,12 @@ OLD_PREFIX = "phase6a"
 
 MAX_NAME_CHARACTERS = 200
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_.\- ]+", re.ASCII)
-_STUDY = re.compile(r"(.+?)_([0-9.]+[kKMB]?)_h(\d{1,4})_(threshold_\d{1,3}(?:\.\d{1,3})?pct)", re.ASCII)
-_SCRIPT = re.compile(r"hpo_([0-9.]+[kKMB]?)_h(\d{1,4})_(threshold_\d{1,3}(?:\.\d{1,3})?pct)\.py", re.ASCII)
+_STUDY = re.compile(
+    r"(.+?)_([0-9.]+[kKMB]?)_h(\d{1,4})_(threshold_\d{1,3}(?:\.\d{1,3})?pct)", re.ASCII
+)
+_SCRIPT = re.compile(
+    r"hpo_([0-9.]+[kKMB]?)_h(\d{1,4})_(threshold_\d{1,3}(?:\.\d{1,3})?pct)\.py", re.ASCII
+)
 
 
 @dataclass(frozen=True, kw_only=True)

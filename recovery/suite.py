@@ -29,7 +29,12 @@ def build_suite() -> gx.ExpectationSuite:
         expectations=[
             gxe.ExpectTableRowCountToBeBetween(min_value=1, severity=critical),
             *(
-                _check(gxe.ExpectColumnValuesToNotBeNull, critical, f"its {column} is not known", column=column)
+                _check(
+                    gxe.ExpectColumnValuesToNotBeNull,
+                    critical,
+                    f"its {column} is not known",
+                    column=column,
+                )
                 for column in ("study_name", "trial_number", "state")
             ),
             _between("contradictions", critical, "its lines contradict each other", most=0),
@@ -47,7 +52,12 @@ def build_suite() -> gx.ExpectationSuite:
                 value_set=[str(state) for state in TrialState],
             ),
             *(
-                _check(gxe.ExpectColumnValuesToNotBeNull, critical, "no line near it says when it ran", column=column)
+                _check(
+                    gxe.ExpectColumnValuesToNotBeNull,
+                    critical,
+                    "no line near it says when it ran",
+                    column=column,
+                )
                 for column in ("started_ms", "ended_ms")
             ),
             _between("duration_ms", critical, "it ends before it starts", least=0),
@@ -126,7 +136,12 @@ def build_suite() -> gx.ExpectationSuite:
 
 
 def _between(
-    column: str, severity: str, message: str, *, least: float | None = None, most: float | None = None
+    column: str,
+    severity: str,
+    message: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
 ) -> gxe.Expectation:
     return _check(
         gxe.ExpectColumnValuesToBeBetween,

@@ -37,7 +37,14 @@ def read_summary_file(stream: BinaryIO, path: str, launch: LaunchId) -> list[Tri
         zoned = written if written.tzinfo else written.replace(tzinfo=UTC)
         written_ms = round(zoned.timestamp() * 1000)
         return [
-            _record(trial, name, summary["experiment"], source, launch, written_ms)
+            _record(
+                trial,
+                study_name=name,
+                logged_study_name=summary["experiment"],
+                source=source,
+                launch=launch,
+                written_ms=written_ms,
+            )
             for trial in summary["trials"]
         ]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -46,7 +53,13 @@ def read_summary_file(stream: BinaryIO, path: str, launch: LaunchId) -> list[Tri
 
 
 def _record(
-    trial: Mapping[str, Any], name: str, logged: str, source: str, launch: LaunchId, written_ms: int
+    trial: Mapping[str, Any],
+    *,
+    study_name: str,
+    logged_study_name: str,
+    source: str,
+    launch: LaunchId,
+    written_ms: int,
 ) -> TrialRecord:
     number, value = int(trial["trial_number"]), float(trial["value"])
     sampled = dict(trial["params"])
@@ -59,13 +72,13 @@ def _record(
     sampled_dropout = params.pop(Param.DROPOUT, None)
     params |= {param: trial[param] for param in _BESIDE_PARAMS if _is_number(trial.get(param))}
     metrics = {metric: float(trial[metric]) for metric in _METRICS if _is_number(trial.get(metric))}
-    tags = {Tag.STUDY_NAME.value: name, Tag.ORIGIN.value: Origin.LOG.value}
+    tags = {Tag.STUDY_NAME.value: study_name, Tag.ORIGIN.value: Origin.LOG.value}
     if value == DIVERGED_VALUE:
         tags[Tag.DIVERGED.value] = "true"
     duration_ms = round(metrics.get(Metric.DURATION_SECONDS, 0.0) * 1000)
     return TrialRecord(
-        study_name=name,
-        logged_study_name=logged,
+        study_name=study_name,
+        logged_study_name=logged_study_name,
         launch=launch,
         trial_number=number,
         state=TrialState.COMPLETE,
@@ -77,7 +90,7 @@ def _record(
         metrics={Metric.BEST_VAL_LOSS: value, **metrics},
         tags=tags,
         sampled_dropout=None if sampled_dropout is None else float(sampled_dropout),
-        outcome_fingerprint=fingerprints.of_outcome(name, number, repr(value), sampled),
+        outcome_fingerprint=fingerprints.of_outcome(study_name, number, repr(value), sampled),
     )
 
 

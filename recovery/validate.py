@@ -37,6 +37,8 @@ def validate(study: ResolvedStudy) -> Validation:
     # It takes seconds to import, and only this needs it.
     from great_expectations.exceptions import GreatExpectationsError
 
+    from recovery.suite import MESSAGE
+
     table = trial_table(study)
     try:
         result = _run(table)
@@ -52,7 +54,7 @@ def validate(study: ResolvedStudy) -> Validation:
             into = errors if config.severity == "critical" else found_warnings
             for row in _failed_rows(check.result):
                 reasons = into.setdefault(row, [])
-                reason = _reason(config.meta["message"], table.loc[row], config.kwargs)
+                reason = _reason(config.meta[MESSAGE], table.iloc[row], config.kwargs)
                 if reason not in reasons:
                     reasons.append(reason)
     return Validation(

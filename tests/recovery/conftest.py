@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-
 from recovery.collect import Collection, Collector
 
 settings.register_profile(

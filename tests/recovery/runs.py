@@ -25,7 +25,12 @@ def content(directory: Path) -> list[tuple[Any, ...]]:
     """All runs in a form that is equal for equal sets of runs, whatever their ids."""
     runs = all_runs(directory)
     names = {run.info.run_id: run.info.run_name for run in runs}
-    ignored = ("mlflow.parentRunId", "mlflow.user", "mlflow.source.name", "mlflow.source.git.commit")
+    ignored = (
+        "mlflow.parentRunId",
+        "mlflow.user",
+        "mlflow.source.name",
+        "mlflow.source.git.commit",
+    )
     return sorted(
         (
             names.get(run.data.tags.get(PARENT_RUN_ID_TAG), ""),

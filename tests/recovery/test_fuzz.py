@@ -10,12 +10,12 @@ from functools import cache
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from mlproject.tracking.names import TrialState
 from recovery.parse import LogReader, read_log
 from recovery.records import TimesFrom, TrialRecord
 from recovery.resolve import ResolvedStudy, ResolvedTrial, resolve
 from recovery.validate import validate
+
+from mlproject.tracking.names import TrialState
 from tests.recovery.conftest import LOGS
 
 Lines = list[bytes]
@@ -25,7 +25,9 @@ def _cut_file(lines: Lines, rng: random.Random) -> Lines:
     whole = b"".join(lines)
     start, end = sorted(rng.sample(range(len(whole) + 1), 2))
     # Two halves of numbers that meet are a number like any other: no reader can know it.
-    between = b"\n" if whole[start - 1 : start].isdigit() and whole[end : end + 1].isdigit() else b""
+    between = (
+        b"\n" if whole[start - 1 : start].isdigit() and whole[end : end + 1].isdigit() else b""
+    )
     without_middle = whole[:start] + between + whole[end:]
     kept = rng.choice([whole[:end], whole[start:], whole[start:end], without_middle])
     return kept.splitlines(keepends=True)
@@ -48,7 +50,9 @@ def _drop_lines(lines: Lines, rng: random.Random) -> Lines:
 def _double_lines(lines: Lines, rng: random.Random) -> Lines:
     start, end = sorted(rng.sample(range(len(lines) + 1), 2))
     each = [line for line in lines[start:end] for _ in range(rng.randint(1, 2))]
-    return rng.choice([lines + lines, lines[:end] + lines[start:], lines[:start] + each + lines[end:]])
+    return rng.choice(
+        [lines + lines, lines[:end] + lines[start:], lines[:start] + each + lines[end:]]
+    )
 
 
 def _shuffle(lines: Lines, rng: random.Random) -> Lines:
@@ -126,7 +130,7 @@ def _resolve(lines: Lines) -> tuple[list[ResolvedStudy], LogReader]:
     return [resolve(name, found) for name, found in studies.items()], reader
 
 
-def _denied(trial: ResolvedTrial) -> str | None:
+def _denied(trial: ResolvedTrial) -> str | None:  # noqa: PLR0911 - one reason each
     """What the untouched log says against a trial, if anything."""
     record = trial.record
     genuine = _untouched().get((record.study_name, record.trial_number))
@@ -150,7 +154,9 @@ def _denied(trial: ResolvedTrial) -> str | None:
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__.strip("_"))
 @given(log=st.sampled_from(LOGS), seed=st.integers(0, 2**32 - 1))
-def test_a_damaged_log(damage: Callable[[Lines, random.Random], Lines], log: object, seed: int) -> None:
+def test_a_damaged_log(
+    damage: Callable[[Lines, random.Random], Lines], log: object, seed: int
+) -> None:
     rng = random.Random(seed)
     lines = damage(log.read_bytes().splitlines(keepends=True), rng)  # type: ignore[attr-defined]
     studies, reader = _resolve(lines)

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recovery.cli import cli
+from recovery.collect import Collection
 
 from mlproject.models.arch_grid import count_parameters
 from mlproject.tracking.names import PARENT_RUN_ID_TAG
-from recovery.cli import cli
-from recovery.collect import Collection
 from tests.recovery.conftest import LEGACY, LOGS
 from tests.recovery.runs import all_runs, trial_runs
 
