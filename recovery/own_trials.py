@@ -92,9 +92,8 @@ class OwnTrials:
         state = (end.state if end else None) or TrialState.FAIL
         tags = {**(start.tags if start else {}), **(end.tags if end else {})}
         tags |= {Tag.STUDY_NAME.value: study_name, Tag.ORIGIN.value: Origin.LOG.value}
-        reason = tags.pop(Tag.FAILURE_REASON.value, None) or (None if end else DIED)
+        reason = tags.pop(Tag.FAILURE_REASON.value, None if end else DIED)
         started_ms = first.started_ms if first else None
-        last_known = started_ms
         return TrialRecord(
             study_name=study_name,
             logged_study_name=study_name,
@@ -107,7 +106,7 @@ class OwnTrials:
             first_line=trial.first_line,
             last_line=trial.last_line,
             started_ms=started_ms,
-            ended_ms=end.ended_ms if end else last_known,
+            ended_ms=end.ended_ms if end else started_ms,
             params=(start or end or OwnLine(started_ms=0)).params,
             metrics=end.metrics if end else {},
             epochs=tuple(trial.epochs[epoch] for epoch in sorted(trial.epochs)),

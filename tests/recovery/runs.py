@@ -16,9 +16,9 @@ def all_runs(directory: Path, experiment: str = "phase6a") -> list[Run]:
     return list(client.search_runs([found.experiment_id], max_results=5000)) if found else []
 
 
-def trial_runs(directory: Path) -> list[Run]:
+def trial_runs(directory: Path, experiment: str = "phase6a") -> list[Run]:
     """The runs of trials."""
-    return [run for run in all_runs(directory) if PARENT_RUN_ID_TAG in run.data.tags]
+    return [run for run in all_runs(directory, experiment) if PARENT_RUN_ID_TAG in run.data.tags]
 
 
 def content(directory: Path) -> list[tuple[Any, ...]]:

@@ -30,6 +30,7 @@ _logger = optuna.logging.get_logger("optuna.trial_log")
 _TO_TERMINAL = "to_terminal"
 
 _STARTED = re.compile(r"Trial (\d+): .*\.$")
+_EPOCH = re.compile(r"Trial (\d+) epoch (\d+): .*\.$")
 _ENDED = re.compile(r"Trial (\d+) ended: .*\.$")
 
 # The order and spelling up to batch_size are those of the old logs, whose readers stop there.
@@ -120,18 +121,21 @@ def open_trial_log(path: Path) -> Iterator[None]:
 
 def write_missing_lines(path: Path, trials: Sequence[TrialRun]) -> None:
     """Give each ended trial the lines that a killed process did not come to write."""
-    started, ended = set(), set()
+    started, ended, epochs = set(), set(), set()
     with path.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             if match := _STARTED.search(line):
                 started.add(int(match[1]))
+            elif match := _EPOCH.search(line):
+                epochs.add((int(match[1]), int(match[2])))
             elif match := _ENDED.search(line):
                 ended.add(int(match[1]))
     for trial in trials:
         if trial.trial_number not in ended:
             if trial.trial_number not in started and _has_start_line(trial):
                 write_line(start_line(trial))
-                for losses in trial.epochs:
+            for losses in trial.epochs:
+                if (trial.trial_number, losses.epoch) not in epochs:
                     write_line(epoch_line(trial.trial_number, losses))
             write_line(end_line(trial))
 
