@@ -79,14 +79,16 @@ def backfill(
 
 
 def _collect(logs: tuple[str, ...], storages: tuple[str, ...], timezone: str) -> "Collection":
+    from datetime import UTC
     from zoneinfo import ZoneInfo
 
     from recovery.collect import Collector
     from recovery.sources import find_logs
 
     try:
-        zone = ZoneInfo(timezone)
-    except (ValueError, OSError) as error:
+        # UTC needs no zone database, which small machines lack.
+        zone = UTC if timezone == "UTC" else ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError) as error:
         raise UnknownTimezone(
             f"unknown time zone {timezone!r}: use a name such as UTC or Europe/Berlin"
         ) from error

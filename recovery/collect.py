@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import PurePath
-from zoneinfo import ZoneInfo
+from datetime import tzinfo
 
 from mlproject.tracking.names import Param
 from recovery.optuna_storage import read_storage
@@ -35,7 +35,7 @@ class Collection:
 class Collector:
     """Takes in source after source."""
 
-    zone: ZoneInfo
+    zone: tzinfo
     accounting: list[Accounting] = field(default_factory=list)
     _launch_ids: Iterator[int] = field(default_factory=lambda: count(1))
     _seen_lines: set[int] = field(default_factory=set)
@@ -93,7 +93,8 @@ class Collector:
 
     def _add(self, record: TrialRecord) -> None:
         keys = [k for k in (record.start_fingerprint, record.outcome_fingerprint) if k]
-        place = next((self._places[key] for key in keys if key in self._places), None)
+        places = (self._places[key] for key in keys if key in self._places)
+        place = next((p for p in places if _may_be_one(self._records[p], record)), None)
         if place is None:
             place = len(self._records)
             self._records.append(record)
@@ -127,6 +128,12 @@ def merge(first: TrialRecord, second: TrialRecord) -> TrialRecord:
         outcome_fingerprint=main.outcome_fingerprint or other.outcome_fingerprint,
         start_fingerprint=main.start_fingerprint or other.start_fingerprint,
     )
+
+
+def _may_be_one(first: TrialRecord, second: TrialRecord) -> bool:
+    """A study repeated with the same seed has the same outcomes, but other starts."""
+    starts = (first.start_fingerprint, second.start_fingerprint)
+    return None in starts or starts[0] == starts[1]
 
 
 def _knowledge(record: TrialRecord) -> tuple[bool, ...]:

@@ -8,7 +8,7 @@ one than before) was shuffled or mixed with another, and none of its trials can 
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from zoneinfo import ZoneInfo
+from datetime import tzinfo
 
 from recovery.lines import milliseconds
 from recovery.old_trials import OldTrial
@@ -47,7 +47,7 @@ class Launch:
     named_best: dict[int, int] = field(default_factory=dict)
     """Which trial each finished trial's line calls the best so far."""
     suspect: set[int] = field(default_factory=set)
-    """Trials whose lines cannot be read or contradict each other: the log may be cut there."""
+    """Trials of which a line cannot be read or belongs to another: the log may be cut there."""
     strange: dict[str, list[int]] = field(default_factory=dict)
     """Finished trials by the names of parameters that no program of this project has."""
     lowest: float = math.inf
@@ -64,7 +64,7 @@ class Launch:
         if self.study_name is not None and name not in known and facts_of(name).budget:
             self.distrust(f"its lines name two studies, {self.study_name} and {name[:200]}")
 
-    def see_time(self, stamp: bytes, zone: ZoneInfo) -> None:
+    def see_time(self, stamp: bytes, zone: tzinfo) -> None:
         """Note the time of a line."""
         last = self.last_stamp
         if last is not None and stamp < last:

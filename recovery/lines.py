@@ -1,9 +1,8 @@
 """One raw line of a log: freed of terminal codes, its time stamp apart, named if it is noise."""
 
 import re
-from datetime import datetime
 from enum import StrEnum
-from zoneinfo import ZoneInfo
+from datetime import datetime, tzinfo
 
 _TERMINAL_CODE = re.compile(rb"\x1b\[[0-9;?]{0,16}[A-Za-z]")
 _STAMP = re.compile(rb"\[[DIWEC] (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})\] ?")
@@ -77,7 +76,7 @@ def _is_text(line: bytes) -> bool:
     return True
 
 
-def milliseconds(stamp: bytes, zone: ZoneInfo, *, not_before: int | None = None) -> int | None:
+def milliseconds(stamp: bytes, zone: tzinfo, *, not_before: int | None = None) -> int | None:
     """The instant of a stamp in `zone`, in ms since the epoch; None if there is no such time.
 
     The hour that a clock repeats in autumn is read so that time does not run backwards.

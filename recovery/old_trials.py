@@ -1,7 +1,7 @@
 """From the lines of one trial of the old program to its record."""
 
 from dataclasses import dataclass, field
-from zoneinfo import ZoneInfo
+from datetime import tzinfo
 
 from mlproject.tracking.names import Metric, Origin, Param, Tag, TrialState
 from recovery import fingerprints
@@ -47,6 +47,13 @@ class OldTrial:
     stamp_before: bytes | None = None
     """The last time stamp before the trial's first line."""
     problems: list[str] = field(default_factory=list)
+    disagreements: list[Param] = field(default_factory=list)
+    """Params that the trial's line and its finish line have different values of."""
+
+    @property
+    def is_of_two(self) -> bool:
+        """Whether its lines are those of two trials, and not merely one of them damaged."""
+        return Param.ARCH_IDX in self.disagreements or len(self.disagreements) > 1
 
 
 def build_record(
@@ -56,7 +63,7 @@ def build_record(
     logged_study_name: str,
     launch: LaunchId,
     source: str,
-    zone: ZoneInfo,
+    zone: tzinfo,
     last_stamp: bytes | None,
     death: str = DIED,
 ) -> TrialRecord:
@@ -163,6 +170,7 @@ def _add_sampled(
             params[param] = value
         else:
             problems.append(_disagreement(param, printed, value))
+            trial.disagreements.append(param)
     if forced and params.get(Param.DROPOUT) != forced[0]:
         problems.append("the line of the forced dropout names another dropout than the trial's")
     return unused_dropout if unused_dropout is not None or not forced else forced[1]
@@ -180,7 +188,7 @@ def _disagreement(param: Param, printed: object, value: object) -> str:
 
 
 def _times(
-    trial: OldTrial, zone: ZoneInfo, last_stamp: bytes | None
+    trial: OldTrial, zone: tzinfo, last_stamp: bytes | None
 ) -> tuple[int | None, int | None, TimesFrom]:
     """Start and end. A line without a stamp is bounded by its neighbours."""
     start_stamp = trial.start_stamp or trial.stamp_before or trial.outcome_stamp or last_stamp

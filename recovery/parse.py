@@ -7,7 +7,7 @@ belongs to which trial of which study.
 import re
 from collections.abc import Iterable, Iterator
 from itertools import count
-from zoneinfo import ZoneInfo
+from datetime import UTC, tzinfo
 
 from recovery import study_names
 from recovery.launches import Launch
@@ -40,7 +40,7 @@ class LogReader:
     """Reads the lines of one source; `accounting` and `distrusted` are whole at its end."""
 
     def __init__(
-        self, source: str, zone: ZoneInfo, launch_ids: Iterator[int], seen: set[int]
+        self, source: str, zone: tzinfo, launch_ids: Iterator[int], seen: set[int]
     ) -> None:
         """`launch_ids` and `seen` (hashes of trials' lines) are shared by all sources."""
         self.accounting = Accounting(source=source)
@@ -298,7 +298,7 @@ class LogReader:
             last_stamp=launch.last_stamp,
             death=death,
         )
-        if record.problems:
+        if trial.is_of_two:
             launch.suspect.add(record.trial_number)
         yield record
 
@@ -315,10 +315,10 @@ class LogReader:
 
 
 def read_log(
-    lines: Iterable[bytes], source: str = "log", zone: ZoneInfo | None = None
+    lines: Iterable[bytes], source: str = "log", zone: tzinfo | None = None
 ) -> tuple[list[TrialRecord], LogReader]:
     """Read one log whole: its records, and the reader with accounting and distrusted trials."""
-    reader = LogReader(source, zone or ZoneInfo("UTC"), count(1), set())
+    reader = LogReader(source, zone or UTC, count(1), set())
     return list(reader.read(lines)), reader
 
 

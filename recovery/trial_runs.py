@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mlproject.tracking.names import Tag
 from mlproject.tracking.trial_run import TrialRun
-from recovery.records import TimesFrom
+from recovery.records import TimesFrom, TrialRecord
 from recovery.resolve import ResolvedStudy, ResolvedTrial
 from recovery.tags import RecoveryTag
 
@@ -43,8 +43,18 @@ def trial_run(study: ResolvedStudy, trial: ResolvedTrial, warnings: Sequence[str
         metrics=trial.metrics,
         epochs=record.epochs,
         tags=tags,
+        known_by=_known_by(record),
         unfinished=record.unfinished,
     )
+
+
+def _known_by(record: TrialRecord) -> tuple[tuple[str, str], ...]:
+    """A log tells a trial from one of a repeated study by its start; other sources cannot."""
+    keys = [(RecoveryTag.FINGERPRINT, record.fingerprint)]
+    if record.outcome_fingerprint:
+        tag = RecoveryTag.FINGERPRINT if record.start_fingerprint else RecoveryTag.OUTCOME
+        keys.append((tag, record.outcome_fingerprint))
+    return tuple((tag.value, value) for tag, value in keys)
 
 
 def _launch(study: ResolvedStudy, trial: ResolvedTrial) -> str | None:

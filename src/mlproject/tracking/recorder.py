@@ -5,7 +5,7 @@ left behind, and the backfill of old logs: each is given the whole `TrialRun` an
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from mlflow.entities import Metric as MlflowMetric
@@ -82,7 +82,7 @@ def bring_up_to_date(
 
     Idempotent: a run that already shows its trial's final state is left alone, an unfinished one
     is completed, a missing one is created. Trials in progress are left to their process. A trial
-    is known by its number and the time it started, or by its fingerprint. Several `threads` are
+    is known by its number and the time it started, or by a fingerprint. Several `threads` are
     worth it where the store is far away.
     """
     existing = {key: run for run in child_runs(store, parent_run_id) for key in _keys_of_run(run)}
@@ -137,18 +137,13 @@ def _complete_run(store: TrackingStore, run: Run, trial: TrialRun) -> None:
 
 def _keys_of_run(run: Run) -> list[tuple[str, str]]:
     tags = run.data.tags
-    return _keys(tags, tags.get(Tag.TRIAL_NUMBER), run.info.start_time)
+    keys = [(tag, tags[tag]) for tag in FINGERPRINT_TAGS if tag in tags]
+    number = tags.get(Tag.TRIAL_NUMBER)
+    return keys if number is None else [*keys, (number, str(run.info.start_time))]
 
 
 def _keys_of_trial(trial: TrialRun) -> list[tuple[str, str]]:
-    return _keys(trial.tags, str(trial.trial_number), trial.started_ms)
-
-
-def _keys(
-    tags: Mapping[str, str], trial_number: str | None, started_ms: int
-) -> list[tuple[str, str]]:
-    keys = [(tag, tags[tag]) for tag in FINGERPRINT_TAGS if tag in tags]
-    return keys if trial_number is None else [*keys, (trial_number, str(started_ms))]
+    return [*trial.known_by, (str(trial.trial_number), str(trial.started_ms))]
 
 
 def _shows(run: Run, trial: TrialRun) -> bool:
