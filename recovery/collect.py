@@ -3,15 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from itertools import count
 from pathlib import PurePath
-from datetime import tzinfo
 
 from mlproject.tracking.names import Param
 from recovery.optuna_storage import read_storage
 from recovery.parse import LogReader
 from recovery.records import Accounting, LaunchId, TrialRecord
-from recovery.sources import STANDARD_INPUT, lines_of, open_log
+from recovery.sources import STANDARD_INPUT, blocks_of, open_log
 from recovery.summary_file import read_summary_file
 
 
@@ -63,7 +63,7 @@ class Collector:
                 return
             reader = LogReader(source, self.zone, self._launch_ids, self._seen_lines)
             self.accounting.append(reader.accounting)
-            for record in reader.read(lines_of(stream)):
+            for record in reader.read(blocks_of(stream)):
                 self._add(record)
             self._distrusted |= reader.distrusted
 

@@ -108,11 +108,6 @@ class Launch:
         """Say why none of the trials can be trusted; the first reason stands."""
         self.disorder = self.disorder or reason
 
-    def taint_open(self, problem: str) -> None:
-        """A line that cannot be read may belong to any of the open trials."""
-        for trial in self.open.values():
-            trial.problems.append(problem)
-
     def cut_off(self) -> list[int]:
         """Trials behind a gap in the numbers that nothing ties to the heading of the launch."""
         numbers = list(self.seen)

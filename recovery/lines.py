@@ -1,8 +1,9 @@
 """One raw line of a log: freed of terminal codes, its time stamp apart, named if it is noise."""
 
 import re
-from enum import StrEnum
 from datetime import datetime, tzinfo
+from enum import StrEnum
+from functools import lru_cache
 
 _TERMINAL_CODE = re.compile(rb"\x1b\[[0-9;?]{0,16}[A-Za-z]")
 _STAMP = re.compile(rb"\[[DIWEC] (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})\] ?")
@@ -82,12 +83,17 @@ def milliseconds(stamp: bytes, zone: tzinfo, *, not_before: int | None = None) -
     The hour that a clock repeats in autumn is read so that time does not run backwards.
     """
     try:
-        wall = datetime.strptime(stamp.decode("ascii"), "%Y-%m-%d %H:%M:%S,%f")
+        first, second = _second_ms(stamp[:-4], zone)
     except ValueError:
         return None
-    first, second = (_epoch_ms(wall.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
-    return second if not_before is not None and first < not_before <= second else first
+    fraction = int(stamp[-3:])
+    if not_before is not None and first + fraction < not_before <= second + fraction:
+        return second + fraction
+    return first + fraction
 
 
-def _epoch_ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
+@lru_cache(1024)
+def _second_ms(stamp: bytes, zone: tzinfo) -> tuple[int, int]:
+    wall = datetime.fromisoformat(stamp.decode("ascii"))
+    first, second = (int(wall.replace(tzinfo=zone, fold=fold).timestamp()) for fold in (0, 1))
+    return first * 1000, second * 1000

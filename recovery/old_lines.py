@@ -5,6 +5,7 @@ Every pattern is anchored and its repetitions are bounded, so no line can make i
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mlproject.tracking.names import Param, TrialState
 from recovery.literals import NotALiteral, Value, parse_params
@@ -32,6 +33,8 @@ _FAILED = re.compile(rf"Trial {_COUNT} failed with parameters: \{{", re.ASCII)
 _BECAUSE = "} because of the following error: "
 
 MAX_REASON_CHARACTERS = 500
+REMEMBERED_LINES = 2048
+"""Old logs are copied and joined: lines that come again are not read again."""
 
 
 class UnreadableLine(ValueError):
@@ -62,13 +65,14 @@ class Outcome:
     """Number and value of the study's best trial so far."""
 
 
-def parse_start(body: str) -> StartLine:
+@lru_cache(REMEMBERED_LINES)
+def parse_start(line: bytes) -> StartLine:
     """Read a trial's first line.
 
     Raises:
         UnreadableLine: it is cut, garbled, or of a form that no program wrote.
     """
-    match = _START.fullmatch(body)
+    match = _START.fullmatch(_decode(line))
     if match is None:
         raise UnreadableLine("the trial's line cannot be read")
     idx, d_model, n_layers, n_heads, count, rate, epochs, batch, micro, steps, dropout = (
@@ -94,24 +98,26 @@ def parse_start(body: str) -> StartLine:
     )
 
 
-def parse_forced_dropout(body: str) -> tuple[float, float]:
+def parse_forced_dropout(line: bytes) -> tuple[float, float]:
     """The dropout that was used and the one that was sampled, both rounded as printed.
 
     Raises:
         UnreadableLine: it is cut or garbled.
     """
-    match = _FORCED_DROPOUT.fullmatch(body)
+    match = _FORCED_DROPOUT.fullmatch(_decode(line))
     if match is None:
         raise UnreadableLine("the line of the forced dropout cannot be read")
     return float(match[1]), float(match[2])
 
 
-def parse_outcome(body: str) -> Outcome:
+@lru_cache(REMEMBERED_LINES)
+def parse_outcome(line: bytes) -> Outcome:
     """Read ``finished with value``, ``pruned`` or ``failed``.
 
     Raises:
         UnreadableLine: it is cut or garbled, or the study has several objectives.
     """
+    body = _decode(line)
     if match := _FINISHED.match(body):
         inside, brace, rest = body[match.end() :].partition("}")
         best = _BEST.fullmatch(rest)
@@ -135,6 +141,13 @@ def parse_outcome(body: str) -> Outcome:
     elif re.fullmatch(rf"Trial {_COUNT} failed with value [^\n]{{1,200}}\.", body, re.ASCII):
         return Outcome(state=TrialState.FAIL)
     raise UnreadableLine("the line of the trial's end cannot be read")
+
+
+def _decode(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError as error:
+        raise UnreadableLine("the line is not text") from error
 
 
 def _params(inside: str) -> dict[str, Value]:

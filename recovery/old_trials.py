@@ -38,7 +38,9 @@ class OldTrial:
     last_line: int
     lines: int = 0
     start: StartLine | None = None
-    start_body: str = ""
+    start_key: bytes | None = None
+    """Time and text of the trial's line."""
+    start_body: bytes = b""
     start_stamp: bytes | None = None
     forced_dropout: tuple[float, float] | None = None
     """Used and sampled, rounded as printed."""
@@ -121,7 +123,7 @@ def build_record(
         sampled_dropout=sampled_dropout,
         problems=tuple(dict.fromkeys(problems)),
         start_fingerprint=(
-            fingerprints.of_start(study_name, trial.number, start_stamp, trial.start_body)
+            fingerprints.of_start(study_name, trial.number, start_stamp, trial.start_body.decode())
             if trial.start
             else None
         ),

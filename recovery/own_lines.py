@@ -13,7 +13,7 @@ from mlproject.tracking.names import Metric, Param, Tag, TrialState
 from mlproject.training.epoch_losses import EpochLosses
 from recovery.old_lines import UnreadableLine
 
-OWN_FIELD = ", d_ff="
+OWN_FIELD = b", d_ff="
 """What tells the first line of a trial from one of the old program."""
 
 PARAM_PREFIX = "param."

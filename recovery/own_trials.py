@@ -75,6 +75,10 @@ class OwnTrials:
             trial.problems.append("two different trials of the study have this number")
         self._accounting.in_records += 1
 
+    def __len__(self) -> int:
+        """How many trials there are."""
+        return len(self._trials)
+
     def records(self) -> list[TrialRecord]:
         """The records, once the source has been read."""
         return [

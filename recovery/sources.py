@@ -21,7 +21,8 @@ KEPT_BYTES = 1 << 16
 """Of a longer line only the end is kept: progress bars overwrite their line for hours, and the
 message that follows them stands at its end."""
 
-BUFFER_BYTES = 1 << 18
+BLOCK_BYTES = 1 << 14
+"""Small, so that most blocks of a long log have nothing but noise in them."""
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -66,15 +67,20 @@ def open_log(path: str) -> Iterator[BinaryIO]:
         raise UnreadableLog(f"{shown} cannot be read ({reason})") from error
 
 
-def lines_of(stream: BinaryIO) -> Iterator[bytes]:
-    """The lines of a stream with their ends, in constant memory."""
-    while line := stream.readline(MAX_LINE_BYTES):
-        while len(line) >= MAX_LINE_BYTES and not line.endswith(b"\n"):
-            rest = stream.readline(MAX_LINE_BYTES)
-            if not rest:
-                break
-            line = line[-KEPT_BYTES:] + rest
-        yield line
+def blocks_of(stream: BinaryIO) -> Iterator[bytes]:
+    """The content in constant memory, in blocks that end with a line's end, the last one apart."""
+    rest = b""
+    while block := stream.read(BLOCK_BYTES):
+        whole, newline, tail = block.rpartition(b"\n")
+        if newline:
+            yield rest + whole + newline
+            rest = tail
+        else:
+            rest += block
+            if len(rest) > MAX_LINE_BYTES:
+                rest = rest[-KEPT_BYTES:]
+    if rest:
+        yield rest
 
 
 def _expand(pattern: str) -> list[str]:
@@ -92,11 +98,11 @@ def _open(path: str) -> Iterator[BinaryIO]:
     if path == STANDARD_INPUT:
         yield sys.stdin.buffer
         return
-    with Path(path).open("rb", buffering=BUFFER_BYTES) as file:
+    with Path(path).open("rb", buffering=1 << 18) as file:
         packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
         file.seek(0)
         if packed:
             with gzip.open(file) as unpacked:
-                yield cast(BinaryIO, io.BufferedReader(unpacked, BUFFER_BYTES))
+                yield cast(BinaryIO, io.BufferedReader(unpacked, 1 << 18))
         else:
             yield file

@@ -6,11 +6,11 @@ import optuna
 import pytest
 from click.testing import CliRunner
 from mlflow.exceptions import MlflowException
+from recovery.backfill import TrackingLost
+from recovery.cli import cli
 
 from mlproject.errors import UserError
 from mlproject.tracking import recorder
-from recovery.backfill import TrackingLost
-from recovery.cli import cli
 from tests.recovery.conftest import LEGACY
 from tests.recovery.runs import all_runs, content, trial_runs
 
@@ -90,7 +90,9 @@ def test_a_dry_run_writes_nothing(store_directory: Path) -> None:
     before = (store_directory / "mlflow.db").read_bytes()
     result = CliRunner().invoke(cli, ["backfill", str(LOG), "--dry-run"], standalone_mode=False)
     assert result.return_value == 0
-    assert "phase6a_20M_h3_threshold_1pct: 50 trials would be written, 0 quarantined" in result.output
+    assert (
+        "phase6a_20M_h3_threshold_1pct: 50 trials would be written, 0 quarantined" in result.output
+    )
     assert "times are UTC" in result.output
     assert (store_directory / "mlflow.db").read_bytes() == before
 

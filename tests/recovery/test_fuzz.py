@@ -121,7 +121,7 @@ def _untouched() -> dict[tuple[str, int], ResolvedTrial]:
 
 
 def _resolve(lines: Lines) -> tuple[list[ResolvedStudy], LogReader]:
-    records, reader = read_log(lines)
+    records, reader = read_log(b"".join(lines))
     studies: dict[str, list[TrialRecord]] = {}
     for record in records:
         keys = ((record.launch, None), (record.launch, record.trial_number))

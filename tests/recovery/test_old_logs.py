@@ -5,14 +5,14 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 import pytest
-
-from mlproject.models.arch_grid import architecture_grid
-from mlproject.models.budget import parse_budget
-from mlproject.tracking.names import Metric, Param, TrialState
 from recovery.collect import Collection
 from recovery.records import TimesFrom, TrialRecord
 from recovery.resolve import resolve
 from recovery.validate import validate
+
+from mlproject.models.arch_grid import architecture_grid
+from mlproject.models.budget import parse_budget
+from mlproject.tracking.names import Metric, Param, TrialState
 from tests.recovery.conftest import LEGACY
 
 Collect = Callable[..., Collection]
@@ -77,7 +77,11 @@ def test_a_micro_batch_is_part_of_the_batch(collect: Collect) -> None:
 
 def test_a_forced_dropout_is_the_one_used_and_the_sampled_one_is_kept(collect: Collect) -> None:
     forced = f"{stamp(1)}  → Forced dropout=0.12 for diversity (was 0.22, prev=0.15)"
-    lines = (forced, start(0, 1, "batch=32x8, dropout=0.12"), finish(0, 2, more="'dropout': 0.2211"))
+    lines = (
+        forced,
+        start(0, 1, "batch=32x8, dropout=0.12"),
+        finish(0, 2, more="'dropout': 0.2211"),
+    )
     record = only(collect(log(CREATED, *lines)))
     assert record.params[Param.DROPOUT] == 0.12 and record.sampled_dropout == 0.2211
     assert (record.first_line, record.last_line) == (2, 4)
@@ -111,7 +115,9 @@ def test_the_last_trial_of_a_log_that_breaks_off_died(collect: Collect) -> None:
     assert Param.LEARNING_RATE not in died.params  # only its first digits are known
 
 
-def test_a_trial_without_end_in_a_study_that_went_on_is_not_taken_for_dead(collect: Collect) -> None:
+def test_a_trial_without_end_in_a_study_that_went_on_is_not_taken_for_dead(
+    collect: Collect,
+) -> None:
     lines = (start(0, 1), finish(0, 2), start(1, 3), start(2, 5), finish(2, 6))
     _, lost, _ = collect(log(CREATED, *lines)).studies[STUDY]
     assert lost.problems == ("its finish line is missing, though the study went on",)
@@ -167,7 +173,15 @@ def test_a_line_that_the_file_ends_in_is_not_trusted(collect: Collect) -> None:
 def test_lines_that_contradict_each_other_are_quarantined(
     collect: Collect, finish_line: str, problem: str
 ) -> None:
-    lines = (CREATED, start(0, 1), finish(0, 2), start(1, 3), finish_line, start(2, 5), finish(2, 6))
+    lines = (
+        CREATED,
+        start(0, 1),
+        finish(0, 2),
+        start(1, 3),
+        finish_line,
+        start(2, 5),
+        finish(2, 6),
+    )
     validation = validate(resolve(STUDY, collect(log(*lines)).studies[STUDY]))
     assert list(validation.errors) == [1]
     assert validation.errors[1][0].startswith(problem)

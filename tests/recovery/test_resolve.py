@@ -1,10 +1,11 @@
 """What is proven about an architecture, and what is not."""
 
+from recovery.records import LaunchId, TrialRecord
+from recovery.resolve import resolve
+
 from mlproject.models.arch_grid import Architecture, architecture_grid
 from mlproject.models.budget import parse_budget
 from mlproject.tracking.names import Param, TrialState
-from recovery.records import LaunchId, TrialRecord
-from recovery.resolve import resolve
 
 STUDY_2M = "phase6a_2M_h1_threshold_1pct"
 STUDY_20M = "phase6a_20M_h1_threshold_1pct"
@@ -72,8 +73,7 @@ def test_looking_arch_idx_up_in_todays_grid_would_be_wrong() -> None:
     study = resolve(STUDY_2M, [record(row, n) for n, row in enumerate(old)])
     assert [t.params[Param.N_HEADS] for t in study.trials] == [row.n_heads for row in old]
     contradicted = [
-        row.param_count != looked_up.param_count
-        for row, looked_up in zip(old, today, strict=False)
+        row.param_count != looked_up.param_count for row, looked_up in zip(old, today, strict=False)
     ]
     assert all(contradicted)
 

@@ -8,6 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recovery.cli import cli
+from recovery.collect import Collector
+from recovery.resolve import resolve
+from recovery.trial_runs import trial_run
 
 from mlproject.experiments.trial_log import (
     end_line,
@@ -25,10 +29,6 @@ from mlproject.tracking.store import connect, open_experiment
 from mlproject.tracking.study_run import open_study_run
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.epoch_losses import EpochLosses
-from recovery.cli import cli
-from recovery.collect import Collector
-from recovery.resolve import resolve
-from recovery.trial_runs import trial_run
 from tests.recovery.runs import trial_runs
 
 STUDY = "phase6a_20M_h5_threshold_1pct"
@@ -77,7 +77,9 @@ def trials(draw: st.DrawFn, number: int) -> TrialRun:
     state = state if began else TrialState.FAIL
     sizes: dict[Metric, float] = {Metric.HORIZON: 5}
     if has_architecture:
-        sizes |= {Metric(p.value): float(architecture[p]) for p in architecture if p in SIZE_METRICS}
+        sizes |= {
+            Metric(p.value): float(architecture[p]) for p in architecture if p in SIZE_METRICS
+        }
     scores = draw(st.dictionaries(st.sampled_from(OTHER_METRICS), FLOATS)) if began else {}
     if state is TrialState.COMPLETE:
         scores[Metric.BEST_VAL_LOSS] = draw(st.floats(0, 5))
@@ -85,7 +87,9 @@ def trials(draw: st.DrawFn, number: int) -> TrialRun:
     started = draw(MOMENTS)
     tags = {Tag.STUDY_NAME.value: STUDY, Tag.ORIGIN.value: Origin.LIVE.value}
     if draw(st.booleans()):
-        tags[Tag.FORCED_EXTREME.value] = draw(st.sampled_from(["min_d_model", "max_d_model+min_n_layers"]))
+        tags[Tag.FORCED_EXTREME.value] = draw(
+            st.sampled_from(["min_d_model", "max_d_model+min_n_layers"])
+        )
     if draw(st.booleans()):
         tags[Tag.RETRY_OF.value] = str(draw(st.integers(0, 500)))
     if state is TrialState.PRUNED and draw(st.booleans()):
@@ -126,14 +130,19 @@ def write_log(path: Path, study: list[TrialRun], killed_after: int | None = None
                 f"{{'shape_index': 3, 'log2_n_heads': 4}}. Best is trial 0 with value: {value}."
             )
         if trial.state is TrialState.PRUNED:
-            lines.append(f"Trial {trial.trial_number} pruned. Its validation loss lagged in epoch 1.")
+            lines.append(
+                f"Trial {trial.trial_number} pruned. Its validation loss lagged in epoch 1."
+            )
         lines.append(end_line(trial))
     with open_trial_log(path):
         for line in lines[:killed_after]:
             write_line(line)
     if killed_after is not None:
         with open_trial_log(path):
-            write_line(f"Using an existing study with `study_name='{STUDY}'` instead of creating a new one.")
+            write_line(
+                f"Using an existing study with `study_name='{STUDY}'` instead of creating "
+                "a new one."
+            )
             write_missing_lines(path, study)
 
 
@@ -151,7 +160,7 @@ def recovered(path: Path) -> list[TrialRun]:
 def _as_live(trial: TrialRun) -> TrialRun:
     tags = {k: v for k, v in trial.tags.items() if not k.startswith("recovery.")}
     assert tags.pop(Tag.ORIGIN.value) == "log"
-    return replace(trial, tags=tags | {Tag.ORIGIN.value: "live"})
+    return replace(trial, tags=tags | {Tag.ORIGIN.value: "live"}, known_by=())
 
 
 _PLACES = itertools.count()
@@ -194,9 +203,7 @@ def test_in_mlflow_live_and_recovered_runs_are_equal(
         assert (again.data.params, again.data.metrics) == (run.data.params, run.data.metrics)
         for field in ("run_name", "status", "start_time", "end_time"):
             assert getattr(again.info, field) == getattr(run.info, field)
-        history = [
-            store.client.get_metric_history(r.info.run_id, "val_loss") for r in (run, again)
-        ]
+        history = [store.client.get_metric_history(r.info.run_id, "val_loss") for r in (run, again)]
         assert [(p.step, p.value) for p in history[0]] == [(p.step, p.value) for p in history[1]]
     # And into the store that has the live runs, nothing is added.
     assert cli.main(["backfill", str(path), "--experiment", "live"], standalone_mode=False) == 0
