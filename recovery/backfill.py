@@ -68,6 +68,8 @@ def open_store(experiment: str | None) -> Iterator[tuple[Connection, TrackingSto
         TrackingLost: it stopped answering.
         ExperimentConflict: the experiment is deleted.
     """
+    # Over HTTP MLflow prints two lines for every run that ends.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     lock = FileLock(_lock_file(mlflow.get_tracking_uri()), timeout=LOCK_SECONDS)
     try:
         lock.acquire()
