@@ -29,8 +29,9 @@ _logger = optuna.logging.get_logger("optuna.trial_log")
 
 _TO_TERMINAL = "to_terminal"
 
-_STARTED = re.compile(r"Trial (\d+): ")
-_ENDED = re.compile(r"Trial (\d+) ended: ")
+_STARTED = re.compile(r"Trial (\d+): .*\.$")
+_EPOCH = re.compile(r"Trial (\d+) epoch (\d+): .*\.$")
+_ENDED = re.compile(r"Trial (\d+) ended: .*\.$")
 
 # The order and spelling up to batch_size are those of the old logs, whose readers stop there.
 _OLD_FIELDS = (Param.ARCH_IDX, Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS)
@@ -60,14 +61,14 @@ def start_line(trial: TrialRun) -> str:
     fields.extend(f"{name}={params[name]}" for name in _NEW_FIELDS)
     fields.append(f"started={_time(trial.started_ms)}")
     fields.extend(f"{tag}={trial.tags[tag]}" for tag in _START_TAGS if tag in trial.tags)
-    return f"Trial {trial.trial_number}: {', '.join(fields)}"
+    return f"Trial {trial.trial_number}: {', '.join(fields)}."
 
 
 def epoch_line(trial_number: int, losses: EpochLosses) -> str:
     """The line of one epoch."""
     return (
         f"Trial {trial_number} epoch {losses.epoch}: "
-        f"train_loss={losses.train_loss}, val_loss={losses.val_loss}"
+        f"train_loss={losses.train_loss}, val_loss={losses.val_loss}."
     )
 
 
@@ -80,11 +81,14 @@ def end_line(trial: TrialRun) -> str:
         f"ended={_time(trial.ended_ms)}",
         *(f"{name}={float(value)}" for name, value in trial.metrics.items()),
     ]
+    if not _has_start_line(trial):
+        fields.extend(f"param.{name}={value}" for name, value in trial.params.items())
+        fields.extend(f"{tag}={trial.tags[tag]}" for tag in _START_TAGS if tag in trial.tags)
     if Tag.DIVERGED in trial.tags:
         fields.append(f"{Tag.DIVERGED}={trial.tags[Tag.DIVERGED]}")
     if Tag.FAILURE_REASON in trial.tags:
         fields.append(f"{Tag.FAILURE_REASON}={json.dumps(trial.tags[Tag.FAILURE_REASON])}")
-    return f"Trial {trial.trial_number} ended: {', '.join(fields)}"
+    return f"Trial {trial.trial_number} ended: {', '.join(fields)}."
 
 
 def write_line(line: str, *, to_terminal: bool = False) -> None:
@@ -117,20 +121,28 @@ def open_trial_log(path: Path) -> Iterator[None]:
 
 def write_missing_lines(path: Path, trials: Sequence[TrialRun]) -> None:
     """Give each ended trial the lines that a killed process did not come to write."""
-    started, ended = set(), set()
+    started, ended, epochs = set(), set(), set()
     with path.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             if match := _STARTED.search(line):
                 started.add(int(match[1]))
+            elif match := _EPOCH.search(line):
+                epochs.add((int(match[1]), int(match[2])))
             elif match := _ENDED.search(line):
                 ended.add(int(match[1]))
     for trial in trials:
         if trial.trial_number not in ended:
-            if trial.trial_number not in started and Param.DROPOUT in trial.params:
+            if trial.trial_number not in started and _has_start_line(trial):
                 write_line(start_line(trial))
-                for losses in trial.epochs:
+            for losses in trial.epochs:
+                if (trial.trial_number, losses.epoch) not in epochs:
                     write_line(epoch_line(trial.trial_number, losses))
             write_line(end_line(trial))
+
+
+def _has_start_line(trial: TrialRun) -> bool:
+    """A trial whose process died before its params were all chosen never began."""
+    return Param.DROPOUT in trial.params
 
 
 def _is_for_terminal(record: logging.LogRecord) -> bool:

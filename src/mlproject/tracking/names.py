@@ -90,3 +90,6 @@ MLFLOW_STATUS = {
 
 PARENT_RUN_ID_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
+
+FINGERPRINT_TAGS = ("recovery.fingerprint", "recovery.outcome")
+"""Tags by which a recovered trial is known, whatever file or clock it was read with."""

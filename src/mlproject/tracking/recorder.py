@@ -6,6 +6,7 @@ left behind, and the backfill of old logs: each is given the whole `TrialRun` an
 
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from mlflow.entities import Metric as MlflowMetric
 from mlflow.entities import Param as MlflowParam
@@ -13,6 +14,7 @@ from mlflow.entities import Run, RunTag
 
 from mlproject.tracking.names import (
     EPOCH_METRICS,
+    FINGERPRINT_TAGS,
     MLFLOW_STATUS,
     PARENT_RUN_ID_TAG,
     Metric,
@@ -23,6 +25,9 @@ from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import child_runs
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.epoch_losses import EpochLosses
+
+COMPARED_CHARACTERS = 5000
+"""MLflow cuts long tags off."""
 
 
 def create_trial_run(store: TrackingStore, parent_run_id: str, trial: TrialRun) -> str:
@@ -64,48 +69,93 @@ def close_trial_run(store: TrackingStore, run_id: str, trial: TrialRun) -> None:
     store.client.log_batch(
         run_id,
         params=_params(trial),
-        metrics=[MlflowMetric(str(k), v, trial.ended_ms, 0) for k, v in trial.metrics.items()],
+        metrics=_metrics(trial, trial.ended_ms),
         tags=[RunTag(key, value) for key, value in _tags(trial).items()],
     )
     store.client.set_terminated(run_id, MLFLOW_STATUS[trial.state], trial.ended_ms)
 
 
-def bring_up_to_date(store: TrackingStore, parent_run_id: str, trials: Iterable[TrialRun]) -> int:
+def bring_up_to_date(
+    store: TrackingStore, parent_run_id: str, trials: Iterable[TrialRun], *, threads: int = 1
+) -> int:
     """Make MLflow show `trials` as they are; return how many runs had to be written.
 
     Idempotent: a run that already shows its trial's final state is left alone, an unfinished one
-    is completed, a missing one is created. Trials in progress are left to their process.
+    is completed, a missing one is created. Trials in progress are left to their process. A trial
+    is known by its number and the time it started, or by a fingerprint. Several `threads` are
+    worth it where the store is far away.
     """
-    existing: dict[str, Run] = {}
-    for run in child_runs(store, parent_run_id):
-        number = run.data.tags.get(Tag.TRIAL_NUMBER)
-        if number is not None:
-            existing[number] = run
-    written = 0
+    existing = {key: run for run in child_runs(store, parent_run_id) for key in _keys_of_run(run)}
+    behind = []
     for trial in trials:
-        if trial.state is TrialState.RUNNING:
-            continue
-        found = existing.get(str(trial.trial_number))
-        if found is not None and _shows(found, trial):
-            continue
+        found = next((existing[key] for key in _keys_of_trial(trial) if key in existing), None)
+        if trial.state is not TrialState.RUNNING and not (found and _shows(found, trial)):
+            behind.append((trial, found))
+
+    def write(item: tuple[TrialRun, Run | None]) -> None:
+        trial, found = item
         if found is None:
-            run_id = create_trial_run(store, parent_run_id, trial)
-            logged_epoch = 0
+            _write_whole_run(store, parent_run_id, trial)
         else:
-            run_id = str(found.info.run_id)
-            history = store.client.get_metric_history(run_id, Metric.VAL_LOSS)
-            logged_epoch = max((point.step for point in history), default=0)
+            _complete_run(store, found, trial)
+
+    if threads == 1 or len(behind) < 2:
+        for item in behind:
+            write(item)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            futures = [pool.submit(write, item) for item in behind]
+            try:
+                for future in futures:
+                    future.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+    return len(behind)
+
+
+def _write_whole_run(store: TrackingStore, parent_run_id: str, trial: TrialRun) -> None:
+    """Write the run of a trial that ended: three calls, whatever it holds."""
+    assert trial.ended_ms is not None
+    run_id = create_trial_run(store, parent_run_id, trial)
+    metrics = _metrics(trial, trial.ended_ms) + _epoch_metrics(trial.epochs, trial.ended_ms)
+    store.client.log_batch(run_id, params=_params(trial), metrics=metrics)
+    store.client.set_terminated(run_id, MLFLOW_STATUS[trial.state], trial.ended_ms)
+
+
+def _complete_run(store: TrackingStore, run: Run, trial: TrialRun) -> None:
+    run_id = str(run.info.run_id)
+    if trial.epochs:
+        history = store.client.get_metric_history(run_id, Metric.VAL_LOSS)
+        logged_epoch = max((point.step for point in history), default=0)
         missing = [epoch for epoch in trial.epochs if epoch.epoch > logged_epoch]
-        log_epochs(store, run_id, missing, trial.ended_ms)
-        close_trial_run(store, run_id, trial)
-        written += 1
-    return written
+        if missing:
+            log_epochs(store, run_id, missing, trial.ended_ms)
+    close_trial_run(store, run_id, trial)
+    if Tag.FAILURE_REASON in run.data.tags and Tag.FAILURE_REASON not in trial.tags:
+        store.client.delete_tag(run_id, Tag.FAILURE_REASON)
+
+
+def _keys_of_run(run: Run) -> list[tuple[str, str]]:
+    tags = run.data.tags
+    keys = [(tag, tags[tag]) for tag in FINGERPRINT_TAGS if tag in tags]
+    number = tags.get(Tag.TRIAL_NUMBER)
+    return keys if number is None else [*keys, (number, str(run.info.start_time))]
+
+
+def _keys_of_trial(trial: TrialRun) -> list[tuple[str, str]]:
+    return [*trial.known_by, (str(trial.trial_number), str(trial.started_ms))]
 
 
 def _shows(run: Run, trial: TrialRun) -> bool:
+    tags = run.data.tags
+    if trial.unfinished:
+        ours = any(tag in tags for tag in FINGERPRINT_TAGS)
+        return run.info.status != "RUNNING" or not ours
+    reasons = (tags.get(Tag.FAILURE_REASON), trial.tags.get(Tag.FAILURE_REASON))
     return (
         run.info.status == MLFLOW_STATUS[trial.state]
-        and run.data.tags.get(Tag.TRIAL_STATE) == trial.state
+        and tags.get(Tag.TRIAL_STATE) == trial.state
+        and len({(reason or "")[:COMPARED_CHARACTERS] for reason in reasons}) == 1
     )
 
 
@@ -119,6 +169,10 @@ def _tags(trial: TrialRun) -> dict[str, str]:
 
 def _params(trial: TrialRun) -> list[MlflowParam]:
     return [MlflowParam(str(key), str(value)) for key, value in trial.params.items()]
+
+
+def _metrics(trial: TrialRun, timestamp_ms: int) -> list[MlflowMetric]:
+    return [MlflowMetric(str(k), v, timestamp_ms, 0) for k, v in trial.metrics.items()]
 
 
 def _epoch_metrics(epochs: Sequence[EpochLosses], timestamp_ms: int) -> list[MlflowMetric]:

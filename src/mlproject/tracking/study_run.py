@@ -9,7 +9,7 @@ from mlflow.entities import Metric as MlflowMetric
 from mlflow.entities import Param as MlflowParam
 from mlflow.tracking.context.registry import resolve_tags
 
-from mlproject.tracking.names import PARENT_RUN_ID_TAG, Tag
+from mlproject.tracking.names import PARENT_RUN_ID_TAG, Origin, Tag
 from mlproject.tracking.store import TrackingStore
 
 _PROCESS_DIED = "the launch ended without a word (killed, or lost its machine)"
@@ -49,9 +49,25 @@ def open_study_run(store: TrackingStore, study_name: str) -> str:
     return parent_id
 
 
-def close_study_run(store: TrackingStore, run_id: str, status: str) -> None:
-    """End the parent run: FINISHED, KILLED by the user, or FAILED."""
-    store.client.set_terminated(run_id, status)
+def open_recovered_study_run(store: TrackingStore, study_name: str, started_ms: int) -> Run:
+    """The study's parent run, created with its true start when missing; no launch of its own."""
+    parent = find_study_run(store, study_name)
+    if parent is not None:
+        return parent
+    tags = {Tag.STUDY_NAME.value: study_name, Tag.ORIGIN.value: Origin.LOG.value}
+    return store.client.create_run(
+        store.experiment_id,
+        start_time=started_ms,
+        run_name=study_name,
+        tags=resolve_tags(tags),
+    )
+
+
+def close_study_run(
+    store: TrackingStore, run_id: str, status: str, ended_ms: int | None = None
+) -> None:
+    """End the parent run, by default now: FINISHED, KILLED by the user, or FAILED."""
+    store.client.set_terminated(run_id, status, ended_ms)
 
 
 def find_study_run(store: TrackingStore, study_name: str) -> Run | None:

@@ -27,3 +27,9 @@ class TrialRun:
     epochs: tuple[EpochLosses, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     """All tags but `trial_number` and `trial_state`, which follow from the fields above."""
+    known_by: tuple[tuple[str, str], ...] = ()
+    """Names and values of tags: a run that has any of them is this trial's, as is one with its
+    number and start."""
+    unfinished: bool = False
+    """The source that tells of the trial ends before it does; a run that shows how it ended, or a
+    process that still works on it, knows better."""

@@ -1,0 +1,1 @@
+"""Old text logs become MLflow runs: parse, resolve, validate, backfill."""

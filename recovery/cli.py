@@ -1,0 +1,166 @@
+"""The command line of the recovery: ``backfill`` and ``inspect``.
+
+Heavy imports stand inside the commands, so that a mistyped option is answered at once.
+"""
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from mlproject.errors import UserError
+
+if TYPE_CHECKING:
+    from recovery.collect import Collection
+
+QUARANTINED_EXIT_CODE = 1
+INTERRUPTED_EXIT_CODE = 130
+
+
+class NothingFound(UserError):
+    """The sources hold no trial."""
+
+
+class UnknownTimezone(UserError):
+    """A time zone that is not in the zone database."""
+
+
+@click.group()
+@click.option("--debug", is_flag=True, help="Show stack traces.")
+def cli(debug: bool) -> None:
+    """Turn old text logs into MLflow runs, each value proven, none lost, none twice."""
+
+
+_SOURCES = (
+    click.argument("logs", nargs=-1),
+    click.option("--optuna", "storages", multiple=True, help="An Optuna storage URL to read too."),
+    click.option(
+        "--timezone", default="UTC", show_default=True, help="Zone of the logs, like Europe/Berlin."
+    ),
+)
+
+
+def _with_sources(command: Any) -> Any:
+    for option in reversed(_SOURCES):
+        command = option(command)
+    return command
+
+
+@cli.command()
+@_with_sources
+def inspect(logs: tuple[str, ...], storages: tuple[str, ...], timezone: str) -> int:
+    """Show what logs hold, without touching MLflow.
+
+    LOGS are files (.gz too), directories, globs, *_all_trials.json files, or - for standard input.
+    """
+    return _show(_collect(logs, storages, timezone), timezone, "sound")
+
+
+@cli.command()
+@_with_sources
+@click.option("--experiment", help="MLflow experiment.  [default: phase6a]")
+@click.option("--dry-run", is_flag=True, help="Write nothing; say what would be written.")
+def backfill(
+    logs: tuple[str, ...],
+    storages: tuple[str, ...],
+    timezone: str,
+    experiment: str | None,
+    dry_run: bool,
+) -> int:
+    """Write the trials of old logs to MLflow; run again, it adds what is new.
+
+    LOGS are files (.gz too), directories, globs, *_all_trials.json files, or - for standard input.
+    """
+    collection = _collect(logs, storages, timezone)
+    if dry_run:
+        return _show(collection, timezone, "would be written")
+    return _write(collection, timezone, experiment or None)
+
+
+def _collect(logs: tuple[str, ...], storages: tuple[str, ...], timezone: str) -> "Collection":
+    from datetime import UTC
+    from zoneinfo import ZoneInfo
+
+    from recovery.collect import Collector
+    from recovery.sources import find_logs
+
+    try:
+        # UTC needs no zone database, which small machines lack.
+        zone = UTC if timezone == "UTC" else ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError) as error:
+        raise UnknownTimezone(
+            f"unknown time zone {timezone!r}: use a name such as UTC or Europe/Berlin"
+        ) from error
+    if not logs and not storages:
+        raise click.UsageError("give a log, or an Optuna storage with --optuna")
+    collector = Collector(zone=zone)
+    for path in find_logs(logs):
+        collector.add_file(path)
+    for url in storages:
+        collector.add_storage(url)
+    collection = collector.collection()
+    if not collection.trials and not any(a.rejected for a in collection.accounting):
+        names = ", ".join(accounting.source for accounting in collection.accounting)
+        raise NothingFound(f"no trial in {names}: is it the log of a study?")
+    return collection
+
+
+def _show(collection: "Collection", timezone: str, outcome: str) -> int:
+    from recovery.plan import plan_studies
+    from recovery.report import accounting_lines, study_lines
+
+    for line in accounting_lines(collection, timezone):
+        click.echo(line)
+    quarantined = 0
+    for plan in plan_studies(collection):
+        quarantined += plan.quarantined
+        for line in study_lines(plan, outcome):
+            click.echo(line)
+    return _exit_code(collection, quarantined)
+
+
+def _write(collection: "Collection", timezone: str, experiment: str | None) -> int:
+    from recovery.backfill import backfill_study, open_store, threads_for
+    from recovery.plan import plan_studies
+    from recovery.report import accounting_lines, study_lines
+
+    # The run that `mlflow run` made for this process is the record of the call, not of a study.
+    os.environ.pop("MLFLOW_RUN_ID", None)
+    for line in accounting_lines(collection, timezone):
+        click.echo(line)
+    quarantined = 0
+    experiment = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME")
+    with open_store(experiment) as (connection, store):
+        for plan in plan_studies(collection):
+            done = backfill_study(store, plan, threads=threads_for(connection))
+            quarantined += plan.quarantined
+            outcome = f"in ({done.written} new or completed)"
+            for line in study_lines(plan, outcome):
+                click.echo(line)
+    click.echo(f"MLflow experiment {connection.experiment_name}")
+    return _exit_code(collection, quarantined)
+
+
+def _exit_code(collection: "Collection", quarantined: int) -> int:
+    rejected = any(accounting.rejected for accounting in collection.accounting)
+    return QUARANTINED_EXIT_CODE if quarantined or rejected else 0
+
+
+def main() -> NoReturn:
+    """Run the command line; a user's mistake is one line and a non-zero exit."""
+    try:
+        sys.exit(cli.main(standalone_mode=False))
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code)
+    except UserError as error:
+        if "--debug" in sys.argv:
+            raise
+        _fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted: run the same command again to go on", INTERRUPTED_EXIT_CODE)
+
+
+def _fail(line: str, exit_code: int) -> NoReturn:
+    click.echo(f"error: {' '.join(line.split())}", err=True)
+    sys.exit(exit_code)

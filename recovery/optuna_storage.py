@@ -1,0 +1,96 @@
+"""The studies of an Optuna storage, whatever program wrote them."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mlproject.errors import UserError
+from mlproject.tracking.names import Metric, Origin, Param, Tag, TrialState
+from mlproject.tracking.store import first_line, without_password
+from recovery import fingerprints, study_names
+from recovery.old_trials import DIED, DIVERGED_VALUE, SAMPLED
+from recovery.records import LaunchId, TrialRecord
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+_ATTRS = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF, Param.PARAM_COUNT)
+_TAGS = (Tag.FORCED_EXTREME, Tag.RETRY_OF, Tag.DIVERGED)
+
+
+class UnreadableStorage(UserError):
+    """An Optuna storage that cannot be opened."""
+
+
+def read_storage(url: str, launch_ids: Iterator[int]) -> Iterator[TrialRecord]:
+    """The records of all trials that began, in all studies of the storage.
+
+    Raises:
+        UnreadableStorage: nothing that Optuna can read answers at `url`.
+    """
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    shown = without_password(url)
+    try:
+        studies = [
+            optuna.load_study(study_name=name, storage=url)
+            for name in optuna.get_all_study_names(url)
+        ]
+    except (SQLAlchemyError, ImportError, ValueError, RuntimeError, OSError) as error:
+        raise UnreadableStorage(f"storage {shown} cannot be read ({first_line(error)})") from error
+    for study in studies:
+        name = study_names.from_logged_name(study.study_name)
+        if name is None:
+            raise UnreadableStorage(
+                f"storage {shown}: {study.study_name[:60]!r} cannot name a study"
+            )
+        launch = LaunchId(next(launch_ids))
+        for trial in study.get_trials(deepcopy=False):
+            if trial.datetime_start is not None:
+                yield _record(trial, name, study.study_name, shown.rpartition("/")[2], launch)
+
+
+def _record(
+    trial: "FrozenTrial", name: str, logged: str, source: str, launch: LaunchId
+) -> TrialRecord:
+    assert trial.datetime_start is not None
+    started_ms = math.floor(trial.datetime_start.timestamp() * 1000)
+    finished = trial.datetime_complete
+    ended_ms = math.floor(finished.timestamp() * 1000) if finished else started_ms
+    state = TrialState(trial.state.name) if finished else TrialState.FAIL
+    params: dict[Param, int | float | str] = {
+        SAMPLED[key]: value for key, value in trial.params.items() if key in SAMPLED
+    }
+    params |= {p: int(trial.user_attrs[p]) for p in _ATTRS if _is_whole(trial.user_attrs.get(p))}
+    tags = {Tag.STUDY_NAME.value: name, Tag.ORIGIN.value: Origin.LOG.value}
+    tags |= {tag.value: str(trial.user_attrs[tag]) for tag in _TAGS if tag in trial.user_attrs}
+    metrics: dict[Metric, float] = {}
+    value = trial.values[0] if state is TrialState.COMPLETE and trial.values else None
+    if value is not None:
+        metrics[Metric.BEST_VAL_LOSS] = value
+        if value == DIVERGED_VALUE:
+            tags[Tag.DIVERGED.value] = "true"
+    reason = str(trial.user_attrs.get(Tag.FAILURE_REASON, DIED))
+    return TrialRecord(
+        study_name=name,
+        logged_study_name=logged,
+        launch=launch,
+        trial_number=trial.number,
+        state=state,
+        unfinished=finished is None,
+        failure_reason=reason if state is TrialState.FAIL else None,
+        source=source,
+        started_ms=started_ms,
+        ended_ms=ended_ms,
+        params=params,
+        metrics=metrics,
+        tags=tags,
+        outcome_fingerprint=fingerprints.of_outcome(
+            name, trial.number, None if value is None else repr(value), trial.params
+        ),
+    )
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,28 @@
+"""The tags that only recovered runs have."""
+
+from enum import StrEnum
+
+
+class RecoveryTag(StrEnum):
+    """Where a recovered run comes from, and how far its values are proven."""
+
+    SOURCE = "recovery.source"
+    LINES = "recovery.lines"
+    FINGERPRINT = "recovery.fingerprint"
+    OUTCOME = "recovery.outcome"
+    """A second fingerprint, by which a log and a summary file know the same trial."""
+    N_HEADS_FROM = "recovery.n_heads_from"
+    """``log`` or ``grid``."""
+    GRID = "recovery.grid"
+    """The grids that explain every trial of the study, such as ``v1/F20``."""
+    WARNINGS = "recovery.warnings"
+    FORCED = "recovery.forced"
+    """The architecture was forced; which extreme was meant, the old logs do not say."""
+    SAMPLED_DROPOUT = "recovery.sampled_dropout"
+    MICRO_BATCH = "recovery.micro_batch"
+    ROUNDED = "recovery.rounded"
+    """Values that are only known as they were printed, rounded."""
+    TIMES_FROM = "recovery.times_from"
+    LOGGED_STUDY_NAME = "recovery.logged_study_name"
+    LAUNCH = "recovery.launch"
+    """Which start of the study, where the sources hold several."""

@@ -1,0 +1,46 @@
+"""Looking at what is in MLflow."""
+
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from mlproject.tracking.names import PARENT_RUN_ID_TAG
+
+
+def all_runs(directory: Path, experiment: str = "phase6a") -> list[Run]:
+    """Every run of the experiment."""
+    client = MlflowClient(f"sqlite:///{directory / 'mlflow.db'}")
+    found = client.get_experiment_by_name(experiment)
+    return list(client.search_runs([found.experiment_id], max_results=5000)) if found else []
+
+
+def trial_runs(directory: Path, experiment: str = "phase6a") -> list[Run]:
+    """The runs of trials."""
+    return [run for run in all_runs(directory, experiment) if PARENT_RUN_ID_TAG in run.data.tags]
+
+
+def content(directory: Path) -> list[tuple[Any, ...]]:
+    """All runs in a form that is equal for equal sets of runs, whatever their ids."""
+    runs = all_runs(directory)
+    names = {run.info.run_id: run.info.run_name for run in runs}
+    ignored = (
+        "mlflow.parentRunId",
+        "mlflow.user",
+        "mlflow.source.name",
+        "mlflow.source.git.commit",
+    )
+    return sorted(
+        (
+            names.get(run.data.tags.get(PARENT_RUN_ID_TAG), ""),
+            run.info.run_name,
+            run.info.status,
+            run.info.start_time,
+            run.info.end_time,
+            sorted(run.data.params.items()),
+            sorted(run.data.metrics.items()),
+            sorted((k, v) for k, v in run.data.tags.items() if k not in ignored),
+        )
+        for run in runs
+    )

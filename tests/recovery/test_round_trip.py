@@ -1,0 +1,249 @@
+"""A study's own trial log gives back the runs of the live study, to the last digit."""
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recovery.cli import cli
+from recovery.collect import Collector
+from recovery.resolve import resolve
+from recovery.trial_runs import trial_run
+
+from mlproject.experiments.trial_log import (
+    end_line,
+    epoch_line,
+    open_trial_log,
+    start_line,
+    write_line,
+    write_missing_lines,
+)
+from mlproject.models.arch_grid import architecture_grid
+from mlproject.models.budget import parse_budget
+from mlproject.tracking.names import SIZE_METRICS, Metric, Origin, Param, Tag, TrialState
+from mlproject.tracking.recorder import bring_up_to_date
+from mlproject.tracking.store import connect, open_experiment
+from mlproject.tracking.study_run import open_study_run
+from mlproject.tracking.trial_run import TrialRun
+from mlproject.training.epoch_losses import EpochLosses
+from tests.recovery.runs import trial_runs
+
+STUDY = "phase6a_20M_h5_threshold_1pct"
+GRID = architecture_grid(parse_budget("20M"), 25)
+CONTEXT = {
+    Param.GRID_VERSION: GRID.version,
+    Param.N_FEATURES: GRID.num_features,
+    Param.BUDGET: "20M",
+    Param.HORIZON: 5,
+    Param.TASK: "threshold_1pct",
+}
+FLOATS = st.floats(allow_nan=False, allow_infinity=False, width=64)
+RATES = st.floats(1e-6, 0.5)
+REASONS = st.text(max_size=80)
+MOMENTS = st.integers(1_600_000_000_000, 1_900_000_000_000)
+OTHER_METRICS = [m for m in Metric if m not in (*SIZE_METRICS, "train_loss", "val_loss")]
+
+
+@st.composite
+def architectures(draw: st.DrawFn) -> dict[Param, int | float | str]:
+    row = draw(st.sampled_from(GRID.architectures))
+    return {
+        Param.ARCH_IDX: row.arch_idx,
+        Param.D_MODEL: row.d_model,
+        Param.N_LAYERS: row.n_layers,
+        Param.N_HEADS: row.n_heads,
+        Param.D_FF: row.d_ff,
+        Param.PARAM_COUNT: row.param_count,
+    }
+
+
+@st.composite
+def trials(draw: st.DrawFn, number: int) -> TrialRun:
+    has_architecture = draw(st.integers(0, 9)) > 0
+    began = has_architecture and draw(st.integers(0, 9)) > 0
+    architecture = draw(architectures()) if has_architecture else {}
+    training = {
+        Param.LEARNING_RATE: draw(RATES),
+        Param.EPOCHS: draw(st.integers(1, 200)),
+        Param.BATCH_SIZE: draw(st.integers(1, 4096)),
+        Param.WEIGHT_DECAY: draw(RATES),
+        Param.WARMUP_STEPS: draw(st.integers(0, 1000)),
+        Param.DROPOUT: draw(st.floats(0, 0.9)),
+    }
+    state = draw(st.sampled_from([s for s in TrialState if s is not TrialState.RUNNING]))
+    state = state if began else TrialState.FAIL
+    sizes: dict[Metric, float] = {Metric.HORIZON: 5}
+    if has_architecture:
+        sizes |= {
+            Metric(p.value): float(architecture[p]) for p in architecture if p in SIZE_METRICS
+        }
+    scores = draw(st.dictionaries(st.sampled_from(OTHER_METRICS), FLOATS)) if began else {}
+    if state is TrialState.COMPLETE:
+        scores[Metric.BEST_VAL_LOSS] = draw(st.floats(0, 5))
+    losses = draw(st.lists(st.tuples(FLOATS, FLOATS), max_size=4 if began else 0))
+    started = draw(MOMENTS)
+    tags = {Tag.STUDY_NAME.value: STUDY, Tag.ORIGIN.value: Origin.LIVE.value}
+    if draw(st.booleans()):
+        tags[Tag.FORCED_EXTREME.value] = draw(
+            st.sampled_from(["min_d_model", "max_d_model+min_n_layers"])
+        )
+    if draw(st.booleans()):
+        tags[Tag.RETRY_OF.value] = str(draw(st.integers(0, 500)))
+    if state is TrialState.PRUNED and draw(st.booleans()):
+        tags[Tag.DIVERGED.value] = "true"
+    if state is TrialState.FAIL:
+        tags[Tag.FAILURE_REASON.value] = draw(REASONS)
+    return TrialRun(
+        trial_number=number,
+        state=state,
+        started_ms=started,
+        ended_ms=started + draw(st.integers(0, 10**8)),
+        params=CONTEXT | architecture | (training if began else {}),
+        metrics=sizes | scores,
+        epochs=tuple(
+            EpochLosses(epoch=epoch, train_loss=train, val_loss=val)
+            for epoch, (train, val) in enumerate(losses, 1)
+        ),
+        tags=tags,
+    )
+
+
+@st.composite
+def studies(draw: st.DrawFn) -> list[TrialRun]:
+    return [draw(trials(number)) for number in range(draw(st.integers(1, 6)))]
+
+
+def write_log(path: Path, study: list[TrialRun], killed_after: int | None = None) -> None:
+    """The log of a study, its process killed after some of its lines and launched again."""
+    lines = [f"A new study created in RDB with name: {STUDY}"]
+    for trial in study:
+        if Param.DROPOUT in trial.params:
+            lines.append(start_line(trial))
+            lines += [epoch_line(trial.trial_number, losses) for losses in trial.epochs]
+        if trial.state is TrialState.COMPLETE:
+            value = trial.metrics[Metric.BEST_VAL_LOSS]
+            lines.append(
+                f"Trial {trial.trial_number} finished with value: {value} and parameters: "
+                f"{{'shape_index': 3, 'log2_n_heads': 4}}. Best is trial 0 with value: {value}."
+            )
+        if trial.state is TrialState.PRUNED:
+            lines.append(
+                f"Trial {trial.trial_number} pruned. Its validation loss lagged in epoch 1."
+            )
+        lines.append(end_line(trial))
+    with open_trial_log(path):
+        for line in lines[:killed_after]:
+            write_line(line)
+    if killed_after is not None:
+        with open_trial_log(path):
+            write_line(
+                f"Using an existing study with `study_name='{STUDY}'` instead of creating "
+                "a new one."
+            )
+            write_missing_lines(path, study)
+
+
+def recovered(path: Path) -> list[TrialRun]:
+    collector = Collector(zone=ZoneInfo("UTC"))
+    collector.add_file(str(path))
+    [accounting] = collector.accounting
+    assert accounting.lines == accounting.accounted
+    [(name, records)] = collector.collection().studies.items()
+    assert not any(record.problems for record in records)
+    study = resolve(name, records)
+    return [_as_live(trial_run(study, trial, ())) for trial in study.trials]
+
+
+def _as_live(trial: TrialRun) -> TrialRun:
+    tags = {k: v for k, v in trial.tags.items() if not k.startswith("recovery.")}
+    assert tags.pop(Tag.ORIGIN.value) == "log"
+    return replace(trial, tags=tags | {Tag.ORIGIN.value: "live"}, known_by=())
+
+
+_PLACES = itertools.count()
+
+
+@given(study=studies())
+def test_a_trial_log_gives_back_every_value(
+    study: list[TrialRun], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / f"round-trip-{next(_PLACES)}.log"
+    write_log(path, study)
+    assert recovered(path) == study
+    path.unlink()
+
+
+@given(study=studies(), killed_after=st.integers(0, 12))
+def test_after_a_kill_the_next_launch_makes_the_log_whole(
+    study: list[TrialRun], killed_after: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / f"round-trip-{next(_PLACES)}.log"
+    write_log(path, study, killed_after)
+    assert sorted(recovered(path), key=lambda trial: trial.trial_number) == study
+    path.unlink()
+
+
+def test_in_mlflow_live_and_recovered_runs_are_equal(
+    store_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = [_example(number) for number in range(4)]
+    path = store_directory / "study.log"
+    write_log(path, study)
+    store = open_experiment(connect("live"))
+    bring_up_to_date(store, open_study_run(store, STUDY), study)
+    assert cli.main(["backfill", str(path), "--experiment", "log"], standalone_mode=False) == 0
+    live = {r.data.tags["trial_number"]: r for r in trial_runs(store_directory, "live")}
+    log = {r.data.tags["trial_number"]: r for r in trial_runs(store_directory, "log")}
+    assert len(live) == len(log) == 4
+    for number, run in live.items():
+        again = log[number]
+        assert (again.data.params, again.data.metrics) == (run.data.params, run.data.metrics)
+        for field in ("run_name", "status", "start_time", "end_time"):
+            assert getattr(again.info, field) == getattr(run.info, field)
+        history = [store.client.get_metric_history(r.info.run_id, "val_loss") for r in (run, again)]
+        assert [(p.step, p.value) for p in history[0]] == [(p.step, p.value) for p in history[1]]
+    # And into the store that has the live runs, nothing is added.
+    assert cli.main(["backfill", str(path), "--experiment", "live"], standalone_mode=False) == 0
+    assert len(trial_runs(store_directory, "live")) == 4
+
+
+def _example(number: int) -> TrialRun:
+    row = GRID.architectures[number * 7]
+    state = list(MIXED_STATES)[number]
+    return TrialRun(
+        trial_number=number,
+        state=state,
+        started_ms=1_790_000_000_000 + number,
+        ended_ms=1_790_000_100_000 + number,
+        params=CONTEXT
+        | {
+            Param.ARCH_IDX: row.arch_idx,
+            Param.D_MODEL: row.d_model,
+            Param.N_LAYERS: row.n_layers,
+            Param.N_HEADS: row.n_heads,
+            Param.D_FF: row.d_ff,
+            Param.PARAM_COUNT: row.param_count,
+            Param.LEARNING_RATE: 0.000160041234567,
+            Param.EPOCHS: 3,
+            Param.BATCH_SIZE: 256,
+            Param.WEIGHT_DECAY: 1e-05,
+            Param.WARMUP_STEPS: 100,
+            Param.DROPOUT: 0.1,
+        },
+        metrics={
+            Metric.HORIZON: 5,
+            Metric.PARAM_COUNT: row.param_count,
+            Metric.D_MODEL: row.d_model,
+            Metric.N_LAYERS: row.n_layers,
+            Metric.BEST_VAL_LOSS: 0.51 + number / 7,
+        },
+        epochs=tuple(EpochLosses(epoch=e, train_loss=0.7 / e, val_loss=0.6 / e) for e in (1, 2, 3)),
+        tags={Tag.STUDY_NAME.value: STUDY, Tag.ORIGIN.value: "live"}
+        | ({Tag.FAILURE_REASON.value: 'bad, "worse"=1.'} if state is TrialState.FAIL else {}),
+    )
+
+
+MIXED_STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.COMPLETE)
