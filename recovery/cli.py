@@ -4,18 +4,17 @@ Heavy imports stand inside the commands, so that a mistyped option is answered a
 """
 
 import os
-import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from mlproject.command_line import run_command_line
 from mlproject.errors import UserError
 
 if TYPE_CHECKING:
     from recovery.collect import Collection
 
 QUARANTINED_EXIT_CODE = 1
-INTERRUPTED_EXIT_CODE = 130
 
 
 class NothingFound(UserError):
@@ -148,19 +147,5 @@ def _exit_code(collection: "Collection", quarantined: int) -> int:
 
 
 def main() -> NoReturn:
-    """Run the command line; a user's mistake is one line and a non-zero exit."""
-    try:
-        sys.exit(cli.main(standalone_mode=False))
-    except click.ClickException as error:
-        _fail(error.format_message(), error.exit_code)
-    except UserError as error:
-        if "--debug" in sys.argv:
-            raise
-        _fail(str(error), error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        _fail("interrupted: run the same command again to go on", INTERRUPTED_EXIT_CODE)
-
-
-def _fail(line: str, exit_code: int) -> NoReturn:
-    click.echo(f"error: {' '.join(line.split())}", err=True)
-    sys.exit(exit_code)
+    """Run the command line."""
+    run_command_line(cli)

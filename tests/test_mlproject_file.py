@@ -5,9 +5,10 @@ from typing import Any
 
 import click
 import pytest
+import recovery.cli
 import yaml
 
-from mlproject.cli import cli
+import mlproject.cli
 from tests.end_to_end.processes import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
@@ -18,22 +19,29 @@ def _entry_points() -> dict[str, dict[str, Any]]:
     return dict(project["entry_points"])
 
 
-def _verb(entry_point: dict[str, Any]) -> click.Command:
-    verb = re.search(r"-m mlproject (\S+)", entry_point["command"])
-    assert verb is not None
-    return cli.commands[verb[1]]
+def _verb(entry_point: dict[str, Any]) -> tuple[str, click.Command]:
+    """The program and the command that an entry point calls."""
+    called = re.search(r"-m (mlproject|recovery) (\S+)", entry_point["command"])
+    assert called is not None
+    program = {"mlproject": mlproject.cli.cli, "recovery": recovery.cli.cli}[called[1]]
+    return f"{called[1]} {called[2]}", program.commands[called[2]]
 
 
 @pytest.mark.parametrize("name", _entry_points())
 def test_every_parameter_is_an_option_with_the_same_default(name: str) -> None:
     entry_point = _entry_points()[name]
-    verb = _verb(entry_point)
-    required = {option.name for option in verb.params if option.required}
+    _, verb = _verb(entry_point)
+    arguments = {param.name for param in verb.params if isinstance(param, click.Argument)}
+    required = {param.name for param in verb.params if param.required}
     defaults = verb.make_context("verb", [], resilient_parsing=True).params
     for parameter, declared in entry_point["parameters"].items():
-        assert f"--{parameter.replace('_', '-')}={{{parameter}}}" in entry_point["command"]
+        assert parameter in defaults
         # A type would make MLflow refuse in its own words what the command line explains better.
         assert declared["type"] == "string"
+        if parameter in arguments:
+            assert f" {{{parameter}}}" in entry_point["command"]
+            continue
+        assert f"--{parameter.replace('_', '-')}={{{parameter}}}" in entry_point["command"]
         if parameter not in required:
             default = defaults[parameter]
             assert declared["default"] == ("" if default is None else str(default))
@@ -41,8 +49,8 @@ def test_every_parameter_is_an_option_with_the_same_default(name: str) -> None:
 
 @pytest.mark.parametrize("name", _entry_points())
 def test_readme_lists_every_entry_point(name: str) -> None:
-    verb = _verb(_entry_points()[name]).name
-    assert f"| `{name}` | `python -m mlproject {verb}` |" in README
+    called, _ = _verb(_entry_points()[name])
+    assert f"| `{name}` | `python -m {called}` |" in README
 
 
 def test_readme_lists_the_parameters_of_main_with_their_defaults() -> None:

@@ -5,16 +5,12 @@ Heavy imports stand inside the commands, so that a mistyped option is answered a
 
 import logging
 import os
-import signal
-import sys
-from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
-from mlproject.errors import UserError
+from mlproject.command_line import run_command_line
 
-INTERRUPTED_EXIT_CODE = 130
 STORAGE_VARIABLE = "MLPROJECT_STORAGE"
 """The storage URL may come from the environment, since `mlflow run` logs its parameters."""
 
@@ -94,29 +90,8 @@ def study(**options: Any) -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line; a user's mistake is one line and a non-zero exit."""
+    """Run the command line."""
     # Idle OpenMP threads spin by default, which slows two studies on one machine down many times
     # over. Read when torch is imported, so before anything else.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    signal.signal(signal.SIGTERM, _interrupt)
-    debug = "--debug" in sys.argv
-    try:
-        cli.main(standalone_mode=False)
-    except click.ClickException as error:
-        _fail(error.format_message(), error.exit_code)
-    except UserError as error:
-        if debug:
-            raise
-        _fail(str(error), error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        _fail("interrupted: run the same command again to go on", INTERRUPTED_EXIT_CODE)
-    sys.exit(0)
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
-def _fail(line: str, exit_code: int) -> NoReturn:
-    click.echo(f"error: {' '.join(line.split())}", err=True)
-    sys.exit(exit_code)
+    run_command_line(cli)
