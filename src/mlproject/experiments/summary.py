@@ -27,6 +27,7 @@ from mlproject.experiments.describe import ended_trial
 from mlproject.experiments.figures import Figure, study_figures, study_over_architectures
 from mlproject.experiments.sampler import PRUNER_SETTINGS, SAMPLER_SETTINGS
 from mlproject.experiments.search_space import SearchSpace
+from mlproject.experiments.trial_queue import counts_towards_plan
 from mlproject.models.extremes import distinct_extremes
 from mlproject.tracking.names import NOTE_TAG, PLANNED_TRIALS_TAG, Metric, Param, Tag
 from mlproject.tracking.store import TrackingStore
@@ -124,13 +125,15 @@ def _log_best(
 def _note(space: SearchSpace, trials: Sequence[FrozenTrial], best: FrozenTrial | None) -> str:
     settings = space.settings
     counts = {state: sum(trial.state is state for trial in trials) for state in _ENDED}
-    finished = counts[TrialState.COMPLETE] + counts[TrialState.PRUNED]
+    finished = sum(map(counts_towards_plan, trials))
+    supplementary = counts[TrialState.COMPLETE] + counts[TrialState.PRUNED] - finished
     lines = [
         f"**{settings.study_name}**: the best of {settings.budget.name} parameters for "
         f"`{settings.task.name}` within {settings.horizon_days} days.",
         "",
-        f"{finished} of {settings.n_trials} trials finished, {counts[TrialState.PRUNED]} of them "
-        f"pruned; {counts[TrialState.FAIL]} failed.",
+        f"{finished} of {settings.n_trials} trials finished"
+        + (f" and {supplementary} supplementary ones" if supplementary else "")
+        + f", {counts[TrialState.PRUNED]} of them pruned; {counts[TrialState.FAIL]} failed.",
     ]
     if best is not None:
         run = ended_trial(best, space)
