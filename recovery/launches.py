@@ -48,8 +48,8 @@ class Launch:
     """Which trial each finished trial's line calls the best so far."""
     suspect: set[int] = field(default_factory=set)
     """Trials of which a line cannot be read or belongs to another: the log may be cut there."""
-    strange: dict[str, list[int]] = field(default_factory=dict)
-    """Finished trials by the names of parameters that no program of this project has."""
+    sampled: dict[frozenset[str], list[int]] = field(default_factory=dict)
+    """Finished trials by the names of their parameters."""
     lowest: float = math.inf
     """The lowest value of all trials so far."""
 
@@ -93,16 +93,16 @@ class Launch:
                 "contradicts another line: trials of several studies were mixed"
             )
 
-    def see_params(self, number: int, strange_names: Iterable[str]) -> None:
-        """Note the parameters of a finished trial that are not known."""
-        for name in strange_names:
-            self.strange.setdefault(name, []).append(number)
+    def see_params(self, number: int, names: Iterable[str]) -> None:
+        """Note which parameters a finished trial has; a forced one lacks its arch_idx."""
+        self.sampled.setdefault(frozenset(names) - {"arch_idx"}, []).append(number)
 
-    def misspelt(self) -> Iterator[tuple[int, str]]:
-        """Trials with a parameter that no other trial has, though all are sampled alike."""
-        for name, numbers in self.strange.items():
-            if len(numbers) < max(2, len(self.values)):
-                yield from ((number, name) for number in numbers)
+    def sampled_otherwise(self) -> Iterator[tuple[int, str]]:
+        """Trials with other parameters than most, though all are sampled alike; and which."""
+        usual = max(self.sampled, key=lambda names: len(self.sampled[names]), default=frozenset())
+        for names, numbers in self.sampled.items():
+            if names != usual:
+                yield from ((number, ", ".join(sorted(names ^ usual))) for number in numbers)
 
     def distrust(self, reason: str) -> None:
         """Say why none of the trials can be trusted; the first reason stands."""

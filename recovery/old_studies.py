@@ -11,7 +11,7 @@ from recovery.old_lines import (
     parse_outcome,
     parse_start,
 )
-from recovery.old_trials import DIED, SAMPLED, OldTrial, build_record
+from recovery.old_trials import DIED, OldTrial, build_record
 from recovery.records import Accounting, LaunchId, TrialRecord
 
 _CUT_OFF = "lines before it are lost, and with them perhaps the heading of its study"
@@ -164,8 +164,7 @@ class OldStudies:
         launch.closed[trial_number] = (trial.start_key, key)
         if outcome.value is not None:
             launch.see_value(trial_number, outcome.value, outcome.best)
-            if outcome.params and not outcome.params.keys() <= SAMPLED.keys():
-                launch.see_params(trial_number, outcome.params.keys() - SAMPLED.keys())
+            launch.see_params(trial_number, outcome.params or ())
         self._finish(trial, key, DIED)
 
     def read_forced_dropout(self, body: bytes, stamp: bytes | None, number: int) -> None:
@@ -220,8 +219,9 @@ class OldStudies:
             self._finish(trial, b"", death or DIED)
         if launch.disorder:
             self.distrusted[launch.id, None] = launch.disorder
-        for number, name in launch.misspelt():
-            self.distrusted[launch.id, number] = f"no other trial of its study has a {name!r}"
+        for number, names in launch.sampled_otherwise():
+            reason = f"its finish line has other parameters than those of the study: {names}"
+            self.distrusted[launch.id, number] = reason
         for number in launch.cut_off():
             self.distrusted[launch.id, number] = _CUT_OFF
 
