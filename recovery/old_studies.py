@@ -15,6 +15,7 @@ from recovery.old_trials import DIED, OldTrial, build_record
 from recovery.records import Accounting, LaunchId, TrialRecord
 
 _CUT_OFF = "lines before it are lost, and with them perhaps the heading of its study"
+_BEFORE_GAP = "lines behind it are lost, and with them perhaps half of its finish line"
 _NOT_CREATED = "the line with which Optuna names its study is lost"
 _NO_STUDY = "no line before it names the study"
 
@@ -85,6 +86,10 @@ class OldStudies:
     def injected(self, trials: int) -> None:
         """A study was resumed with the results of earlier trials, which have the first numbers."""
         self._launch.first_number = trials
+
+    def starting(self, n_trials: int) -> None:
+        """The script says how many trials it starts."""
+        self._launch.n_trials = n_trials
 
     def see_name(self, name: str) -> None:
         """Another line names the study."""
@@ -162,6 +167,8 @@ class OldStudies:
         trial.outcome, trial.outcome_stamp = outcome, stamp
         trial.last_line, trial.lines = number, trial.lines + 1
         launch.closed[trial_number] = (trial.start_key, key)
+        if trial.start is None:
+            launch.without_start.add(trial_number)
         if outcome.value is not None:
             launch.see_value(trial_number, outcome.value, outcome.best)
             launch.see_params(trial_number, outcome.params or ())
@@ -222,6 +229,8 @@ class OldStudies:
         for number, names in launch.sampled_otherwise():
             reason = f"its finish line has other parameters than those of the study: {names}"
             self.distrusted[launch.id, number] = reason
+        for number in launch.before_gaps():
+            self.distrusted[launch.id, number] = _BEFORE_GAP
         for number in launch.cut_off():
             self.distrusted[launch.id, number] = _CUT_OFF
 
