@@ -5,6 +5,7 @@ from pathlib import Path
 import optuna
 import pytest
 from click.testing import CliRunner
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from recovery.backfill import TrackingLost
 from recovery.cli import cli
@@ -158,3 +159,24 @@ def test_what_is_mistyped_is_one_clear_line(arguments: list[object], message: st
     with pytest.raises(UserError, match=message) as raised:
         run("inspect", *arguments)
     assert raised.value.exit_code == 2 and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("launched_in", "asked_for", "expected"),
+    [("other", None, "other"), ("other", "third", "third"), ("Default", None, "phase6a")],
+)
+def test_under_mlflow_run_its_experiment_is_used_unless_another_is_asked_for(
+    store_directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    launched_in: str,
+    asked_for: str | None,
+    expected: str,
+) -> None:
+    client = MlflowClient()
+    found = client.get_experiment_by_name(launched_in)
+    experiment_id = found.experiment_id if found else client.create_experiment(launched_in)
+    launch = client.create_run(experiment_id).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", launch)
+    run("backfill", LOG, *(["--experiment", asked_for] if asked_for else []))
+    assert len(trial_runs(store_directory, expected)) == 50
+    assert client.get_run(launch).info.run_name == "backfill"

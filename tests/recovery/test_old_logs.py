@@ -221,3 +221,16 @@ def test_a_project_param_without_a_name_of_ours_is_kept(collect: Collect) -> Non
     first, _ = collect(log(CREATED, *lines)).studies[STUDY]
     assert first.tags["recovery.param.gamma"] == "0.9" and not first.problems
     assert first.metrics == {Metric.BEST_VAL_LOSS: 0.5}
+
+
+def test_a_garbled_line_costs_its_own_trial_only(collect: Collect) -> None:
+    content = (LEGACY / "2M_no_heads.log").read_bytes()
+    for damaged in (
+        content.replace(b"Trial 0: arch_idx=1,", b"Trial 0: arch_id#=1,", 1),
+        content.replace(b"Trial 5: arch_idx=58, d_", b"Trial 5: arch_idx=58, #_", 1),  # the best
+    ):
+        studies = collect(damaged).studies
+        assert sum(map(len, studies.values())) == 100
+        for name, records in studies.items():
+            errors = validate(resolve(name, records)).errors
+            assert len(errors) == 0  # its finish line alone proves the architecture
