@@ -1,13 +1,13 @@
 """What many tests need: a small real data set and an MLflow store that is ready at once."""
 
 import os
-
-# Before torch is imported: see mlproject.cli.main.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-
 import shutil
 from pathlib import Path
+
+from mlproject.training.openmp import shorten_idle_spinning
+
+shorten_idle_spinning()  # before anything imports torch
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import pytest
 from mlflow import MlflowClient

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from mlproject.command_line import run_command_line
+from mlproject.training.openmp import shorten_idle_spinning
 
 STORAGE_VARIABLE = "MLPROJECT_STORAGE"
 """The storage URL may come from the environment, since `mlflow run` logs its parameters."""
@@ -91,7 +92,5 @@ def study(**options: Any) -> None:
 
 def main() -> NoReturn:
     """Run the command line."""
-    # Idle OpenMP threads spin by default, which slows two studies on one machine down many times
-    # over. Read when torch is imported, so before anything else.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    shorten_idle_spinning()
     run_command_line(cli)

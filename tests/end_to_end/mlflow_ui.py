@@ -1,9 +1,10 @@
 """The MLflow UI in a headless browser: what a person does to compare trials."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlencode
 
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -31,9 +32,10 @@ class MlflowUi:
         self._driver = driver
         self._address = address
 
-    def open_runs(self, experiment_id: str) -> None:
-        """Open the list of runs of an experiment."""
-        self._driver.get(f"{self._address}/#/experiments/{experiment_id}/runs")
+    def open_runs(self, experiment_id: str, search: str = "") -> None:
+        """Open the list of runs of an experiment, or of those that a search finds."""
+        query = f"?{urlencode({'searchFilter': search})}" if search else ""
+        self._driver.get(f"{self._address}/#/experiments/{experiment_id}/runs{query}")
         self._wait_for(f"{_RUN_NAME} a")
         for panel in self._driver.find_elements(By.CSS_SELECTOR, '[aria-label="Close"]'):
             panel.click()
@@ -43,10 +45,11 @@ class MlflowUi:
         return [link.text for link in self._all(f"{_RUN_NAME} a")]
 
     def expand(self) -> None:
-        """Expand the first parent in the list."""
-        before = len(self.run_names())
-        self._wait_for(f"{_RUN_NAME} button").click()
-        WebDriverWait(self._driver, _SECONDS).until(lambda _d: len(self.run_names()) > before)
+        """Expand every parent in the list."""
+        for place in reversed(range(len(self._all(f"{_RUN_NAME} button")))):
+            before = len(self.run_names())
+            self._all(f"{_RUN_NAME} button")[place].click()
+            self._wait(lambda before=before: len(self.run_names()) > before)
 
     def select(self, *names: str) -> None:
         """Tick the runs of these names."""
@@ -58,7 +61,7 @@ class MlflowUi:
         """Press Compare and wait for its page."""
         (button,) = [b for b in self._all("button") if b.text.strip() == "Compare"]
         button.click()
-        WebDriverWait(self._driver, _SECONDS).until(lambda _d: "Run details" in self.text())
+        self._wait(lambda: "Run details" in self.text())
 
     def compared(self, name: str) -> list[str]:
         """The values of a param, metric or tag on the Compare page, one for each run."""
@@ -74,6 +77,9 @@ class MlflowUi:
     def screenshot(self, path: Path) -> None:
         """Save what is seen."""
         self._driver.save_screenshot(str(path))
+
+    def _wait(self, happened: Callable[[], bool]) -> None:
+        WebDriverWait(self._driver, _SECONDS).until(lambda _driver: happened())
 
     def _wait_for(self, selector: str) -> WebElement:
         return WebDriverWait(self._driver, _SECONDS).until(

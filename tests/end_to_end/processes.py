@@ -13,6 +13,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 _PROJECT = [sys.executable, "-m", "mlproject"]
+_RECOVERY = [sys.executable, "-m", "recovery"]
 _MLFLOW = [str(Path(sys.executable).with_name("mlflow"))]
 TIMEOUT_SECONDS = 600
 
@@ -23,7 +24,7 @@ def environment(**changes: str) -> dict[str, str]:
     return {
         **kept,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}",
-        "PYTHONPATH": str(REPOSITORY / "src"),
+        "PYTHONPATH": f"{REPOSITORY / 'src'}{os.pathsep}{REPOSITORY}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         **changes,
     }
@@ -32,6 +33,11 @@ def environment(**changes: str) -> dict[str, str]:
 def project(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """``python -m mlproject …`` to its end."""
     return _run([*_PROJECT, *arguments], cwd, env)
+
+
+def backfill(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """``python -m recovery backfill …`` to its end."""
+    return _run([*_RECOVERY, "backfill", *arguments], cwd, env)
 
 
 def mlflow_run(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,13 @@ from mlflow import MlflowClient
 
 from mlproject.tracking.names import Tag
 from tests.end_to_end.mlflow_ui import CHROMEDRIVER, CHROMIUM, MISSING, open_ui
-from tests.end_to_end.processes import free_port, mlflow_server, project
+from tests.end_to_end.processes import (
+    REPOSITORY,
+    backfill,
+    free_port,
+    mlflow_server,
+    project,
+)
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None or CHROMEDRIVER is None, reason=MISSING)
 
@@ -48,3 +54,32 @@ def test_trials_can_be_compared_by_their_architecture(
         ui.compare()
         for name in ("d_model", "n_layers", "n_heads", "param_count"):
             assert ui.compared(name) == [runs["trial 2"][name], runs["trial 0"][name]]
+
+
+def test_old_and_new_trials_stand_side_by_side(
+    work_directory: Path, small_market: Path, address: str
+) -> None:
+    log = REPOSITORY / "tests" / "recovery" / "legacy" / "2M_no_heads.log"
+    recovery = backfill(str(log), cwd=work_directory)
+    assert recovery.returncode == 0, recovery.stderr
+    study = project(
+        *("study", "--budget", "2M", "--horizon", "5", "--data", str(small_market)),
+        *("--n-trials", "1", "--max-epochs", "1"),
+        cwd=work_directory,
+    )
+    assert study.returncode == 0, study.stderr
+    client = MlflowClient(f"sqlite:///{work_directory / 'mlflow.db'}")
+    (experiment,) = client.search_experiments(filter_string="name = 'phase6a'")
+    # The first trial of each 2M study: two of the old log, whose lines lack n_heads, and a new one.
+    search = "params.budget = '2M' AND tags.trial_number = '0'"
+    runs = client.search_runs([experiment.experiment_id], search)
+    assert sorted(run.data.tags[Tag.ORIGIN] for run in runs) == ["live", "log", "log"]
+    with open_ui(address) as ui:
+        ui.open_runs(experiment.experiment_id, search)
+        ui.expand()
+        assert ui.run_names().count("trial 0") == 3
+        ui.select("trial 0")
+        ui.compare()
+        for name in ("d_model", "n_layers", "n_heads", "param_count", "horizon"):
+            values = [run.data.params[name] for run in runs]
+            assert sorted(ui.compared(name)) == sorted(values)
