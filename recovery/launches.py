@@ -5,8 +5,8 @@ contradict each other (time runs backwards, a trial number comes twice, the best
 one than before) was shuffled or mixed with another, and none of its trials can be trusted.
 
 Where trial numbers are missing, lines are lost, and perhaps a heading with them: the trials behind
-the gap are trusted only if one of them names a best trial that is known from before it, or if the
-runner names the same study again when its script has ended.
+the gap are trusted only if one of them names a best trial that is known from before it. A trial
+with a damaged line is such a gap, unless the runner names the study again at its end.
 """
 
 import math
@@ -138,15 +138,13 @@ class Launch:
 
     def cut_off(self) -> list[int]:
         """Trials behind a gap in the numbers that nothing ties to the heading of the launch."""
-        if self.is_confirmed:
-            return []
         numbers = list(self.seen)
         expected = numbers[0] if self.first_number is None and numbers else self.first_number
         tied: set[int] = set()
         loose: list[int] = []
         for number in numbers:
-            is_whole = number not in self.suspect and number not in self.without_start
-            if number == expected and not loose and is_whole:
+            is_damaged = number in self.suspect or number in self.without_start
+            if number == expected and not loose and (self.is_confirmed or not is_damaged):
                 tied.add(number)
             else:
                 loose.append(number)

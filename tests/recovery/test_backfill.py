@@ -152,7 +152,8 @@ def test_what_is_no_log_is_one_clear_line(
     [
         (["nowhere/*.log"], "no log at nowhere"),
         ([LOG, "--timezone", "Moon/Base"], "unknown time zone"),
-        (["--optuna", "sqlite:////nowhere/at/all.db"], "cannot be read"),
+        (["--optuna", "sqlite:////nowhere/at/all.db"], "there is no such file"),
+        (["--optuna", "nonsense"], "cannot be read"),
     ],
 )
 def test_what_is_mistyped_is_one_clear_line(arguments: list[object], message: str) -> None:
