@@ -1,6 +1,5 @@
 """What bad input gets: one line that says what is wrong and what to do, and nothing written."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,26 +7,9 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from mlproject import cli
 from mlproject.data.bars import load_bars
 
-Command = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def command(
-    work_directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    """Runs `mlproject …` in this process; gives its exit code and the last line of its stderr."""
-
-    def run(*arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["mlproject", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        lines = capsys.readouterr().err.splitlines()
-        return int(str(ended.value.code)), lines[-1] if lines else ""
-
-    return run
+Command = Callable[..., tuple[int, str, str]]
 
 
 STUDY = ("study", "--budget", "100k", "--horizon", "3", "--n-trials", "1", "--max-epochs", "1")
@@ -70,7 +52,7 @@ def _with(option: str, value: str) -> tuple[str, ...]:
 def test_a_bad_option_is_one_line_and_writes_nothing(
     command: Command, work_directory: Path, option: str, value: str, said: str
 ) -> None:
-    code, line = command(*_with(option, value))
+    code, _, line = command(*_with(option, value))
     assert code == 2
     assert line.startswith("error: ")
     assert said in line
@@ -86,7 +68,7 @@ def test_bars_that_make_no_sense_stop_before_anything_is_trained(
     frame = load_bars(str(small_market)).frame
     frame.loc[[5, 9], "low"] = frame.loc[[5, 9], "high"] * 2
     frame.to_csv("bad.csv", index=False)
-    code, line = command(*_with("--data", "bad.csv"))
+    code, _, line = command(*_with("--data", "bad.csv"))
     assert code == 2
     assert "bad.csv" in line
     assert "low must not be above open (2 rows: 1999-01-11, 1999-01-15)" in line
@@ -95,7 +77,7 @@ def test_bars_that_make_no_sense_stop_before_anything_is_trained(
 
 def test_a_missing_column_is_named(command: Command, small_market: Path) -> None:
     load_bars(str(small_market)).frame.drop(columns="volume").to_csv("no_volume.csv", index=False)
-    code, line = command(*_with("--data", "no_volume.csv"))
+    code, _, line = command(*_with("--data", "no_volume.csv"))
     assert code == 2
     assert "volume" in line
     assert "no_volume.csv" in line
@@ -106,7 +88,7 @@ def test_a_storage_that_holds_another_study_of_the_same_name_says_what_differs(
 ) -> None:
     data = ("--data", str(small_market), "--device", "cpu")
     assert command(*STUDY, *data)[0] == 0
-    code, line = command(*_with("--max-epochs", "2"), *data)
+    code, _, line = command(*_with("--max-epochs", "2"), *data)
     assert code == 2
     assert "holds another study named phase6a_100k_h3_threshold_1pct" in line
     assert "(max_epochs is 1 there and 2 here)" in line
@@ -125,9 +107,9 @@ def test_the_study_goes_to_the_experiment_asked_for(command: Command, small_mark
 def test_a_budget_that_does_not_fit_in_memory_is_refused_with_the_figures(
     command: Command, work_directory: Path
 ) -> None:
-    code, line = command(*_with("--budget", "400B"))
+    code, _, line = command(*_with("--budget", "400B"))
     assert "impossible budget" in line  # the grid ends before memory does
-    code, line = command(*_with("--budget", "10B"))
+    code, _, line = command(*_with("--budget", "10B"))
     assert code == 2
     assert "too little memory on cpu: the largest architecture" in line
     assert "GB are free: use a smaller budget or a device with more memory" in line

@@ -12,8 +12,17 @@ import click
 from mlproject.command_line import run_command_line
 from mlproject.training.openmp import shorten_idle_spinning
 
+FINDINGS_EXIT_CODE = 1
+
 STORAGE_VARIABLE = "MLPROJECT_STORAGE"
 """The storage URL may come from the environment, since `mlflow run` logs its parameters."""
+
+
+_EXPERIMENT_TO_READ = click.option(
+    "--experiment",
+    envvar="MLFLOW_EXPERIMENT_NAME",
+    help="MLflow experiment to look at.  [default: phase6a]",
+)
 
 
 @click.group()
@@ -88,6 +97,37 @@ def study(**options: Any) -> None:
         click.echo(f"best       trial {best.number}, validation loss {best.value:.4f}")
     click.echo(f"trial log  {outcome.trial_log}")
     click.echo(f"MLflow     experiment {connection.experiment_name}, run {outcome.parent_run_id}")
+
+
+@cli.command()
+@_EXPERIMENT_TO_READ
+@click.option(
+    "--planned-trials",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="Trials a study should have where its runs do not say.",
+)
+def audit(experiment: str | None, planned_trials: int) -> int:
+    """Say what is wrong or missing in the studies of an experiment.
+
+    Exits with 1 when there is something to act on. A table, Markdown and JSON are kept as artifacts
+    of a run of its own.
+    """
+    from mlproject.experiments.audit import audit_experiment
+    from mlproject.experiments.audit.render import as_json, as_markdown, as_text, summary
+    from mlproject.tracking.analysis_run import keep_texts, open_analysis_run, view_experiment
+    from mlproject.tracking.tracked_studies import read_studies
+
+    view = view_experiment(experiment or None)
+    found = audit_experiment(read_studies(view), default_planned=planned_trials)
+    text = as_text(found)
+    click.echo(text)
+    run_id = open_analysis_run(view, "audit")
+    texts = {"audit.txt": text, "audit.md": as_markdown(found), "audit.json": as_json(found)}
+    keep_texts(view, run_id, texts=texts, note=summary(found))
+    click.echo(f"kept as artifacts of run {run_id}")
+    return 0 if found.is_clean else FINDINGS_EXIT_CODE
 
 
 def main() -> NoReturn:

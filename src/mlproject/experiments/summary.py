@@ -28,7 +28,7 @@ from mlproject.experiments.figures import Figure, study_figures, study_over_arch
 from mlproject.experiments.sampler import PRUNER_SETTINGS, SAMPLER_SETTINGS
 from mlproject.experiments.search_space import SearchSpace
 from mlproject.models.extremes import distinct_extremes
-from mlproject.tracking.names import NOTE_TAG, Metric, Param, Tag
+from mlproject.tracking.names import NOTE_TAG, PLANNED_TRIALS_TAG, Metric, Param, Tag
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import (
     log_study_dataset,
@@ -68,6 +68,7 @@ def describe_study(
             **{f"version.{m.__name__}": m.__version__ for m in (torch, optuna, mlflow)},
         },
     )
+    log_study_values(store, run_id, metrics={}, tags={PLANNED_TRIALS_TAG: str(settings.n_trials)})
     dataset = from_pandas(bars.frame, name=bars.name, digest=bars.digest)
     log_study_dataset(store, run_id, dataset.to_dict() | {"source": bars.source})
 

@@ -25,6 +25,28 @@ class Param(StrEnum):
     DROPOUT = "dropout"
 
 
+ARCHITECTURE_PARAMS = (
+    Param.ARCH_IDX,
+    Param.D_MODEL,
+    Param.N_LAYERS,
+    Param.N_HEADS,
+    Param.D_FF,
+    Param.PARAM_COUNT,
+    Param.GRID_VERSION,
+    Param.N_FEATURES,
+)
+"""What says which architecture a trial had; the index means something in its grid alone."""
+
+WHOLE_PARAMS = (
+    *ARCHITECTURE_PARAMS,
+    Param.HORIZON,
+    Param.EPOCHS,
+    Param.BATCH_SIZE,
+    Param.WARMUP_STEPS,
+)
+REAL_PARAMS = (Param.LEARNING_RATE, Param.WEIGHT_DECAY, Param.DROPOUT)
+
+
 class Metric(StrEnum):
     """Metrics of a trial's run; `EPOCH_METRICS` have one value per epoch (step = epoch)."""
 
@@ -58,6 +80,7 @@ class Tag(StrEnum):
     TRIAL_NUMBER = "trial_number"
     TRIAL_STATE = "trial_state"
     FORCED_EXTREME = "forced_extreme"
+    SUPPLEMENT = "supplement"
     RETRY_OF = "retry_of"
     ORIGIN = "origin"
     FAILURE_REASON = "failure_reason"
@@ -90,6 +113,12 @@ MLFLOW_STATUS = {
 
 PARENT_RUN_ID_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
+PLANNED_TRIALS_TAG = "planned_trials"
+"""On a parent run: how many trials its last launch was asked for."""
+ANALYSIS_TAG = "analysis"
+"""On a run that is neither a study nor a trial: the command that made it, such as ``audit``."""
+N_HEADS_FROM_TAG = "recovery.n_heads_from"
+"""``grid`` where a recovered trial's source did not say the heads and its grid proves them."""
 
 FINGERPRINT_TAGS = ("recovery.fingerprint", "recovery.outcome")
 """Tags by which a recovered trial is known, whatever file or clock it was read with."""

@@ -1,0 +1,114 @@
+"""What an audit says: findings about studies. How they are found and shown is elsewhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mlproject.models.arch_grid import Architecture
+from mlproject.tracking.tracked_studies import TrackedTrial
+
+
+class Kind(StrEnum):
+    """The kinds of findings, in the order in which they are shown."""
+
+    MISSING_PARAMS = "architecture params missing"
+    MISSING_TRIALS = "trials missing"
+    UNFINISHED = "trials unfinished"
+    FAILED = "trials failed"
+    UNTESTED_VALUE = "value never tested"
+    UNTESTED_EXTREME = "extreme never tested"
+    CONTRADICTION = "contradiction"
+    DUPLICATES = "near-duplicates"
+    DIVERGED = "trials diverged"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRef:
+    """A run concerned."""
+
+    trial_number: int
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UntestedValue:
+    """A value of a dimension that the budget allows and no trial of the study finished with."""
+
+    dimension: str
+    """``d_model``, ``n_layers``, ``n_heads`` or ``d_ff``."""
+    value: int
+    since_version: int | None
+    """The grid version that first offers the value, where the study's own does not."""
+
+    def __str__(self) -> str:
+        return f"{self.dimension}={self.value}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UntestedExtreme:
+    """A forced extreme that no trial of the study finished with."""
+
+    label: str
+    architecture: Architecture
+
+    def __str__(self) -> str:
+        return self.label
+
+
+Gap = UntestedValue | UntestedExtreme
+"""What a supplementary trial can close."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that is wrong or missing in a study."""
+
+    kind: Kind
+    text: str
+    runs: tuple[RunRef, ...] = ()
+    repaired: bool = False
+    """Something was wrong and has been made good: told, but no reason to act."""
+    gap: Gap | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyAudit:
+    """Everything found about one study."""
+
+    study_name: str
+    run_id: str
+    trials: int
+    finished: int
+    """Trials that are complete or pruned, supplementary ones left out."""
+    planned: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def open_findings(self) -> tuple[Finding, ...]:
+        """What has not been made good."""
+        return tuple(finding for finding in self.findings if not finding.repaired)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What supplementary trials can close."""
+        return tuple(finding.gap for finding in self.findings if finding.gap is not None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentAudit:
+    """The audit of all studies of an experiment."""
+
+    experiment: str
+    studies: tuple[StudyAudit, ...]
+    foreign_runs: int
+    """Runs of other shapes in the experiment, left out."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is left to act on."""
+        return not any(study.open_findings for study in self.studies)
+
+
+def run_refs(trials: Sequence[TrackedTrial]) -> tuple[RunRef, ...]:
+    """The runs of these trials."""
+    return tuple(RunRef(trial_number=t.trial.trial_number, run_id=t.run_id) for t in trials)

@@ -1,0 +1,111 @@
+"""What is known about a tracked study as a whole: its budget, its grid, how much was planned."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+
+from mlproject.data.features import FEATURES
+from mlproject.models.arch_grid import (
+    CURRENT_GRID_VERSION,
+    GRID_VERSIONS,
+    ArchitectureGrid,
+    architecture_grid,
+)
+from mlproject.models.budget import Budget, UnknownBudget, parse_budget
+from mlproject.tracking.names import PLANNED_TRIALS_TAG, Param, Tag, TrialState
+from mlproject.tracking.tracked_studies import TrackedStudy, TrackedTrial
+
+FINISHED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
+
+_STUDY_NAME = re.compile(
+    r".+?_(?P<budget>[0-9.]+[kKMB]?)_h(?P<horizon>\d{1,4})_(?P<task>threshold_[0-9.]+pct)", re.ASCII
+)
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """A tracked study with what follows from its runs; nothing here is guessed."""
+
+    study: TrackedStudy
+    default_planned: int
+    """Trials that a study was meant to have where its runs do not say."""
+
+    @cached_property
+    def finished(self) -> tuple[TrackedTrial, ...]:
+        """Trials that are complete or pruned."""
+        return tuple(t for t in self.study.trials if t.trial.state in FINISHED_STATES)
+
+    @property
+    def planned(self) -> int:
+        """How many trials the study was last asked for."""
+        said = self.study.tags.get(PLANNED_TRIALS_TAG) or self.study.params.get("n_trials", "")
+        return int(said) if said.isdigit() else self.default_planned
+
+    @property
+    def planned_finished(self) -> tuple[TrackedTrial, ...]:
+        """Finished trials that count towards `planned`: supplementary ones come on top."""
+        return tuple(t for t in self.finished if Tag.SUPPLEMENT not in t.trial.tags)
+
+    def shared(self, param: Param) -> str | None:
+        """A param of the whole study: as its run or name says it, else as most trials do."""
+        said = self.study.params.get(param)
+        match = _STUDY_NAME.fullmatch(self.study.study_name)
+        if said is None and match is not None and param in match.groupdict():
+            said = match[param]
+        if said is not None:
+            return said
+        values = Counter(str(v) for t in self.study.trials if (v := t.trial.params.get(param)))
+        return values.most_common(1)[0][0] if values else None
+
+    @cached_property
+    def budget(self) -> Budget | None:
+        """The study's budget; None when nothing says it or no grid has it."""
+        try:
+            budget = parse_budget(self.shared(Param.BUDGET) or "")
+            architecture_grid(budget, self._n_features)
+        except UnknownBudget:
+            return None
+        return budget
+
+    @cached_property
+    def current_grid(self) -> ArchitectureGrid | None:
+        """Today's grid at the study's budget, for today's features: what can be run now."""
+        return architecture_grid(self.budget, len(FEATURES)) if self.budget else None
+
+    @cached_property
+    def own_grid(self) -> ArchitectureGrid | None:
+        """The grid that the study searched; None when nothing says which one that was."""
+        version = self.shared(Param.GRID_VERSION) or ""
+        if self.budget is None or not version.isdigit() or int(version) not in GRID_VERSIONS:
+            return None
+        return _grid_or_none(self.budget, self._n_features, int(version))
+
+    def grid_of(self, trial: TrackedTrial) -> ArchitectureGrid | None:
+        """The grid that the trial's own params name; None when they do not."""
+        version = trial.trial.params.get(Param.GRID_VERSION)
+        n_features = trial.trial.params.get(Param.N_FEATURES)
+        if self.budget is None or version not in GRID_VERSIONS or not isinstance(n_features, int):
+            return None
+        return _grid_or_none(self.budget, n_features, int(version)) if n_features > 0 else None
+
+    def first_version_with(self, dimension: str, value: int) -> int:
+        """The grid version that first offers a value of the current grid at this budget."""
+        assert self.budget is not None
+        for version in sorted(GRID_VERSIONS):
+            grid = _grid_or_none(self.budget, len(FEATURES), version)
+            if grid is not None and value in grid.values(dimension):
+                return version
+        return CURRENT_GRID_VERSION
+
+    @property
+    def _n_features(self) -> int:
+        said = self.shared(Param.N_FEATURES) or ""
+        return int(said) if said.isdigit() and int(said) > 0 else len(FEATURES)
+
+
+def _grid_or_none(budget: Budget, n_features: int, version: int) -> ArchitectureGrid | None:
+    try:
+        return architecture_grid(budget, n_features, version)
+    except UnknownBudget:
+        return None

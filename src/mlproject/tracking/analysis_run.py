@@ -1,0 +1,100 @@
+"""Looking at an experiment from outside: the experiment, and the run that keeps what was seen.
+
+An analysis describes many studies at one moment, so its results hang on a run of its own: no
+study's run is changed by being looked at, and earlier analyses stay.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mlflow.entities import RunTag
+from mlflow.tracking.context.registry import resolve_tags
+
+from mlproject.errors import UserError
+from mlproject.tracking.names import ANALYSIS_TAG, NOTE_TAG
+from mlproject.tracking.store import (
+    DEFAULT_EXPERIMENT,
+    MLFLOW_DEFAULT_EXPERIMENT,
+    Connection,
+    TrackingStore,
+    connect,
+    tracking_errors,
+    without_password,
+)
+
+
+class NoSuchExperiment(UserError):
+    """The experiment to look at does not exist, or is deleted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentView:
+    """An experiment that exists, to be read."""
+
+    connection: Connection
+    name: str
+    store: TrackingStore
+
+
+def view_experiment(name: str | None) -> ExperimentView:
+    """The experiment called `name`; without a name that of `mlflow run`, or the default one.
+
+    Unlike a study, an analysis may look at another experiment than the one of the run that
+    `mlflow run` made for it.
+
+    Raises:
+        NoSuchExperiment: there is none of this name.
+        TrackingUnreachable: the store does not answer.
+    """
+    launched = "MLFLOW_RUN_ID" in os.environ
+    connection = connect(None if launched else name)
+    wanted = name or connection.experiment_name
+    if name is None and wanted == MLFLOW_DEFAULT_EXPERIMENT:
+        wanted = DEFAULT_EXPERIMENT
+    with tracking_errors(connection.uri):
+        found = connection.client.get_experiment_by_name(wanted)
+        if found is None or found.lifecycle_stage != "active":
+            there = sorted(e.name for e in connection.client.search_experiments(max_results=50))
+            raise NoSuchExperiment(
+                f"no experiment {wanted!r} in {without_password(connection.uri)}: there are "
+                f"{', '.join(there)}; "
+                "name one of them, or set MLFLOW_TRACKING_URI to another store"
+            )
+    store = TrackingStore(
+        client=connection.client,
+        experiment_id=found.experiment_id,
+        launch_run_id=connection.launch_run_id,
+    )
+    return ExperimentView(connection=connection, name=wanted, store=store)
+
+
+def open_analysis_run(view: ExperimentView, analysis: str) -> str:
+    """The id of the run that is to hold the results of `analysis`, such as ``audit``.
+
+    The run that `mlflow run` made for this process, if it did; else a new one in the experiment.
+    """
+    client, launched = view.store.client, view.store.launch_run_id
+    name, tags = f"{analysis} of {view.name}", {ANALYSIS_TAG: analysis}
+    with tracking_errors(view.connection.uri):
+        if launched is None:
+            created = client.create_run(
+                view.store.experiment_id, run_name=name, tags=resolve_tags(tags)
+            )
+            return str(created.info.run_id)
+        client.log_batch(launched, tags=[RunTag(key, value) for key, value in tags.items()])
+        client.update_run(launched, name=name)
+        return launched
+
+
+def keep_texts(view: ExperimentView, run_id: str, *, texts: Mapping[str, str], note: str) -> None:
+    """Keep texts as artifacts and the note as description of the run, then end it.
+
+    Raises:
+        TrackingUnreachable: the store stopped answering.
+    """
+    with tracking_errors(view.connection.uri):
+        for name, text in texts.items():
+            view.store.client.log_text(run_id, text, name)
+        view.store.client.set_tag(run_id, NOTE_TAG, note)
+        view.store.client.set_terminated(run_id)

@@ -1,0 +1,171 @@
+"""All studies of an experiment as MLflow holds them: one paged search, nothing written.
+
+Live and recovered runs are read alike, into the `TrialRun` that both were written from. Runs that
+are no study's, no trial's and no analysis's are somebody else's: left out and counted.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from mlflow.entities import Run
+
+from mlproject.tracking.analysis_run import ExperimentView
+from mlproject.tracking.names import (
+    ANALYSIS_TAG,
+    PARENT_RUN_ID_TAG,
+    REAL_PARAMS,
+    WHOLE_PARAMS,
+    Metric,
+    Param,
+    Tag,
+    TrialState,
+)
+from mlproject.tracking.store import TrackingStore, tracking_errors
+from mlproject.tracking.trial_run import TrialRun
+
+_PAGE = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackedTrial:
+    """A trial as MLflow holds it."""
+
+    run_id: str
+    status: str
+    """MLflow's own status of the run."""
+    trial: TrialRun
+    """Without epochs: the history of a metric takes a call per run."""
+    unreadable: Mapping[Param, str]
+    """Params whose text is no value of theirs, such as ``None``; absent from ``trial.params``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackedStudy:
+    """A study's parent run and its trials, by number and start."""
+
+    study_name: str
+    run_id: str
+    status: str
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    trials: tuple[TrackedTrial, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackedExperiment:
+    """All that an experiment holds."""
+
+    name: str
+    studies: tuple[TrackedStudy, ...]
+    """By name."""
+    foreign_runs: int
+    """Runs of other shapes, left out."""
+
+
+def read_studies(view: ExperimentView) -> TrackedExperiment:
+    """Read every study of the experiment.
+
+    Raises:
+        TrackingUnreachable: the store stopped answering.
+    """
+    with tracking_errors(view.connection.uri):
+        return _sort(view.name, _all_runs(view.store))
+
+
+def _sort(experiment_name: str, runs: Iterable[Run]) -> TrackedExperiment:
+    parents: list[Run] = []
+    children: dict[str, list[Run]] = {}
+    foreign = 0
+    for run in runs:
+        tags = run.data.tags
+        if PARENT_RUN_ID_TAG in tags:
+            children.setdefault(tags[PARENT_RUN_ID_TAG], []).append(run)
+        elif Tag.STUDY_NAME in tags:
+            parents.append(run)
+        elif ANALYSIS_TAG not in tags:
+            foreign += 1
+    # Should several parents have one name, the oldest is the study's (see `find_study_run`).
+    by_name: dict[str, list[Run]] = {}
+    for parent in parents:
+        by_name.setdefault(parent.data.tags[Tag.STUDY_NAME], []).append(parent)
+    studies = []
+    for name, same in sorted(by_name.items()):
+        trials: list[TrackedTrial] = []
+        for parent in same:
+            for run in children.pop(parent.info.run_id, []):
+                trial = _read_trial(run)
+                if trial is not None:
+                    trials.append(trial)
+                elif Tag.TRIAL_NUMBER in run.data.tags:
+                    foreign += 1
+        studies.append(_study(name, same[0], trials))
+    foreign += sum(map(len, children.values()))
+    return TrackedExperiment(name=experiment_name, studies=tuple(studies), foreign_runs=foreign)
+
+
+def _all_runs(store: TrackingStore) -> Iterator[Run]:
+    token: str | None = None
+    while True:
+        page = store.client.search_runs(
+            [store.experiment_id],
+            order_by=["attributes.start_time ASC"],
+            max_results=_PAGE,
+            page_token=token,
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _study(name: str, parent: Run, trials: Sequence[TrackedTrial]) -> TrackedStudy:
+    ordered = sorted(trials, key=lambda t: (t.trial.trial_number, t.trial.started_ms, t.run_id))
+    return TrackedStudy(
+        study_name=name,
+        run_id=parent.info.run_id,
+        status=parent.info.status,
+        params=parent.data.params,
+        tags=parent.data.tags,
+        trials=tuple(ordered),
+    )
+
+
+def _read_trial(run: Run) -> TrackedTrial | None:
+    """None when the run has not the shape of a trial's."""
+    tags = dict(run.data.tags)
+    try:
+        number = int(tags.pop(Tag.TRIAL_NUMBER))
+        state = TrialState(tags.pop(Tag.TRIAL_STATE))
+    except (KeyError, ValueError):
+        return None
+    params: dict[Param, int | float | str] = {}
+    unreadable: dict[Param, str] = {}
+    for param in Param:
+        text = run.data.params.get(param)
+        if text is None:
+            continue
+        try:
+            params[param] = _type(param)(text)
+        except ValueError:
+            unreadable[param] = text
+    known = {metric: run.data.metrics.get(metric) for metric in Metric}
+    return TrackedTrial(
+        run_id=run.info.run_id,
+        status=run.info.status,
+        trial=TrialRun(
+            trial_number=number,
+            state=state,
+            started_ms=run.info.start_time,
+            ended_ms=run.info.end_time,
+            params=params,
+            metrics={metric: value for metric, value in known.items() if value is not None},
+            tags=tags,
+        ),
+        unreadable=unreadable,
+    )
+
+
+def _type(param: Param) -> Callable[[str], int | float | str]:
+    if param in WHOLE_PARAMS:
+        return int
+    return float if param in REAL_PARAMS else str
