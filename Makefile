@@ -45,7 +45,10 @@ format: $(INSTALLED) ## format the code and mend what ruff can mend
 	ruff check --fix .
 
 bench: $(INSTALLED) ## reproduce the figures of docs/benchmarks.md
-	@for file in benchmarks/*.py; do echo "== $$file"; python "$$file" || exit 1; done
+	python benchmarks/training_step.py
+	python benchmarks/backfill.py sqlite
+	python benchmarks/backfill.py server
+	python benchmarks/backfill.py parse --megabytes 1000
 
 supplement-plan: $(INSTALLED) ## write docs/hpo_supplemental_tests.md
 	python -m mlproject supplement-plan

@@ -20,6 +20,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from mlproject.errors import UserError
 from mlproject.tracking.recorder import bring_up_to_date
 from mlproject.tracking.store import (
+    DEFAULT_EXPERIMENT,
+    MLFLOW_DEFAULT_EXPERIMENT,
     Connection,
     TrackingStore,
     connect,
@@ -78,7 +80,7 @@ def open_store(experiment: str | None) -> Iterator[tuple[Connection, TrackingSto
             f"another backfill holds {lock.lock_file} since an hour: wait for it, or stop it"
         ) from error
     try:
-        connection = connect(experiment)
+        connection = _connect(experiment)
         with write_ahead(connection.uri):
             yield connection, open_experiment(connection)
     except (MlflowException, SQLAlchemyError) as error:
@@ -98,6 +100,21 @@ def backfill_study(store: TrackingStore, plan: StudyPlan, *, threads: int) -> St
     if written or needs_completion(parent, plan):
         complete_parent_run(store, parent, plan)
     return StudyWritten(run_id=run_id, written=written)
+
+
+def _connect(experiment: str | None) -> Connection:
+    """To `experiment`, else the one that `mlflow run` or MLFLOW_EXPERIMENT_NAME gives."""
+    launch_run_id = os.environ.get("MLFLOW_RUN_ID")
+    chosen = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME")
+    if chosen is not None:
+        # The run of this call may lie elsewhere; it is the record of the call, not of a study.
+        os.environ.pop("MLFLOW_RUN_ID", None)
+    connection = connect(chosen)
+    if connection.experiment_name == MLFLOW_DEFAULT_EXPERIMENT and chosen is None:
+        connection = connect(DEFAULT_EXPERIMENT)
+    if launch_run_id is not None:
+        connection.client.update_run(launch_run_id, name="backfill")
+    return connection
 
 
 def threads_for(connection: Connection) -> int:

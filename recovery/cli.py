@@ -3,7 +3,6 @@
 Heavy imports stand inside the commands, so that a mistyped option is answered at once.
 """
 
-import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -124,12 +123,9 @@ def _write(collection: "Collection", timezone: str, experiment: str | None) -> i
     from recovery.plan import plan_studies
     from recovery.report import accounting_lines, study_lines
 
-    # The run that `mlflow run` made for this process is the record of the call, not of a study.
-    os.environ.pop("MLFLOW_RUN_ID", None)
     for line in accounting_lines(collection, timezone):
         click.echo(line)
     quarantined = 0
-    experiment = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME")
     with open_store(experiment) as (connection, store):
         for plan in plan_studies(collection):
             done = backfill_study(store, plan, threads=threads_for(connection))

@@ -3,12 +3,17 @@
 A line belongs to a study only by standing after the line that names it. So a launch whose lines
 contradict each other (time runs backwards, a trial number comes twice, the best trial is another
 one than before) was shuffled or mixed with another, and none of its trials can be trusted.
+
+Where trial numbers are missing, lines are lost, and perhaps a heading with them: the trials behind
+the gap are trusted only if one of them names a best trial that is known from before it. A trial
+with a damaged line is such a gap, unless the runner names the study again at its end.
 """
 
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from itertools import pairwise
 
 from recovery.lines import milliseconds
 from recovery.old_trials import OldTrial
@@ -40,16 +45,22 @@ class Launch:
     disorder: str | None = None
     forced_dropout: tuple[tuple[float, float], bytes, int] | None = None
     """A line of a forced dropout that waits for its trial: values, text, line number."""
+    is_confirmed: bool = False
+    """Whether the line after its last trial names the study, too."""
     last_error: str | None = None
     """The last line of the last traceback."""
+    n_trials: int = 0
+    """How many trials the script said that it starts."""
     first_number: int | None = 0
     """The number that the first trial must have; None where it may be any."""
     named_best: dict[int, int] = field(default_factory=dict)
     """Which trial each finished trial's line calls the best so far."""
     suspect: set[int] = field(default_factory=set)
     """Trials of which a line cannot be read or belongs to another: the log may be cut there."""
-    strange: dict[str, list[int]] = field(default_factory=dict)
-    """Finished trials by the names of parameters that no program of this project has."""
+    sampled: dict[frozenset[str], list[int]] = field(default_factory=dict)
+    """Finished trials by the names of their parameters."""
+    without_start: set[int] = field(default_factory=set)
+    """Trials that ended, but whose first line was not there."""
     lowest: float = math.inf
     """The lowest value of all trials so far."""
 
@@ -61,7 +72,9 @@ class Launch:
     def see_name(self, name: str) -> None:
         """Note another line that names the study."""
         known = (self.study_name, self.logged_name)
-        if self.study_name is not None and name not in known and facts_of(name).budget:
+        if name == self.study_name and not self.is_fresh:
+            self.is_confirmed = True
+        elif self.study_name is not None and name not in known and facts_of(name).budget:
             self.distrust(f"its lines name two studies, {self.study_name} and {name[:200]}")
 
     def see_time(self, stamp: bytes, zone: tzinfo) -> None:
@@ -93,20 +106,35 @@ class Launch:
                 "contradicts another line: trials of several studies were mixed"
             )
 
-    def see_params(self, number: int, strange_names: Iterable[str]) -> None:
-        """Note the parameters of a finished trial that are not known."""
-        for name in strange_names:
-            self.strange.setdefault(name, []).append(number)
+    def see_params(self, number: int, names: Iterable[str]) -> None:
+        """Note which parameters a finished trial has; a forced one lacks its arch_idx."""
+        self.sampled.setdefault(frozenset(names) - {"arch_idx"}, []).append(number)
 
-    def misspelt(self) -> Iterator[tuple[int, str]]:
-        """Trials with a parameter that no other trial has, though all are sampled alike."""
-        for name, numbers in self.strange.items():
-            if len(numbers) < max(2, len(self.values)):
-                yield from ((number, name) for number in numbers)
+    def sampled_otherwise(self) -> Iterator[tuple[int, str]]:
+        """Trials with other parameters than most, though all are sampled alike; and which."""
+        usual = max(self.sampled, key=lambda names: len(self.sampled[names]), default=frozenset())
+        for names, numbers in self.sampled.items():
+            if names != usual:
+                yield from ((number, ", ".join(sorted(names ^ usual))) for number in numbers)
 
     def distrust(self, reason: str) -> None:
         """Say why none of the trials can be trusted; the first reason stands."""
         self.disorder = self.disorder or reason
+
+    def before_gaps(self) -> list[int]:
+        """Finished trials whose last line may have been joined with a later one's.
+
+        They stand before missing numbers, end the launch too early, or name a best trial to come.
+        """
+        numbers = list(self.seen)
+        found = [n for n in numbers if self.named_best.get(n, n) not in self.seen]
+        found = [n for n in found if self.named_best[n] > n]
+        for number, following in pairwise(numbers):
+            if following > number + 1 and number + 1 not in self.seen:
+                found.append(number)
+        if numbers and self.is_confirmed and numbers[-1] < self.n_trials - 1:
+            found.append(numbers[-1])
+        return [number for number in found if number in self.closed]
 
     def cut_off(self) -> list[int]:
         """Trials behind a gap in the numbers that nothing ties to the heading of the launch."""
@@ -115,7 +143,8 @@ class Launch:
         tied: set[int] = set()
         loose: list[int] = []
         for number in numbers:
-            if number == expected and not loose and number not in self.suspect:
+            is_damaged = number in self.suspect or number in self.without_start
+            if number == expected and not loose and (self.is_confirmed or not is_damaged):
                 tied.add(number)
             else:
                 loose.append(number)

@@ -11,10 +11,11 @@ from recovery.old_lines import (
     parse_outcome,
     parse_start,
 )
-from recovery.old_trials import DIED, SAMPLED, OldTrial, build_record
+from recovery.old_trials import DIED, OldTrial, build_record
 from recovery.records import Accounting, LaunchId, TrialRecord
 
 _CUT_OFF = "lines before it are lost, and with them perhaps the heading of its study"
+_BEFORE_GAP = "lines behind it are lost, and with them perhaps half of its finish line"
 _NOT_CREATED = "the line with which Optuna names its study is lost"
 _NO_STUDY = "no line before it names the study"
 
@@ -85,6 +86,10 @@ class OldStudies:
     def injected(self, trials: int) -> None:
         """A study was resumed with the results of earlier trials, which have the first numbers."""
         self._launch.first_number = trials
+
+    def starting(self, n_trials: int) -> None:
+        """The script says how many trials it starts."""
+        self._launch.n_trials = n_trials
 
     def see_name(self, name: str) -> None:
         """Another line names the study."""
@@ -162,10 +167,11 @@ class OldStudies:
         trial.outcome, trial.outcome_stamp = outcome, stamp
         trial.last_line, trial.lines = number, trial.lines + 1
         launch.closed[trial_number] = (trial.start_key, key)
+        if trial.start is None:
+            launch.without_start.add(trial_number)
         if outcome.value is not None:
             launch.see_value(trial_number, outcome.value, outcome.best)
-            if outcome.params and not outcome.params.keys() <= SAMPLED.keys():
-                launch.see_params(trial_number, outcome.params.keys() - SAMPLED.keys())
+            launch.see_params(trial_number, outcome.params or ())
         self._finish(trial, key, DIED)
 
     def read_forced_dropout(self, body: bytes, stamp: bytes | None, number: int) -> None:
@@ -220,8 +226,11 @@ class OldStudies:
             self._finish(trial, b"", death or DIED)
         if launch.disorder:
             self.distrusted[launch.id, None] = launch.disorder
-        for number, name in launch.misspelt():
-            self.distrusted[launch.id, number] = f"no other trial of its study has a {name!r}"
+        for number, names in launch.sampled_otherwise():
+            reason = f"its finish line has other parameters than those of the study: {names}"
+            self.distrusted[launch.id, number] = reason
+        for number in launch.before_gaps():
+            self.distrusted[launch.id, number] = _BEFORE_GAP
         for number in launch.cut_off():
             self.distrusted[launch.id, number] = _CUT_OFF
 

@@ -144,15 +144,15 @@ def _add_sampled(
 ) -> float | None:
     """Add what the sampler chose to what the trial's line says; return a dropout not used.
 
-    A parameter without a name of ours becomes a tag.
-
-    The finish line has every digit, the trial's line has what was used.
+    The finish line has every digit, the trial's line has what was used. A parameter without a name
+    of ours becomes a tag.
     """
     unused_dropout = None
     forced = trial.forced_dropout
     if trial.start is None and Param.DROPOUT in sampled:
         # Which dropout was used, only the trial's own line tells.
-        unused_dropout = float(sampled.pop(Param.DROPOUT) or 0)
+        dropout = sampled.pop(Param.DROPOUT)
+        unused_dropout = dropout if isinstance(dropout, float) else None
     for name, value in sampled.items():
         param = SAMPLED.get(name)
         if param is None or value is None or isinstance(value, bool):

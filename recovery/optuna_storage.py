@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlproject.errors import UserError
@@ -14,6 +15,7 @@ from recovery.records import LaunchId, TrialRecord
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
+_SQLITE = "sqlite:///"
 _ATTRS = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF, Param.PARAM_COUNT)
 _TAGS = (Tag.FORCED_EXTREME, Tag.RETRY_OF, Tag.DIVERGED)
 
@@ -32,6 +34,9 @@ def read_storage(url: str, launch_ids: Iterator[int]) -> Iterator[TrialRecord]:
     from sqlalchemy.exc import SQLAlchemyError
 
     shown = without_password(url)
+    if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).exists():
+        # Optuna would make an empty storage there.
+        raise UnreadableStorage(f"storage {shown} cannot be read (there is no such file)")
     try:
         studies = [
             optuna.load_study(study_name=name, storage=url)

@@ -19,6 +19,9 @@ OWN_FIELD = b", d_ff="
 PARAM_PREFIX = "param."
 """Marks a param on an ``ended:`` line, where ``d_model`` and others are metrics too."""
 
+MAX_VALUE_CHARACTERS = 300
+MAX_DIGITS = 18
+_ENDS = {s.value: s for s in TrialState if s is not TrialState.RUNNING}
 _EPOCH = re.compile(
     r"Trial \d{1,9} epoch (\d{1,9}): train_loss=(\S{1,40}), val_loss=(\S{1,40})\.", re.ASCII
 )
@@ -31,6 +34,13 @@ def _float(text: str) -> float:
     if text.lstrip("-").isdigit():
         raise ValueError(text)
     return float(text)
+
+
+def _int(text: str) -> int:
+    """No count of any study has more digits, and no table holds one."""
+    if len(text) > MAX_DIGITS:
+        raise ValueError(text)
+    return int(text)
 
 
 _WHOLE = (
@@ -48,7 +58,7 @@ _WHOLE = (
     Param.HORIZON,
 )
 _TYPES: dict[str, Callable[[str], int | float | str]] = {
-    **dict.fromkeys(_WHOLE, int),
+    **dict.fromkeys(_WHOLE, _int),
     **dict.fromkeys((Param.LEARNING_RATE, Param.WEIGHT_DECAY, Param.DROPOUT), _float),
     **dict.fromkeys((Param.BUDGET, Param.TASK), str),
 }
@@ -112,16 +122,16 @@ def _read(text: str, *, is_end: bool) -> OwnLine:
     state = None
     for item in text.split(", "):
         name, equals, value = item.partition("=")
-        if not equals or not value:
+        if not equals or not value or len(value) > MAX_VALUE_CHARACTERS:
             raise ValueError(item)
         if name in ("started", "ended"):
             moments[name] = _moment(value)
         elif name == "state":
-            state = TrialState(value)
+            state = _ENDS[value]
         elif name == "lr":
             float(value)  # rounded for the eye; learning_rate has every digit
         elif name == "params":
-            params[Param.PARAM_COUNT] = int(value.replace(",", ""))
+            params[Param.PARAM_COUNT] = _int(value.replace(",", ""))
         elif name in _TAGS:
             tags[name] = value
         elif is_end and not name.startswith(PARAM_PREFIX):

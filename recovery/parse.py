@@ -22,6 +22,7 @@ _CREATED = re.compile(rb"A new study created in \S{1,60}(?: \S{1,60}){0,3} with 
 _REUSED = re.compile(rb"Using an existing study with (?:name '|`study_name=')(.{1,300}?)'")
 _SECTION = re.compile(rb"\[\d{1,6}/\d{1,6}\] (Starting|PASSED|FAILED): (\S{1,200})")
 _OUTPUT = re.compile(rb" {0,8}Output dir: .{0,500}/([^/]{1,300})")
+_STARTING = re.compile(rb"Starting HPO: (\d{1,9}) trials")
 _INJECTED = re.compile(rb".{0,8}Injected (\d{1,9}) trials into study", re.DOTALL)
 _FORCED_DROPOUT = "→ Forced dropout=".encode()
 _SPEAKS_OF_A_TRIAL = (b": arch_idx=", b" finished with value", b"Best is trial", b", val_loss=")
@@ -33,6 +34,7 @@ _MARKS = (
     b"Error",
     b"Forced",
     b"Output",
+    b"Starting HPO",
     b"arch_idx=",
     b"Best is",
     b", val_loss=",
@@ -118,6 +120,8 @@ class LogReader:
         else:
             if match := _INJECTED.match(body):
                 old.injected(int(match[1]))
+            elif match := _STARTING.match(body):
+                old.starting(int(match[1]))
             elif match := _OUTPUT.fullmatch(body):
                 old.see_name(_text(match[1]))
             elif b"Error: " in body and not body.startswith(b" "):

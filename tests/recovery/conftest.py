@@ -2,8 +2,7 @@
 
 import json
 import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,30 +46,3 @@ def truth() -> dict[str, dict[int, dict[str, Any]]]:
         summary = json.loads(path.read_text())
         studies[summary["experiment"]] = {t["trial_number"]: t for t in summary["trials"]}
     return studies
-
-
-@pytest.fixture(scope="session")
-def store_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty SQLite store of MLflow; to make one takes seconds, to copy it none."""
-    from mlflow import MlflowClient
-
-    path = tmp_path_factory.mktemp("template") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
-@pytest.fixture
-def store_directory(
-    store_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
-    """A directory to work in with an empty MLflow store, which MLflow uses."""
-    import mlflow
-
-    directory = tmp_path / "work"
-    directory.mkdir()
-    shutil.copy(store_template, directory / "mlflow.db")
-    monkeypatch.chdir(directory)
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{directory / 'mlflow.db'}")
-    yield directory
-    mlflow.set_tracking_uri(before)

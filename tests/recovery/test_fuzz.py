@@ -31,7 +31,7 @@ def _cut_file(lines: Lines, rng: random.Random) -> Lines:
     )
     without_middle = whole[:start] + between + whole[end:]
     kept = rng.choice([whole[:end], whole[start:], whole[start:end], without_middle])
-    return kept.splitlines(keepends=True)
+    return io.BytesIO(kept).readlines()
 
 
 def _cut_lines(lines: Lines, rng: random.Random) -> Lines:

@@ -29,10 +29,10 @@ def test_every_line_is_accounted_for(log: Path, collect: Callable[..., Collectio
 
 
 def test_all_trials_come_in_with_the_values_that_the_old_program_saved(
-    store_directory: Path, truth: dict[str, dict[int, dict[str, Any]]]
+    work_directory: Path, truth: dict[str, dict[int, dict[str, Any]]]
 ) -> None:
     assert cli.main(["backfill", str(LEGACY / "*.log")], standalone_mode=False) == 0
-    runs = trial_runs(store_directory)
+    runs = trial_runs(work_directory)
     assert len(runs) == 200 == sum(map(len, truth.values()))
     for run in runs:
         tags, params = run.data.tags, run.data.params
@@ -63,11 +63,11 @@ def test_all_trials_come_in_with_the_values_that_the_old_program_saved(
     assert sum("recovery.forced" in run.data.tags for run in runs) == 8
 
 
-def test_a_run_has_the_times_and_the_place_of_its_lines(store_directory: Path) -> None:
+def test_a_run_has_the_times_and_the_place_of_its_lines(work_directory: Path) -> None:
     cli.main(["backfill", str(LEGACY / "2M_no_heads.log")], standalone_mode=False)
     [first] = [
         run
-        for run in trial_runs(store_directory)
+        for run in trial_runs(work_directory)
         if run.data.tags["study_name"].endswith("h1_threshold_1pct")
         and run.data.tags["trial_number"] == "0"
     ]
@@ -75,7 +75,7 @@ def test_a_run_has_the_times_and_the_place_of_its_lines(store_directory: Path) -
     assert first.info.end_time == 1795464891429
     assert first.data.tags["recovery.source"] == "2M_no_heads.log"
     assert first.data.tags["recovery.lines"] == "22-23"
-    parents = {r.info.run_id: r for r in all_runs(store_directory)}
+    parents = {r.info.run_id: r for r in all_runs(work_directory)}
     parent = parents[first.data.tags[PARENT_RUN_ID_TAG]]
     assert parent.info.run_name == "phase6a_2M_h1_threshold_1pct"
     assert parent.data.tags["recovery.logged_study_name"] == "phase6a_2M_h1_threshold_1pct_2M"
@@ -85,7 +85,7 @@ def test_a_run_has_the_times_and_the_place_of_its_lines(store_directory: Path) -
 
 
 def test_the_log_and_the_summary_file_tell_of_the_same_trials(
-    store_directory: Path, tmp_path: Path
+    work_directory: Path, tmp_path: Path
 ) -> None:
     summaries = []
     for path in LEGACY.glob("2M_no_heads.truth/*.json"):
@@ -93,19 +93,19 @@ def test_the_log_and_the_summary_file_tell_of_the_same_trials(
         summaries[-1].write_bytes(path.read_bytes())
     cli.main(["backfill", str(LEGACY / "2M_no_heads.log")], standalone_mode=False)
     assert cli.main(["backfill", str(tmp_path)], standalone_mode=False) == 0
-    runs = trial_runs(store_directory)
+    runs = trial_runs(work_directory)
     assert len(runs) == 100
     assert {run.data.tags["recovery.source"] for run in runs} == {"2M_no_heads.log"}
 
 
 def test_a_summary_file_alone_gives_the_trials_too(
-    store_directory: Path, tmp_path: Path, truth: dict[str, dict[int, dict[str, Any]]]
+    work_directory: Path, tmp_path: Path, truth: dict[str, dict[int, dict[str, Any]]]
 ) -> None:
     study = "phase6a_20M_h1_threshold_1pct"
     path = tmp_path / f"{study}_all_trials.json"
     path.write_bytes((LEGACY / f"20M_forced_extremes.truth/{study}.json").read_bytes())
     assert cli.main(["backfill", str(path)], standalone_mode=False) == 0
-    for run in trial_runs(store_directory):
+    for run in trial_runs(work_directory):
         trial = truth[study][int(run.data.tags["trial_number"])]
         assert run.data.params["n_heads"] == str(trial["n_heads"])
         assert run.data.params["arch_idx"].isdigit()

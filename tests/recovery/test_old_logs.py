@@ -18,6 +18,7 @@ from tests.recovery.conftest import LEGACY
 Collect = Callable[..., Collection]
 STUDY = "phase6a_2M_h5_threshold_1pct"
 CREATED = f"[I 2025-01-02 03:00:00,000] A new study created in memory with name: {STUDY}_2M"
+MOMENT = "2025-01-01T00:00:00.000Z"
 GRID = architecture_grid(parse_budget("2M"), 20, 1).architectures
 
 
@@ -221,3 +222,32 @@ def test_a_project_param_without_a_name_of_ours_is_kept(collect: Collect) -> Non
     first, _ = collect(log(CREATED, *lines)).studies[STUDY]
     assert first.tags["recovery.param.gamma"] == "0.9" and not first.problems
     assert first.metrics == {Metric.BEST_VAL_LOSS: 0.5}
+
+
+def test_a_garbled_line_costs_its_own_trial_only(collect: Collect) -> None:
+    content = (LEGACY / "2M_no_heads.log").read_bytes()
+    for damaged in (
+        content.replace(b"Trial 0: arch_idx=1,", b"Trial 0: arch_id#=1,", 1),
+        content.replace(b"Trial 5: arch_idx=58, d_", b"Trial 5: arch_idx=58, #_", 1),  # the best
+    ):
+        studies = collect(damaged).studies
+        assert sum(map(len, studies.values())) == 100
+        for name, records in studies.items():
+            errors = validate(resolve(name, records)).errors
+            assert len(errors) == 0  # its finish line alone proves the architecture
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        finish(0, 2, more="'dropout': 'much'"),
+        finish(0, 2, more="'epochs': __import__('os')"),
+        f"Trial 0 ended: state=RUNNING, started={MOMENT}, ended={MOMENT}.",
+        f"Trial 0: arch_idx=1, d_ff={'9' * 5000}, started={MOMENT}.",
+    ],
+)
+def test_nonsense_is_neither_believed_nor_fatal(collect: Collect, line: str) -> None:
+    collection = collect(log(CREATED, line, start(1, 3), finish(1, 4)))
+    assert all(a.lines == a.accounted for a in collection.accounting)
+    for name, records in collection.studies.items():
+        validate(resolve(name, records))

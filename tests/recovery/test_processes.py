@@ -35,18 +35,18 @@ def _start(directory: Path, *arguments: str) -> "subprocess.Popen[bytes]":
 
 
 @pytest.fixture(scope="module")
-def once(store_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store into which the log was backfilled once."""
     directory = tmp_path_factory.mktemp("once")
-    shutil.copy(store_template, directory / "mlflow.db")
+    shutil.copy(mlflow_template, directory / "mlflow.db")
     assert _start(directory).wait() == 0
     return directory
 
 
 def test_killed_at_random_moments_and_run_again_it_is_as_if_run_once(
-    once: Path, store_template: Path, tmp_path: Path
+    once: Path, mlflow_template: Path, tmp_path: Path
 ) -> None:
-    shutil.copy(store_template, tmp_path / "mlflow.db")
+    shutil.copy(mlflow_template, tmp_path / "mlflow.db")
     rng = random.Random(0)
     runs_at_kill = []
     for kill in range(KILLS):

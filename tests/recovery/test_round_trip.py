@@ -189,16 +189,16 @@ def test_after_a_kill_the_next_launch_makes_the_log_whole(
 
 
 def test_in_mlflow_live_and_recovered_runs_are_equal(
-    store_directory: Path, monkeypatch: pytest.MonkeyPatch
+    work_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = [_example(number) for number in range(4)]
-    path = store_directory / "study.log"
+    path = work_directory / "study.log"
     write_log(path, study)
     store = open_experiment(connect("live"))
     bring_up_to_date(store, open_study_run(store, STUDY), study)
     assert cli.main(["backfill", str(path), "--experiment", "log"], standalone_mode=False) == 0
-    live = {r.data.tags["trial_number"]: r for r in trial_runs(store_directory, "live")}
-    log = {r.data.tags["trial_number"]: r for r in trial_runs(store_directory, "log")}
+    live = {r.data.tags["trial_number"]: r for r in trial_runs(work_directory, "live")}
+    log = {r.data.tags["trial_number"]: r for r in trial_runs(work_directory, "log")}
     assert len(live) == len(log) == 4
     for number, run in live.items():
         again = log[number]
@@ -209,7 +209,7 @@ def test_in_mlflow_live_and_recovered_runs_are_equal(
         assert [(p.step, p.value) for p in history[0]] == [(p.step, p.value) for p in history[1]]
     # And into the store that has the live runs, nothing is added.
     assert cli.main(["backfill", str(path), "--experiment", "live"], standalone_mode=False) == 0
-    assert len(trial_runs(store_directory, "live")) == 4
+    assert len(trial_runs(work_directory, "live")) == 4
 
 
 def _example(number: int) -> TrialRun:
