@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -15,7 +16,7 @@ from mlproject.models.arch_grid import architecture_grid
 from mlproject.models.budget import parse_budget
 from mlproject.models.extremes import distinct_extremes
 from mlproject.tracking.analysis_run import view_experiment
-from mlproject.tracking.names import NOTE_TAG, PLANNED_TRIALS_TAG, Param, Tag
+from mlproject.tracking.names import NOTE_TAG, PLANNED_TRIALS_TAG, Metric, Param, Tag
 from mlproject.tracking.recorder import bring_up_to_date
 from mlproject.tracking.store import connect, open_experiment
 from mlproject.tracking.study_run import open_recovered_study_run
@@ -89,6 +90,15 @@ def test_two_trials_at_2M_close_the_gaps(
         assert run.info.status == "FINISHED"
     assert runs["n_layers=64+max_n_layers"].data.params[Param.N_LAYERS] == "64"
     assert parent.data.tags[PLANNED_TRIALS_TAG] == "50"
+    # The summary of the study is one of both kinds of trials.
+    trials = [run for run in _runs() if _is_trial(run)]
+    losses = [run.data.metrics[Metric.BEST_VAL_LOSS] for run in trials]
+    assert parent.data.metrics[Metric.BEST_VAL_LOSS] == min(losses)
+    note = parent.data.tags[NOTE_TAG]
+    assert f"{len(trials) - 2} trials were recovered from logs" in note
+    assert "2 trials finished, 2 of them supplementary" in note
+    table = mlflow.artifacts.load_text(f"{parent.info.artifact_uri}/trials.csv")
+    assert len(table.splitlines()) == 1 + len(trials)
 
     code, output, _ = supplement()
     assert code == 0
