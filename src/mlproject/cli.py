@@ -6,22 +6,24 @@ Heavy imports stand inside the commands, so that a mistyped option is answered a
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from mlproject.command_line import run_command_line
+from mlproject.experiments.phase6a import HORIZONS_DAYS, TASK
+from mlproject.models.budget import NAMED_BUDGETS
+from mlproject.study_command import (
+    how_it_runs,
+    how_many_trials,
+    launch_study,
+    settings_and_connection,
+    surroundings,
+    which_study,
+)
 from mlproject.training.openmp import shorten_idle_spinning
 
-if TYPE_CHECKING:
-    from mlproject.experiments.settings import StudySettings
-    from mlproject.tracking.store import Connection
-
 FINDINGS_EXIT_CODE = 1
-
-STORAGE_VARIABLE = "MLPROJECT_STORAGE"
-"""The storage URL may come from the environment, since `mlflow run` logs its parameters."""
-
 
 _EXPERIMENT_TO_READ = click.option(
     "--experiment",
@@ -39,70 +41,18 @@ def cli(debug: bool) -> None:
     )
 
 
-_OF_A_STUDY = (
-    click.option("--budget", required=True, help="2M, 20M, 200M, 2B, or any count such as 750k."),
-    click.option("--horizon", required=True, help="Days within which the price has to rise."),
-    click.option("--task", default="threshold_1pct", show_default=True, help="threshold_Npct."),
-    click.option(
-        "--max-epochs",
-        type=int,
-        default=0,
-        show_default=True,
-        help="Cap on the epochs; 0 is none.",
-    ),
-    click.option(
-        "--data",
-        default="sp500",
-        show_default=True,
-        help="sp500, or a CSV or Parquet file of bars.",
-    ),
-    click.option(
-        "--label-price", type=click.Choice(["close", "high"]), default="close", show_default=True
-    ),
-    click.option(
-        "--storage",
-        help=f"Optuna storage URL.  [default: {STORAGE_VARIABLE}, "
-        "or optuna.db beside MLflow's file]",
-    ),
-    click.option("--seed", type=int, default=0, show_default=True),
-    click.option(
-        "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."
-    ),
-    click.option(
-        "--experiment",
-        envvar="MLFLOW_EXPERIMENT_NAME",
-        help="MLflow experiment; under `mlflow run`, its --experiment-name.  [default: phase6a]",
-    ),
-)
-
-
-def _of_a_study(command: Any) -> Any:
-    for option in reversed(_OF_A_STUDY):
-        command = option(command)
-    return command
-
-
 @cli.command()
-@click.option(
-    "--n-trials", type=int, default=50, show_default=True, help="Trials of the study in all."
-)
-@_of_a_study
-def study(n_trials: int, **options: Any) -> None:
+@which_study
+@how_many_trials
+@how_it_runs
+def study(**options: Any) -> None:
     """Launch a study, or resume it where it stands."""
-    from mlproject.experiments.study import run_study
-
-    settings, connection = _settings_and_connection(options, n_trials)
-    outcome = run_study(settings, connection, **_surroundings(options))
-    best = outcome.best_trial
-    click.echo(f"study      {outcome.study_name}: {outcome.finished} trials finished")
-    if best is not None:
-        click.echo(f"best       trial {best.number}, validation loss {best.value:.4f}")
-    click.echo(f"trial log  {outcome.trial_log}")
-    click.echo(f"MLflow     experiment {connection.experiment_name}, run {outcome.parent_run_id}")
+    launch_study(options)
 
 
 @cli.command()
-@_of_a_study
+@which_study
+@how_it_runs
 @click.option(
     "--trials-per-value",
     type=click.IntRange(min=1),
@@ -127,7 +77,7 @@ def supplement(trials_per_value: int, dry_run: bool, **options: Any) -> None:
     from mlproject.tracking.analysis_run import keep_launch, view_of
     from mlproject.tracking.tracked_studies import read_studies
 
-    settings, connection = _settings_and_connection(options)
+    settings, connection = settings_and_connection(options)
     view = view_of(connection, connection.experiment_name)
     found = prepare_supplement(read_studies(view), settings, trials_per_value=trials_per_value)
     text = plan_text(settings.study_name, found.trials)
@@ -136,7 +86,7 @@ def supplement(trials_per_value: int, dry_run: bool, **options: Any) -> None:
         keep_launch(view, "supplement plan", texts={"supplement.txt": text})
         return
     outcome = run_study(
-        found.settings, connection, supplement=found.owed_trials, **_surroundings(options)
+        found.settings, connection, supplement=found.owed_trials, **surroundings(options)
     )
     click.echo(f"supplement {outcome.study_name}: done, run {outcome.parent_run_id}")
 
@@ -188,40 +138,31 @@ def supplement_plan(output: Path) -> None:
     click.echo(f"wrote {output}")
 
 
-def _settings_and_connection(
-    options: dict[str, Any], n_trials: int = 1
-) -> "tuple[StudySettings, Connection]":
-    """What the options of a study say; everything that can be read is checked before MLflow is."""
-    from mlproject.data.labels import parse_horizon, parse_task
-    from mlproject.experiments.settings import StudySettings
-    from mlproject.models.budget import parse_budget
-    from mlproject.tracking.store import connect
+@cli.command()
+@click.option("--budget", help="One budget.  [default: 2M, 20M, 200M and 2B]")
+@click.option("--horizon", help="One horizon in days.  [default: 1, 3 and 5]")
+@click.option("--task", default=TASK, show_default=True, help="threshold_Npct.")
+@click.option(
+    "--output-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="experiments/phase6a",
+    show_default=True,
+)
+def regenerate(budget: str | None, horizon: str | None, task: str, output_dir: Path) -> None:
+    """Write the study scripts, one per budget and horizon."""
+    from mlproject.experiments.templates import generate_hpo_script
+    from mlproject.tracking.analysis_run import keep_launch, view_launch
 
-    budget = parse_budget(options["budget"])
-    horizon_days = parse_horizon(options["horizon"])
-    task = parse_task(options["task"])
-    connection = connect(options["experiment"])
-    settings = StudySettings(
-        experiment=connection.experiment_name,
-        budget=budget,
-        horizon_days=horizon_days,
-        task=task,
-        label_price=options["label_price"],
-        n_trials=n_trials,
-        max_epochs=options["max_epochs"],
-        seed=options["seed"],
-    )
-    return settings, connection
-
-
-def _surroundings(options: dict[str, Any]) -> dict[str, Any]:
-    """Where a study finds its data, its storage and its device."""
-    return {
-        "data_source": options["data"],
-        # `mlflow run` passes every parameter, an unset one as an empty text.
-        "storage_url": options["storage"] or os.environ.get(STORAGE_VARIABLE),
-        "device": options["device"],
-    }
+    paths = [
+        generate_hpo_script(of_budget, of_horizon, task, output_dir)
+        for of_budget in ([budget] if budget else NAMED_BUDGETS)
+        for of_horizon in ([horizon] if horizon else HORIZONS_DAYS)
+    ]
+    for path in paths:
+        click.echo(f"wrote {path}")
+    if "MLFLOW_RUN_ID" in os.environ:
+        texts = {f"scripts/{path.name}": path.read_text(encoding="utf-8") for path in paths}
+        keep_launch(view_launch(), "study scripts", texts=texts)
 
 
 def main() -> NoReturn:

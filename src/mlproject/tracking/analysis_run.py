@@ -55,6 +55,12 @@ def view_experiment(name: str | None) -> ExperimentView:
     return view_of(connection, wanted)
 
 
+def view_launch() -> ExperimentView:
+    """The experiment of the run that `mlflow run` made for this process."""
+    connection = connect(None)
+    return view_of(connection, connection.experiment_name)
+
+
 def view_of(connection: Connection, name: str) -> ExperimentView:
     """The experiment called `name` in the store of a connection.
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from mlproject.experiments.audit.coverage import DIMENSIONS
 from mlproject.experiments.audit.findings import Gap, UntestedExtreme, UntestedValue
 from mlproject.experiments.audit.render import row
+from mlproject.experiments.phase6a import HORIZONS_DAYS, TASK
 from mlproject.experiments.supplement.cover import covering_architectures, gaps_closed_by
 from mlproject.experiments.supplement.plan import TRIALS_PER_VALUE
 from mlproject.experiments.supplement.render import ARCHITECTURE_HEAD, architecture_cells
@@ -18,8 +19,6 @@ from mlproject.models.extremes import distinct_extremes
 
 SEARCHED_VERSION = {"2M": 1, "20M": 2, "200M": 3, "2B": 3}
 """The grid version that the earlier studies of each budget searched."""
-HORIZONS = (1, 3, 5)
-TASK = "threshold_1pct"
 N_FEATURES = 25
 
 
@@ -77,7 +76,7 @@ def _head() -> Iterator[str]:
                 f"version {version}",
                 ", ".join(map(str, gaps)) or "nothing that today's grid has",
                 str(trials),
-                str(len(HORIZONS)),
+                str(len(HORIZONS_DAYS)),
             ]
         )
 
@@ -85,7 +84,7 @@ def _head() -> Iterator[str]:
 def _budget(budget: str) -> Iterator[str]:
     version = SEARCHED_VERSION[budget]
     gaps = gaps_of_version(budget, version)
-    for horizon in HORIZONS:
+    for horizon in HORIZONS_DAYS:
         yield ""
         yield f"## phase6a_{budget}_h{horizon}_{TASK}"
         yield ""
