@@ -111,6 +111,18 @@ def test_without_a_prior_the_picture_says_so(legacy_store: Path) -> None:
     assert all("loss per tenfold parameters (" in each for each in findings)
 
 
+def test_a_single_trial_is_reported_too(
+    work_directory: Path, command: Command, small_market: Path
+) -> None:
+    study = ("study", "--budget", "100k", "--horizon", "1", "--n-trials", "1", "--max-epochs", "1")
+    assert command(*study, "--device", "cpu", "--data", str(small_market))[0] == 0
+    assert command("report", "--output-dir", "out")[0] == 0
+    page = Path("out/report.html").read_text()
+    assert "too few trials to tell" in page
+    assert "no law, for want of studies of two sizes with 10 trials each" in page
+    assert len(Path("out/best_architectures.md").read_text().splitlines()) == 3
+
+
 def test_an_experiment_with_nothing_to_report_is_one_line(
     work_directory: Path, command: Command
 ) -> None:

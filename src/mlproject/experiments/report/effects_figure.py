@@ -13,6 +13,7 @@ from mlproject.experiments.report.figure import ReportFigure, budget_colours, by
 
 _TITLES = {"n_heads": "number of heads", "d_ff_ratio": "d_ff / d_model"}
 _Y_TITLE = "effect on the loss (%)"
+_NOTHING = "too few trials to tell"
 
 
 def effects_figure(frame: pd.DataFrame) -> ReportFigure:
@@ -62,6 +63,9 @@ def _offset(place: int, count: int) -> float:
 
 def _still(effects: list[Effect], colours: dict[str, str]) -> StillFigure:
     figure = StillFigure(figsize=(10.5, 4.4), layout="constrained")
+    if not effects:
+        figure.text(0.5, 0.5, _NOTHING, ha="center", color="0.4")
+        return figure
     panels = figure.subplots(1, len(FACTORS), sharey=True, gridspec_kw={"width_ratios": [2, 1]})
     for axes, factor in zip(panels, FACTORS, strict=True):
         places = _places(effects, factor)
@@ -93,12 +97,16 @@ def _still(effects: list[Effect], colours: dict[str, str]) -> StillFigure:
         axes.margins(x=0.15, y=0.12)
         axes.grid(axis="y", alpha=0.25)
     panels[0].set_ylabel(_Y_TITLE)
-    if effects:
-        panels[-1].legend(title="budget", fontsize=9)
+    panels[-1].legend(title="budget", fontsize=9)
     return figure
 
 
 def _interactive(effects: list[Effect], colours: dict[str, str]) -> Any:
+    if not effects:
+        empty = go.Figure(layout={"height": 120, "template": "plotly_white"})
+        empty.update_xaxes(visible=False)
+        empty.update_yaxes(visible=False)
+        return empty.add_annotation(text=_NOTHING, showarrow=False)
     figure = make_subplots(rows=1, cols=len(FACTORS), shared_yaxes=True, column_widths=[0.66, 0.34])
     for column, factor in enumerate(FACTORS, start=1):
         places = _places(effects, factor)

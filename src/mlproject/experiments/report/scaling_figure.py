@@ -30,7 +30,9 @@ _Y_TITLE = "validation loss (nats)"
 _BAND = f"{100 * CONFIDENCE:.0f} % of refits"
 _LAW = "power law"
 _PRIOR = "prior"
-_TICKS = [digit * 10**power for power in range(3, 11) for digit in (1, 2, 5)]
+_TICK_DIGITS = ((20,), (10, 20, 50), tuple(range(10, 100, 2)))
+"""From few to many; the first is where the named budgets lie."""
+_MOST_TICKS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,9 +166,8 @@ def _draw(axes: Axes, panel: _Panel, colours: dict[str, str]) -> None:
     for prior in panel.priors:
         axes.axhline(prior, color="black", ls="--", lw=1, label=_PRIOR)
     axes.set(xscale="log", xlabel=_X_TITLE, title=panel.target)
-    low, high = axes.get_xlim()
-    shown_ticks = [tick for tick in _TICKS if low <= tick <= high]
-    axes.set_xticks(shown_ticks, [Budget(tick).name for tick in shown_ticks])
+    ticks = _ticks(*axes.get_xlim())
+    axes.set_xticks(ticks, [Budget(tick).name for tick in ticks])
     axes.minorticks_off()
     axes.set_ylim(panel.bottom, panel.top)
     axes.grid(alpha=0.25)
@@ -193,12 +194,12 @@ def _interactive(panels: list[_Panel], colours: dict[str, str]) -> Any:
                 annotation_text=_PRIOR,
             )
         figure.update_yaxes(range=[panel.bottom, panel.top], row=1, col=place)
-    figure.update_xaxes(
-        type="log",
-        title=_X_TITLE,
-        tickvals=_TICKS,
-        ticktext=[Budget(tick).name for tick in _TICKS],
-    )
+        counts = panel.trials["param_count"]
+        ticks = _ticks(0.9 * counts.min(), 1.1 * counts.max())
+        figure.update_xaxes(
+            tickvals=ticks, ticktext=[Budget(tick).name for tick in ticks], row=1, col=place
+        )
+    figure.update_xaxes(type="log", title=_X_TITLE)
     figure.update_yaxes(title=_Y_TITLE, col=1)
     figure.update_layout(
         height=440,
@@ -255,6 +256,17 @@ def _traces(panel: _Panel, colours: dict[str, str]) -> list[Any]:
                     )
                 )
     return traces
+
+
+def _ticks(low: float, high: float) -> list[int]:
+    """Round numbers of parameters: the most of them that leave room for their names."""
+    found: list[int] = []
+    for digits in _TICK_DIGITS:
+        all_ticks = (digit * 10**power for power in range(1, 11) for digit in digits)
+        ticks = [tick for tick in all_ticks if low <= tick <= high]
+        if len(ticks) <= _MOST_TICKS:
+            found = ticks
+    return found
 
 
 def _trials_of(budget: str) -> str:
