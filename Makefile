@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help study ui test lint format bench clean
+.PHONY: help study ui test lint format bench scripts supplement-plan clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -49,6 +49,12 @@ bench: $(INSTALLED) ## reproduce the figures of docs/benchmarks.md
 	python benchmarks/backfill.py sqlite
 	python benchmarks/backfill.py server
 	python benchmarks/backfill.py parse --megabytes 1000
+
+scripts: $(INSTALLED) ## write experiments/phase6a/
+	python -m mlproject regenerate
+
+supplement-plan: $(INSTALLED) ## write docs/hpo_supplemental_tests.md
+	python -m mlproject supplement-plan
 
 clean: ## remove the environment and caches; studies and their results stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info src/*.egg-info

@@ -62,7 +62,7 @@ _TYPES: dict[str, Callable[[str], int | float | str]] = {
     **dict.fromkeys((Param.LEARNING_RATE, Param.WEIGHT_DECAY, Param.DROPOUT), _float),
     **dict.fromkeys((Param.BUDGET, Param.TASK), str),
 }
-_TAGS = (Tag.STUDY_NAME, Tag.FORCED_EXTREME, Tag.RETRY_OF, Tag.DIVERGED)
+_TAGS = (Tag.STUDY_NAME, Tag.FORCED_EXTREME, Tag.SUPPLEMENT, Tag.RETRY_OF, Tag.DIVERGED)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,18 +5,25 @@ Heavy imports stand inside the commands, so that a mistyped option is answered a
 
 import logging
 import os
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from mlproject.command_line import run_command_line
+from mlproject.experiments.phase6a import HORIZONS_DAYS, TASK
+from mlproject.models.budget import NAMED_BUDGETS
+from mlproject.study_command import (
+    how_it_runs,
+    how_many_trials,
+    launch_study,
+    settings_and_connection,
+    surroundings,
+    which_study,
+)
 from mlproject.training.openmp import shorten_idle_spinning
 
 FINDINGS_EXIT_CODE = 1
-
-STORAGE_VARIABLE = "MLPROJECT_STORAGE"
-"""The storage URL may come from the environment, since `mlflow run` logs its parameters."""
-
 
 _EXPERIMENT_TO_READ = click.option(
     "--experiment",
@@ -35,68 +42,53 @@ def cli(debug: bool) -> None:
 
 
 @cli.command()
-@click.option("--budget", required=True, help="2M, 20M, 200M, 2B, or any count such as 750k.")
-@click.option("--horizon", required=True, help="Days within which the price has to rise.")
-@click.option("--task", default="threshold_1pct", show_default=True, help="threshold_Npct.")
-@click.option(
-    "--n-trials", type=int, default=50, show_default=True, help="Trials of the study in all."
-)
-@click.option(
-    "--max-epochs", type=int, default=0, show_default=True, help="Cap on the epochs; 0 is none."
-)
-@click.option(
-    "--data", default="sp500", show_default=True, help="sp500, or a CSV or Parquet file of bars."
-)
-@click.option(
-    "--label-price", type=click.Choice(["close", "high"]), default="close", show_default=True
-)
-@click.option(
-    "--storage",
-    help=f"Optuna storage URL.  [default: {STORAGE_VARIABLE}, or optuna.db beside MLflow's file]",
-)
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
-@click.option(
-    "--experiment",
-    envvar="MLFLOW_EXPERIMENT_NAME",
-    help="MLflow experiment; under `mlflow run`, its --experiment-name.  [default: phase6a]",
-)
+@which_study
+@how_many_trials
+@how_it_runs
 def study(**options: Any) -> None:
     """Launch a study, or resume it where it stands."""
-    from mlproject.data.labels import parse_horizon, parse_task
-    from mlproject.experiments.settings import StudySettings
-    from mlproject.experiments.study import run_study
-    from mlproject.models.budget import parse_budget
-    from mlproject.tracking.store import connect
+    launch_study(options)
 
-    budget = parse_budget(options["budget"])
-    horizon_days = parse_horizon(options["horizon"])
-    task = parse_task(options["task"])
-    connection = connect(options["experiment"])
-    settings = StudySettings(
-        experiment=connection.experiment_name,
-        budget=budget,
-        horizon_days=horizon_days,
-        task=task,
-        label_price=options["label_price"],
-        n_trials=options["n_trials"],
-        max_epochs=options["max_epochs"],
-        seed=options["seed"],
-    )
+
+@cli.command()
+@which_study
+@how_it_runs
+@click.option(
+    "--trials-per-value",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Trials for each value that was never tested.",
+)
+@click.option(
+    "--dry-run",
+    type=bool,
+    is_flag=False,
+    flag_value="true",
+    default=False,
+    show_default=True,
+    help="Show the trials and what they cost; run none.",
+)
+def supplement(trials_per_value: int, dry_run: bool, **options: Any) -> None:
+    """Run the few forced trials that close the gaps an audit finds in a study."""
+    from mlproject.experiments.study import run_study
+    from mlproject.experiments.supplement.prepare import prepare_supplement
+    from mlproject.experiments.supplement.render import plan_text
+    from mlproject.tracking.analysis_run import keep_launch, view_of
+    from mlproject.tracking.tracked_studies import read_studies
+
+    settings, connection = settings_and_connection(options)
+    view = view_of(connection, connection.experiment_name)
+    found = prepare_supplement(read_studies(view), settings, trials_per_value=trials_per_value)
+    text = plan_text(settings.study_name, found.trials)
+    click.echo(text)
+    if dry_run:
+        keep_launch(view, "supplement plan", texts={"supplement.txt": text})
+        return
     outcome = run_study(
-        settings,
-        connection,
-        data_source=options["data"],
-        # `mlflow run` passes every parameter, an unset one as an empty text.
-        storage_url=options["storage"] or os.environ.get(STORAGE_VARIABLE),
-        device=options["device"],
+        found.settings, connection, supplement=found.owed_trials, **surroundings(options)
     )
-    best = outcome.best_trial
-    click.echo(f"study      {outcome.study_name}: {outcome.finished} trials finished")
-    if best is not None:
-        click.echo(f"best       trial {best.number}, validation loss {best.value:.4f}")
-    click.echo(f"trial log  {outcome.trial_log}")
-    click.echo(f"MLflow     experiment {connection.experiment_name}, run {outcome.parent_run_id}")
+    click.echo(f"supplement {outcome.study_name}: done, run {outcome.parent_run_id}")
 
 
 @cli.command()
@@ -128,6 +120,49 @@ def audit(experiment: str | None, planned_trials: int) -> int:
     keep_texts(view, run_id, texts=texts, note=summary(found))
     click.echo(f"kept as artifacts of run {run_id}")
     return 0 if found.is_clean else FINDINGS_EXIT_CODE
+
+
+@cli.command("supplement-plan")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default="docs/hpo_supplemental_tests.md",
+    show_default=True,
+)
+def supplement_plan(output: Path) -> None:
+    """Write what the twelve earlier studies cannot have tried, and the trials that close it."""
+    from mlproject.experiments.supplement.document import supplement_document
+    from mlproject.experiments.written_files import write_text
+
+    write_text(output, supplement_document())
+    click.echo(f"wrote {output}")
+
+
+@cli.command()
+@click.option("--budget", help="One budget.  [default: 2M, 20M, 200M and 2B]")
+@click.option("--horizon", help="One horizon in days.  [default: 1, 3 and 5]")
+@click.option("--task", default=TASK, show_default=True, help="threshold_Npct.")
+@click.option(
+    "--output-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="experiments/phase6a",
+    show_default=True,
+)
+def regenerate(budget: str | None, horizon: str | None, task: str, output_dir: Path) -> None:
+    """Write the study scripts, one per budget and horizon."""
+    from mlproject.experiments.templates import generate_hpo_script
+    from mlproject.tracking.analysis_run import keep_launch, view_launch
+
+    paths = [
+        generate_hpo_script(of_budget, of_horizon, task, output_dir)
+        for of_budget in ([budget] if budget else NAMED_BUDGETS)
+        for of_horizon in ([horizon] if horizon else HORIZONS_DAYS)
+    ]
+    for path in paths:
+        click.echo(f"wrote {path}")
+    if "MLFLOW_RUN_ID" in os.environ:
+        texts = {f"scripts/{path.name}": path.read_text(encoding="utf-8") for path in paths}
+        keep_launch(view_launch(), "study scripts", texts=texts)
 
 
 def main() -> NoReturn:

@@ -12,15 +12,15 @@ from mlproject.errors import UserError
 INTERRUPTED_EXIT_CODE = 130
 
 
-def run_command_line(group: click.Group) -> NoReturn:
-    """Run a group of commands and exit with what its command returns, 0 by default.
+def run_command_line(command: click.Command) -> NoReturn:
+    """Run a command, or a group of them, and exit with what it returns, 0 by default.
 
     A user's mistake is one line on standard error and a non-zero exit; ``--debug`` shows the stack
     trace instead. A polite request to end (SIGTERM) is an interruption like Ctrl-C.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        exit_code = group.main(standalone_mode=False)
+        exit_code = command.main(standalone_mode=False)
     except click.ClickException as error:
         _fail(error.format_message(), error.exit_code)
     except UserError as error:

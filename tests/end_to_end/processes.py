@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
+SCRIPTS = REPOSITORY / "experiments" / "phase6a"
 _PROJECT = [sys.executable, "-m", "mlproject"]
 _RECOVERY = [sys.executable, "-m", "recovery"]
 _MLFLOW = [str(Path(sys.executable).with_name("mlflow"))]
@@ -38,6 +39,11 @@ def project(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProce
 def backfill(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """``python -m recovery backfill …`` to its end."""
     return _run([*_RECOVERY, "backfill", *arguments], cwd, env)
+
+
+def script(name: str, *arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """``python experiments/phase6a/<name> …`` to its end."""
+    return _run([sys.executable, str(SCRIPTS / name), *arguments], cwd, env)
 
 
 def mlflow_run(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:

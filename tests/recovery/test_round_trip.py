@@ -91,6 +91,8 @@ def trials(draw: st.DrawFn, number: int) -> TrialRun:
             st.sampled_from(["min_d_model", "max_d_model+min_n_layers"])
         )
     if draw(st.booleans()):
+        tags[Tag.SUPPLEMENT.value] = "n_layers=64+max_n_layers"
+    if draw(st.booleans()):
         tags[Tag.RETRY_OF.value] = str(draw(st.integers(0, 500)))
     if state is TrialState.PRUNED and draw(st.booleans()):
         tags[Tag.DIVERGED.value] = "true"

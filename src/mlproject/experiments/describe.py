@@ -108,7 +108,7 @@ def _tags(user_attrs: Mapping[str, Any], space: SearchSpace) -> dict[str, str]:
         Tag.STUDY_NAME.value: space.settings.study_name,
         Tag.ORIGIN.value: Origin.LIVE.value,
     }
-    for tag in (Tag.FORCED_EXTREME, Tag.RETRY_OF, Tag.DIVERGED):
+    for tag in (Tag.FORCED_EXTREME, Tag.SUPPLEMENT, Tag.RETRY_OF, Tag.DIVERGED):
         if tag in user_attrs:
             tags[tag.value] = str(user_attrs[tag])
     return tags

@@ -76,6 +76,27 @@ class SearchSpace:
             seed=derived_seed(self.settings.seed, trial_number),
         )
 
+    def nearest_settings(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The training settings nearest to `params` that the search allows, where they are given.
+
+        Older studies searched other ranges, and Optuna would use a value outside them.
+        """
+        ranges: dict[str, tuple[float, float]] = {
+            "learning_rate": LEARNING_RATE,
+            "epochs": self._epochs(),
+            "weight_decay": WEIGHT_DECAY,
+            "dropout": DROPOUT,
+        }
+        found: dict[str, Any] = {
+            name: min(max(params[name], low), high)
+            for name, (low, high) in ranges.items()
+            if name in params
+        }
+        if "warmup_steps" in params:
+            wanted = params["warmup_steps"]
+            found["warmup_steps"] = min(WARMUP_STEPS, key=lambda steps: abs(steps - wanted))
+        return found
+
     def _epochs(self) -> tuple[int, int]:
         low, high = EPOCHS
         cap = self.settings.max_epochs or high

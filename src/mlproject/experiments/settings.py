@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mlproject.data.bars import Bars
 from mlproject.data.labels import LabelPrice, Task
 from mlproject.errors import UserError
-from mlproject.models.arch_grid import CURRENT_GRID_VERSION
+from mlproject.models.arch_grid import CURRENT_GRID_VERSION, GRID_VERSIONS
 from mlproject.models.budget import Budget
 from mlproject.tracking.store import DEFAULT_EXPERIMENT, MLFLOW_DEFAULT_EXPERIMENT
 
@@ -47,6 +47,9 @@ class StudySettings:
             value = getattr(self, name)
             if value < least:
                 raise BadSetting(f"{name} is {value}: it must be at least {least}")
+        if self.grid_version not in GRID_VERSIONS:
+            known = ", ".join(map(str, GRID_VERSIONS))
+            raise BadSetting(f"there is no grid version {self.grid_version}: there are {known}")
 
     @property
     def study_name(self) -> str:

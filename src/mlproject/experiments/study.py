@@ -1,6 +1,7 @@
 """A study: launched or resumed by one call, and true in MLflow whatever happens on the way."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,12 @@ from mlproject.experiments.storage import (
 )
 from mlproject.experiments.summary import best_trial, describe_study, summarise_study
 from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
-from mlproject.experiments.trial_queue import enqueue_owed_trials
+from mlproject.experiments.trial_queue import (
+    OwedTrial,
+    counts_towards_plan,
+    enqueue_owed_trials,
+    enqueue_supplement,
+)
 from mlproject.experiments.trial_watch import TrialWatch
 from mlproject.models.arch_grid import architecture_grid
 from mlproject.tracking.recorder import bring_up_to_date
@@ -44,7 +50,6 @@ from mlproject.training.loop import prior_loss
 from mlproject.training.memory import check_memory
 
 MAX_FAILURES_IN_A_ROW = 5
-FINISHED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
 
 _logger = logging.getLogger(__name__)
 
@@ -68,7 +73,7 @@ class StudyOutcome:
     study_name: str
     parent_run_id: str
     finished: int
-    """Trials that are complete or pruned."""
+    """Trials that are complete or pruned, supplementary ones left out."""
     best_trial: FrozenTrial | None
     trial_log: Path
 
@@ -80,8 +85,11 @@ def run_study(
     data_source: str = "sp500",
     storage_url: str | None = None,
     device: str = "auto",
+    supplement: Sequence[OwedTrial] | None = None,
 ) -> StudyOutcome:
     """Launch the study, or resume it, until `settings.n_trials` of its trials have finished.
+
+    With a `supplement`, run those forced trials instead, on top of `settings.n_trials`.
 
     Everything that can be wrong with the input is found before anything is written.
 
@@ -119,6 +127,7 @@ def run_study(
             study=study,
             space=space,
             trial_log=trial_log,
+            supplement=supplement,
         )
         return launch.run(data.to(target))
 
@@ -132,6 +141,8 @@ class Launch:
     study: optuna.Study
     space: SearchSpace
     trial_log: Path
+    supplement: Sequence[OwedTrial] | None = None
+    """Forced trials to run instead of the search; None launches the search."""
 
     def run(self, data: WindowedData) -> StudyOutcome:
         """Run the trials that are missing; leave MLflow and the trial log true in any case."""
@@ -181,8 +192,9 @@ class Launch:
                 prior_loss=prior_loss(data.labels[data.validation], data.base_rate),
                 watch=watch.begin,
             )
-            while self._finished() < n_trials:
-                enqueue_owed_trials(self.study, self.space)
+            if self.supplement is not None:
+                enqueue_supplement(self.study, self.space, self.supplement)
+            while self._next_is_due():
                 begun = sum(trial.state is not TrialState.WAITING for trial in self._trials())
                 self.study.sampler = make_sampler(self.space.settings.seed, begun)
                 self.study.optimize(
@@ -197,11 +209,20 @@ class Launch:
                         "same command again"
                     )
 
+    def _next_is_due(self) -> bool:
+        """Whether a trial is to be run; a search has enqueued what it owes first."""
+        if self.supplement is not None:
+            return any(trial.state is TrialState.WAITING for trial in self._trials())
+        if self._finished() >= self.space.settings.n_trials:
+            return False
+        enqueue_owed_trials(self.study, self.space)
+        return True
+
     def _trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
 
     def _finished(self) -> int:
-        return sum(trial.state in FINISHED_STATES for trial in self._trials())
+        return sum(counts_towards_plan(trial) for trial in self._trials())
 
     def _bring_up_to_date(self) -> str | None:
         """Complete the trial log and MLflow; return why MLflow could not be, if it could not."""

@@ -27,16 +27,18 @@ from mlproject.experiments.describe import ended_trial
 from mlproject.experiments.figures import Figure, study_figures, study_over_architectures
 from mlproject.experiments.sampler import PRUNER_SETTINGS, SAMPLER_SETTINGS
 from mlproject.experiments.search_space import SearchSpace
+from mlproject.experiments.study_note import best_run, study_note
 from mlproject.models.extremes import distinct_extremes
-from mlproject.tracking.names import NOTE_TAG, PLANNED_TRIALS_TAG, Metric, Param, Tag
+from mlproject.tracking.names import NOTE_TAG, PLANNED_TRIALS_TAG, Tag
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import (
     log_study_dataset,
     log_study_params,
     log_study_values,
 )
+from mlproject.tracking.tracked_studies import recovered_trials
+from mlproject.tracking.trial_run import TrialRun
 
-_NOTE_METRICS = (Metric.BEST_VAL_LOSS, Metric.PRIOR_LOSS, Metric.SKILL, Metric.VAL_AUC)
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 mpl.use("agg")  # pictures are files: no window, whatever the desktop
@@ -81,9 +83,10 @@ def summarise_study(
     trial_log: Path,
 ) -> None:
     """Log the best trial, the table of trials, the pictures, the trial log and a note."""
+    runs = _all_runs(store, run_id, space, trials)
     parts: dict[str, Callable[[], None]] = {
-        "best trial": lambda: _log_best(store, run_id, space, trials),
-        "table of trials": lambda: _log_table(store, run_id, space, trials),
+        "best trial": lambda: _log_best(store, run_id, space, runs),
+        "table of trials": lambda: _log_table(store, run_id, runs),
         "trial log": lambda: store.client.log_artifact(run_id, str(trial_log)),
     }
     figures = list(study_figures(study_over_architectures(trials, space)))
@@ -108,72 +111,46 @@ def best_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     return min(complete, key=lambda trial: trial.values[0], default=None)
 
 
-def _log_best(
+def _all_runs(
     store: TrackingStore, run_id: str, space: SearchSpace, trials: Sequence[FrozenTrial]
-) -> None:
-    best = best_trial(trials)
-    metrics = ended_trial(best, space).metrics if best else {}
+) -> list[TrialRun]:
+    """The trials of Optuna's storage, and before them those that a log alone tells of."""
+    live = [
+        ended_trial(trial, space)
+        for trial in trials
+        if trial.state in _ENDED and trial.datetime_start is not None
+    ]
+    return [*recovered_trials(store, run_id), *live]
+
+
+def _log_best(store: TrackingStore, run_id: str, space: SearchSpace, runs: list[TrialRun]) -> None:
+    best = best_run(runs)
     log_study_values(
         store,
         run_id,
-        metrics={str(name): value for name, value in metrics.items()},
-        tags={NOTE_TAG: _note(space, trials, best)},
+        metrics={str(name): value for name, value in best.metrics.items()} if best else {},
+        tags={NOTE_TAG: study_note(space.settings, runs)},
     )
 
 
-def _note(space: SearchSpace, trials: Sequence[FrozenTrial], best: FrozenTrial | None) -> str:
-    settings = space.settings
-    counts = {state: sum(trial.state is state for trial in trials) for state in _ENDED}
-    finished = counts[TrialState.COMPLETE] + counts[TrialState.PRUNED]
-    lines = [
-        f"**{settings.study_name}**: the best of {settings.budget.name} parameters for "
-        f"`{settings.task.name}` within {settings.horizon_days} days.",
-        "",
-        f"{finished} of {settings.n_trials} trials finished, {counts[TrialState.PRUNED]} of them "
-        f"pruned; {counts[TrialState.FAIL]} failed.",
-    ]
-    if best is not None:
-        run = ended_trial(best, space)
-        shown = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF, Param.PARAM_COUNT)
-        lines += [
-            "",
-            f"Best so far is trial {best.number}: "
-            + ", ".join(f"{name} {run.params[name]}" for name in shown)
-            + ".",
-            "",
-            "| metric | value |",
-            "|---|---|",
-            *(f"| {m} | {run.metrics[m]:.4f} |" for m in _NOTE_METRICS if m in run.metrics),
-            "",
-            _verdict(run.metrics[Metric.SKILL]),
-        ]
-    return "\n".join(lines)
-
-
-def _verdict(skill: float) -> str:
-    if skill > 0:
-        return f"It beats the prior (always predicting the training base rate) by {skill:.2%}."
-    return f"It does not beat the prior (always predicting the training base rate): {skill:.2%}."
-
-
-def trial_table(space: SearchSpace, trials: Sequence[FrozenTrial]) -> pd.DataFrame:
-    """One row per ended trial: number, state, params, metrics and tags, by their usual names."""
+def trial_table(runs: Sequence[TrialRun]) -> pd.DataFrame:
+    """One row per trial: number, state, params, metrics and tags, by their usual names."""
     rows = []
-    for trial in trials:
-        if trial.state in _ENDED:
-            run = ended_trial(trial, space)
-            tags = {key: value for key, value in run.tags.items() if key != Tag.STUDY_NAME}
-            head = {Tag.TRIAL_NUMBER.value: trial.number, Tag.TRIAL_STATE.value: str(run.state)}
-            metrics = {str(name): value for name, value in run.metrics.items()}
-            params = {str(name): value for name, value in run.params.items()}
-            rows.append(head | metrics | params | tags)
+    for run in runs:
+        tags = {
+            key: value
+            for key, value in run.tags.items()
+            if key != Tag.STUDY_NAME and not key.startswith("mlflow.")
+        }
+        head = {Tag.TRIAL_NUMBER.value: run.trial_number, Tag.TRIAL_STATE.value: str(run.state)}
+        metrics = {str(name): value for name, value in run.metrics.items()}
+        params = {str(name): value for name, value in run.params.items()}
+        rows.append(head | metrics | params | tags)
     return pd.DataFrame(rows)
 
 
-def _log_table(
-    store: TrackingStore, run_id: str, space: SearchSpace, trials: Sequence[FrozenTrial]
-) -> None:
-    store.client.log_text(run_id, trial_table(space, trials).to_csv(index=False), "trials.csv")
+def _log_table(store: TrackingStore, run_id: str, runs: list[TrialRun]) -> None:
+    store.client.log_text(run_id, trial_table(runs).to_csv(index=False), "trials.csv")
 
 
 def _log_interactive(

@@ -47,7 +47,7 @@ _NEW_FIELDS = (
     Param.HORIZON,
     Param.TASK,
 )
-_START_TAGS = (Tag.STUDY_NAME, Tag.FORCED_EXTREME, Tag.RETRY_OF)
+_START_TAGS = (Tag.STUDY_NAME, Tag.FORCED_EXTREME, Tag.SUPPLEMENT, Tag.RETRY_OF)
 
 
 def start_line(trial: TrialRun) -> str:

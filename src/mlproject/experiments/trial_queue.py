@@ -5,19 +5,24 @@ Optuna's `skip_if_exists` is of no use here: it takes a forced trial that died f
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from mlproject.experiments.search_space import SearchSpace
+from mlproject.experiments.search_space import LOG2_N_HEADS, SHAPE_INDEX, SearchSpace
 from mlproject.models.extremes import distinct_extremes
 from mlproject.tracking.names import Tag
 
 MAX_ATTEMPTS = 3
 """A trial that died or a forced one that failed is tried this often in all."""
+
+FINISHED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
+
+_FIXED_PARAMS = "fixed_params"
+"""Where Optuna keeps the params of an enqueued trial."""
 
 INTERRUPTED = "interrupted"
 PROCESS_DIED = "its process died (killed, out of memory, or power lost)"
@@ -62,6 +67,32 @@ def owed_trials(trials: Sequence[FrozenTrial], space: SearchSpace) -> list[OwedT
     return owed
 
 
+def counts_towards_plan(trial: FrozenTrial) -> bool:
+    """Whether it is one of the finished trials that `n_trials` asks for: a supplement is extra."""
+    return trial.state in FINISHED_STATES and Tag.SUPPLEMENT not in trial.user_attrs
+
+
+def enqueue_supplement(
+    study: optuna.Study, space: SearchSpace, supplement: Sequence[OwedTrial]
+) -> None:
+    """Enqueue supplementary trials: first those whose process died, then `supplement`.
+
+    An architecture that waits already, from a launch that was interrupted, is not enqueued again.
+    """
+    trials = study.get_trials(deepcopy=False)
+    died = [owed for owed in owed_trials(trials, space) if Tag.SUPPLEMENT in owed.user_attrs]
+    waiting = [
+        _architecture_params(trial.system_attrs.get(_FIXED_PARAMS, {}))
+        for trial in trials
+        if trial.state is TrialState.WAITING
+    ]
+    for owed in (*died, *supplement):
+        architecture = _architecture_params(owed.params)
+        if architecture not in waiting:
+            study.enqueue_trial(owed.params, user_attrs=owed.user_attrs)
+            waiting.append(architecture)
+
+
 def enqueue_owed_trials(study: optuna.Study, space: SearchSpace) -> None:
     """Enqueue what is owed; called again, it adds nothing."""
     for owed in owed_trials(study.get_trials(deepcopy=False), space):
@@ -70,9 +101,14 @@ def enqueue_owed_trials(study: optuna.Study, space: SearchSpace) -> None:
 
 def _retry(trial: FrozenTrial, params: dict[str, Any]) -> OwedTrial:
     attrs: dict[str, Any] = {Tag.RETRY_OF.value: trial.number}
-    if Tag.FORCED_EXTREME in trial.user_attrs:
-        attrs[Tag.FORCED_EXTREME.value] = trial.user_attrs[Tag.FORCED_EXTREME]
+    for tag in (Tag.FORCED_EXTREME, Tag.SUPPLEMENT):
+        if tag in trial.user_attrs:
+            attrs[tag.value] = trial.user_attrs[tag]
     return OwedTrial(params=dict(params), user_attrs=attrs)
+
+
+def _architecture_params(params: Mapping[str, Any]) -> tuple[Any, Any]:
+    return params.get(SHAPE_INDEX), params.get(LOG2_N_HEADS)
 
 
 def _attempts(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:

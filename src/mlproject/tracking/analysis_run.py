@@ -52,12 +52,28 @@ def view_experiment(name: str | None) -> ExperimentView:
     wanted = name or connection.experiment_name
     if name is None and wanted == MLFLOW_DEFAULT_EXPERIMENT:
         wanted = DEFAULT_EXPERIMENT
+    return view_of(connection, wanted)
+
+
+def view_launch() -> ExperimentView:
+    """The experiment of the run that `mlflow run` made for this process."""
+    connection = connect(None)
+    return view_of(connection, connection.experiment_name)
+
+
+def view_of(connection: Connection, name: str) -> ExperimentView:
+    """The experiment called `name` in the store of a connection.
+
+    Raises:
+        NoSuchExperiment: there is none of this name.
+        TrackingUnreachable: the store does not answer.
+    """
     with tracking_errors(connection.uri):
-        found = connection.client.get_experiment_by_name(wanted)
+        found = connection.client.get_experiment_by_name(name)
         if found is None or found.lifecycle_stage != "active":
             there = sorted(e.name for e in connection.client.search_experiments(max_results=50))
             raise NoSuchExperiment(
-                f"no experiment {wanted!r} in {without_password(connection.uri)}: there are "
+                f"no experiment {name!r} in {without_password(connection.uri)}: there are "
                 f"{', '.join(there)}; "
                 "name one of them, or set MLFLOW_TRACKING_URI to another store"
             )
@@ -66,7 +82,7 @@ def view_experiment(name: str | None) -> ExperimentView:
         experiment_id=found.experiment_id,
         launch_run_id=connection.launch_run_id,
     )
-    return ExperimentView(connection=connection, name=wanted, store=store)
+    return ExperimentView(connection=connection, name=name, store=store)
 
 
 def open_analysis_run(view: ExperimentView, analysis: str) -> str:
@@ -98,3 +114,9 @@ def keep_texts(view: ExperimentView, run_id: str, *, texts: Mapping[str, str], n
             view.store.client.log_text(run_id, text, name)
         view.store.client.set_tag(run_id, NOTE_TAG, note)
         view.store.client.set_terminated(run_id)
+
+
+def keep_launch(view: ExperimentView, analysis: str, *, texts: Mapping[str, str]) -> None:
+    """Keep texts with the run that `mlflow run` made for this process, if it did."""
+    if view.store.launch_run_id is not None:
+        keep_texts(view, open_analysis_run(view, analysis), texts=texts, note=analysis)

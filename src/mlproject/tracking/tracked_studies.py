@@ -16,11 +16,13 @@ from mlproject.tracking.names import (
     REAL_PARAMS,
     WHOLE_PARAMS,
     Metric,
+    Origin,
     Param,
     Tag,
     TrialState,
 )
 from mlproject.tracking.store import TrackingStore, tracking_errors
+from mlproject.tracking.study_run import child_runs
 from mlproject.tracking.trial_run import TrialRun
 
 _PAGE = 1000
@@ -70,6 +72,16 @@ def read_studies(view: ExperimentView) -> TrackedExperiment:
     """
     with tracking_errors(view.connection.uri):
         return _sort(view.name, _all_runs(view.store))
+
+
+def recovered_trials(store: TrackingStore, parent_run_id: str) -> list[TrialRun]:
+    """The trials of a study that a log alone tells of, by number and start."""
+    found = [
+        trial.trial
+        for run in child_runs(store, parent_run_id)
+        if run.data.tags.get(Tag.ORIGIN) == Origin.LOG and (trial := _read_trial(run)) is not None
+    ]
+    return sorted(found, key=lambda trial: (trial.trial_number, trial.started_ms))
 
 
 def _sort(experiment_name: str, runs: Iterable[Run]) -> TrackedExperiment:

@@ -52,7 +52,7 @@ def trial_of(
         Param.TASK: "threshold_1pct",
         **SETTINGS,
         # No two trials of a study are near-duplicates unless a test wants them so.
-        Param.LEARNING_RATE: 1e-4 * 1.05**number,
+        Param.LEARNING_RATE: 1e-4 * 1.025**number,
         **(params or {}),
     }
     started = STARTED_MS + number * 100_000

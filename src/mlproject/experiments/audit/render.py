@@ -32,7 +32,7 @@ _SHOWN_RUNS = 8
 
 def as_text(audit: ExperimentAudit) -> str:
     """For the terminal: one line per study, then each finding with its runs."""
-    lines = _aligned(_table(audit))
+    lines = aligned(_table(audit))
     for study in audit.studies:
         if study.findings:
             lines += ["", study.study_name]
@@ -44,7 +44,7 @@ def as_markdown(audit: ExperimentAudit) -> str:
     """The same as a document, every run by its id."""
     head, *rows = _table(audit)
     lines = [f"# Audit of {audit.experiment}", "", summary(audit), ""]
-    lines += [_row(head), _row(["---"] * len(head)), *map(_row, rows)]
+    lines += [row(head), row(["---"] * len(head)), *map(row, rows)]
     for study in audit.studies:
         lines += ["", f"## {study.study_name}", ""]
         lines += [f"Run `{study.run_id}`. " + ("" if study.findings else "Nothing is amiss.")]
@@ -89,14 +89,15 @@ def _study_row(study: StudyAudit) -> list[str]:
     return [study.study_name, f"{study.finished}/{study.planned}", *counts]
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table for the terminal: the first column to the left, others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
             cell.ljust(width) if place == 0 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
         ).rstrip()
-        for row in rows
+        for cells in rows
     ]
 
 
@@ -121,7 +122,8 @@ def _run_ids(runs: Sequence[RunRef]) -> str:
     return f": {ids}" if ids else ""
 
 
-def _row(cells: Sequence[str]) -> str:
+def row(cells: Sequence[str]) -> str:
+    """A row of a table in Markdown."""
     return f"| {' | '.join(map(_cell, cells))} |"
 
 

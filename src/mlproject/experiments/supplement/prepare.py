@@ -1,0 +1,59 @@
+"""From a study in MLflow to its supplement."""
+
+from dataclasses import dataclass, replace
+
+from mlproject.data.features import FEATURES
+from mlproject.errors import UserError
+from mlproject.experiments.audit import DEFAULT_PLANNED, audit_study
+from mlproject.experiments.audit.study_facts import StudyFacts
+from mlproject.experiments.search_space import SearchSpace
+from mlproject.experiments.settings import StudySettings
+from mlproject.experiments.supplement.plan import SupplementTrial, owed_trial, plan_supplement
+from mlproject.experiments.trial_queue import OwedTrial
+from mlproject.models.arch_grid import architecture_grid
+from mlproject.tracking.tracked_studies import TrackedExperiment
+
+
+class NoSuchStudy(UserError):
+    """The experiment does not hold the study."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Supplement:
+    """The trials that close a study's gaps, and the study they belong to."""
+
+    settings: StudySettings
+    """Of the study as it was planned: the supplement does not change how many trials it has."""
+    space: SearchSpace
+    trials: tuple[SupplementTrial, ...]
+
+    @property
+    def owed_trials(self) -> list[OwedTrial]:
+        """What is to be enqueued."""
+        return [owed_trial(trial, self.space) for trial in self.trials]
+
+
+def prepare_supplement(
+    experiment: TrackedExperiment, settings: StudySettings, *, trials_per_value: int
+) -> Supplement:
+    """Audit the study and plan what closes its gaps.
+
+    Raises:
+        NoSuchStudy: there is no study of this name to supplement.
+    """
+    name = settings.study_name
+    study = next((s for s in experiment.studies if s.study_name == name), None)
+    if study is None:
+        there = ", ".join(s.study_name for s in experiment.studies) or "no study at all"
+        raise NoSuchStudy(
+            f"no study {name!r} in experiment {experiment.name!r}: there is {there}; "
+            "run the study, or recover its log, before you supplement it"
+        )
+    facts = StudyFacts(study, DEFAULT_PLANNED)
+    settings = replace(settings, n_trials=facts.planned)
+    grid = architecture_grid(settings.budget, len(FEATURES), settings.grid_version)
+    space = SearchSpace(grid, settings)
+    trials = plan_supplement(
+        facts, audit_study(facts).gaps, space, trials_per_value=trials_per_value
+    )
+    return Supplement(settings=settings, space=space, trials=tuple(trials))

@@ -1,0 +1,55 @@
+"""``mlflow run -e audit``, ``supplement`` and ``regenerate`` as a user types them."""
+
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from mlproject.tracking.names import ANALYSIS_TAG
+from tests.end_to_end.processes import REPOSITORY, SCRIPTS, backfill, mlflow_run
+
+LOG = REPOSITORY / "tests" / "recovery" / "legacy" / "2M_no_heads.log"
+OF_STUDY = ("--experiment-name", "phase6a", "-P", "budget=2M", "-P", "horizon=1")
+
+
+def test_what_is_missing_is_found_and_planned(tmp_path: Path) -> None:
+    assert backfill(str(LOG), cwd=tmp_path).returncode == 0
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+
+    audit = mlflow_run("-e", "audit", "-P", "experiment=phase6a", cwd=tmp_path)
+    assert audit.returncode == 1
+    assert "n_layers 64 was never tested" in audit.stdout
+    assert "Traceback" not in audit.stderr
+
+    plan = mlflow_run("-e", "supplement", *OF_STUDY, "-P", "dry_run=true", cwd=tmp_path)
+    assert plan.returncode == 0, plan.stderr
+    assert "phase6a_2M_h1_threshold_1pct: 5 trials" in plan.stdout
+
+    missing = mlflow_run("-e", "supplement", *OF_STUDY[:-1], "horizon=5", cwd=tmp_path)
+    assert missing.returncode != 0
+    assert "error: no study 'phase6a_2M_h5_threshold_1pct'" in missing.stderr
+    assert not (tmp_path / "optuna.db").exists()
+
+    kept = {name: _artifacts(client, name) for name in ("audit", "supplement plan")}
+    assert kept == {
+        "audit": ["audit.json", "audit.md", "audit.txt"],
+        "supplement plan": ["supplement.txt"],
+    }
+
+
+def test_the_scripts_are_written_where_asked_and_kept_with_the_run(tmp_path: Path) -> None:
+    folder = tmp_path / "scripts"
+    written = mlflow_run("-e", "regenerate", "-P", f"output_dir={folder}", cwd=tmp_path)
+    assert written.returncode == 0, written.stderr
+    names = sorted(path.name for path in SCRIPTS.glob("*.py"))
+    assert sorted(path.name for path in folder.iterdir()) == names
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert _artifacts(client, "study scripts") == ["scripts"]
+
+
+def _artifacts(client: MlflowClient, analysis: str) -> list[str]:
+    """What the one run of an analysis holds; it lies in whichever experiment it was run in."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    runs: list[Run] = client.search_runs(experiments, f"tags.{ANALYSIS_TAG} = '{analysis}'")
+    (run,) = runs
+    return [item.path for item in client.list_artifacts(run.info.run_id)]
