@@ -17,6 +17,7 @@ th, td { padding: .25em .5em; text-align: right; border-bottom: 1px solid #ddd; 
 th, td { white-space: nowrap; font-size: 14px; }
 th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left; }
 .wide { overflow-x: auto; }
+.figure { min-width: 1000px; } /* the MLflow UI leaves half of it: scroll rather than squeeze */
 """
 
 
@@ -36,7 +37,7 @@ def report_page(trials: ReportTrials, best: pd.DataFrame, figures: Sequence[Repo
         parts.append(
             f"<h2>{html.escape(figure.title)}</h2><p>{html.escape(figure.caption)}</p>"
             f"<ul>{''.join(f'<li>{html.escape(each)}</li>' for each in figure.findings)}</ul>"
-            f'<div class="wide">{drawn}</div>'
+            f'<div class="wide"><div class="figure">{drawn}</div></div>'
         )
     return (
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{title}</title>"
