@@ -5,6 +5,7 @@ Heavy imports stand inside the commands, so that a mistyped option is answered a
 
 import logging
 import os
+import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -120,6 +121,35 @@ def audit(experiment: str | None, planned_trials: int) -> int:
     keep_texts(view, run_id, texts=texts, note=summary(found))
     click.echo(f"kept as artifacts of run {run_id}")
     return 0 if found.is_clean else FINDINGS_EXIT_CODE
+
+
+@cli.command()
+@_EXPERIMENT_TO_READ
+@click.option(
+    "--output-dir",
+    help="A folder to write the report into as well.  [default: artifacts alone]",
+)
+def report(experiment: str | None, output_dir: str | None) -> None:
+    """Say which architecture is best at each budget, and whether scale helps.
+
+    An interactive page, tables and pictures are kept as artifacts of a run of its own.
+    """
+    from mlproject.experiments.report import summary, write_report
+    from mlproject.experiments.report.trials import report_trials
+    from mlproject.experiments.written_files import copy_folder
+    from mlproject.tracking.analysis_run import keep_folder, open_analysis_run, view_experiment
+    from mlproject.tracking.tracked_studies import read_studies
+
+    view = view_experiment(experiment or None)
+    trials = report_trials(read_studies(view))
+    with tempfile.TemporaryDirectory() as folder:
+        write_report(trials, Path(folder))
+        if output_dir:
+            copy_folder(Path(folder), Path(output_dir))
+        run_id = open_analysis_run(view, "report")
+        keep_folder(view, run_id, folder, note=summary(trials))
+    click.echo(summary(trials))
+    click.echo(f"kept as artifacts of run {run_id}" + (f", and in {output_dir}" * bool(output_dir)))
 
 
 @cli.command("supplement-plan")

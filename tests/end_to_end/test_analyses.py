@@ -1,4 +1,4 @@
-"""``mlflow run -e audit``, ``supplement`` and ``regenerate`` as a user types them."""
+"""``mlflow run -e audit``, ``supplement``, ``report`` and ``regenerate`` as a user types them."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from mlproject.tracking.names import ANALYSIS_TAG
 from tests.end_to_end.processes import REPOSITORY, SCRIPTS, backfill, mlflow_run
 
 LOG = REPOSITORY / "tests" / "recovery" / "legacy" / "2M_no_heads.log"
+TABLES = [f"best_architectures.{kind}" for kind in ("csv", "md", "tex")]
 OF_STUDY = ("--experiment-name", "phase6a", "-P", "budget=2M", "-P", "horizon=1")
 
 
@@ -25,14 +26,19 @@ def test_what_is_missing_is_found_and_planned(tmp_path: Path) -> None:
     assert plan.returncode == 0, plan.stderr
     assert "phase6a_2M_h1_threshold_1pct: 5 trials" in plan.stdout
 
+    report = mlflow_run("-e", "report", "-P", "experiment=phase6a", cwd=tmp_path)
+    assert report.returncode == 0, report.stderr
+    assert "phase6a: 2 studies, 98 trials; left out: 2 diverged" in report.stdout
+
     missing = mlflow_run("-e", "supplement", *OF_STUDY[:-1], "horizon=5", cwd=tmp_path)
     assert missing.returncode != 0
     assert "error: no study 'phase6a_2M_h5_threshold_1pct'" in missing.stderr
     assert not (tmp_path / "optuna.db").exists()
 
-    kept = {name: _artifacts(client, name) for name in ("audit", "supplement plan")}
+    kept = {name: _artifacts(client, name) for name in ("audit", "report", "supplement plan")}
     assert kept == {
         "audit": ["audit.json", "audit.md", "audit.txt"],
+        "report": [*TABLES, "figures", "report.html"],
         "supplement plan": ["supplement.txt"],
     }
 

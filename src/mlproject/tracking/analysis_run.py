@@ -116,6 +116,18 @@ def keep_texts(view: ExperimentView, run_id: str, *, texts: Mapping[str, str], n
         view.store.client.set_terminated(run_id)
 
 
+def keep_folder(view: ExperimentView, run_id: str, folder: str, *, note: str) -> None:
+    """Keep the files of a folder as artifacts and the note as description of the run, then end it.
+
+    Raises:
+        TrackingUnreachable: the store stopped answering.
+    """
+    with tracking_errors(view.connection.uri):
+        view.store.client.log_artifacts(run_id, folder)
+        view.store.client.set_tag(run_id, NOTE_TAG, note)
+        view.store.client.set_terminated(run_id)
+
+
 def keep_launch(view: ExperimentView, analysis: str, *, texts: Mapping[str, str]) -> None:
     """Keep texts with the run that `mlflow run` made for this process, if it did."""
     if view.store.launch_run_id is not None:

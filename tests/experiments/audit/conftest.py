@@ -1,11 +1,7 @@
-"""Studies as they are read from MLflow, built in memory, and the old logs in a real store."""
+"""Studies as they are read from MLflow, built in memory."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
-
-import mlflow
-import pytest
 
 from mlproject.experiments.audit.study_facts import StudyFacts
 from mlproject.models.arch_grid import Architecture, ArchitectureGrid
@@ -13,7 +9,6 @@ from mlproject.tracking.names import MLFLOW_STATUS, Metric, Param, Tag, TrialSta
 from mlproject.tracking.tracked_studies import TrackedStudy, TrackedTrial
 from mlproject.tracking.trial_run import TrialRun
 
-LEGACY = Path(__file__).parents[2] / "recovery" / "legacy"
 STARTED_MS = 1_763_000_000_000
 SETTINGS: dict[Param, int | float | str] = {
     Param.LEARNING_RATE: 3e-4,
@@ -90,28 +85,3 @@ def facts_of(
     }
     facts = StudyFacts(TrackedStudy(**{**values, **changes}), planned)
     return facts if planned else StudyFacts(facts.study, max(1, len(facts.planned_finished)))
-
-
-@pytest.fixture
-def legacy_store(work_directory: Path, legacy_template: Path) -> Path:
-    """A working directory whose MLflow store holds the old logs and nothing else."""
-    (work_directory / "mlflow.db").write_bytes(legacy_template.read_bytes())
-    return work_directory
-
-
-@pytest.fixture(scope="session")
-def legacy_template(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The store after a backfill of the old logs: it takes seconds, a copy takes none."""
-    from recovery.cli import cli
-
-    directory = tmp_path_factory.mktemp("legacy")
-    store = directory / "mlflow.db"
-    store.write_bytes(mlflow_template.read_bytes())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(directory)
-        mlflow.set_tracking_uri(None)  # the environment decides
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")
-        for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
-            patch.delenv(name, raising=False)
-        cli.main(["backfill", str(LEGACY / "*.log")], standalone_mode=False)
-    return store

@@ -7,7 +7,7 @@ from pathlib import Path
 from recovery.cli import cli as recovery
 
 from tests.end_to_end.processes import REPOSITORY
-from tests.experiments.audit.conftest import LEGACY
+from tests.experiments.conftest import LEGACY
 
 Command = Callable[..., tuple[int, str, str]]
 

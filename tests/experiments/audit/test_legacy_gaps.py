@@ -12,7 +12,7 @@ from mlproject.models.arch_grid import get_architectures_for_budget
 from mlproject.models.extremes import distinct_extremes
 from mlproject.tracking.analysis_run import view_experiment
 from mlproject.tracking.tracked_studies import read_studies
-from tests.experiments.audit.conftest import LEGACY
+from tests.experiments.conftest import LEGACY
 
 SUMMARIES = sorted(LEGACY.glob("*.truth/*.json"))
 
