@@ -2,19 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import optuna
 
 from mlproject.data.windows import WindowedData
 from mlproject.experiments.describe import METRICS_ATTR, TRAIN_LOSSES_ATTR, running_trial
-from mlproject.experiments.search_space import SearchSpace
+from mlproject.experiments.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
+from mlproject.experiments.storage import IDENTITY_ATTR
 from mlproject.experiments.trial_log import epoch_line, start_line, write_line
 from mlproject.experiments.trial_queue import INTERRUPTED
 from mlproject.tracking.names import Metric, Tag
 from mlproject.tracking.trial_run import TrialRun
+from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.epoch_losses import EpochLosses
 from mlproject.training.loop import Ending, TrainingResult, train
+from mlproject.training.plan import TrainingPlan
 
 
 class TrialWatcher(Protocol):
@@ -23,13 +27,19 @@ class TrialWatcher(Protocol):
     def add(self, losses: EpochLosses) -> None:
         """An epoch has ended."""
 
+    def add_step(self, step: int, steps: int) -> None:
+        """So many of an epoch's steps are done."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
     """The objective of a study: the lowest validation loss of a trial."""
 
     space: SearchSpace
+    plan: TrainingPlan
     data: WindowedData
+    checkpoints: Path
+    """Folder of what trials at work save."""
     prior_loss: float
     watch: Callable[[TrialRun], TrialWatcher]
     """Called when a trial has its params and begins."""
@@ -65,10 +75,27 @@ class Objective:
             watcher.add(losses)
             return trial.should_prune()
 
+        first_attempt = trial.user_attrs.get(FIRST_ATTEMPT_ATTR, trial.number)
+        checkpoint = CheckpointFile(
+            path=self.checkpoints / f"trial_{first_attempt}.pt",
+            study=trial.study.user_attrs[IDENTITY_ATTR],
+        )
         try:
-            result = train(architecture, self.data, settings, on_epoch)
+            result = train(
+                architecture,
+                self.data,
+                settings,
+                on_epoch,
+                plan=self.plan,
+                checkpoint=checkpoint,
+                on_step=watcher.add_step,
+            )
+        except Exception:
+            checkpoint.remove()
+            raise
         finally:
             trial.set_user_attr(TRAIN_LOSSES_ATTR, train_losses)
+        checkpoint.remove()
         trial.set_user_attr(METRICS_ATTR, self._metrics(result))
         if result.ending is Ending.DIVERGED:
             trial.set_user_attr(Tag.DIVERGED, "true")

@@ -20,6 +20,10 @@ from mlproject.training.settings import TrainingSettings
 SHAPE_INDEX = "shape_index"
 LOG2_N_HEADS = "log2_n_heads"
 
+FIRST_ATTEMPT_ATTR = "first_attempt"
+"""The number of the trial that a retry tries again: it has the same seed and can go on from the
+checkpoint that the first one left."""
+
 LEARNING_RATE = (1e-4, 1e-3)
 EPOCHS = (50, 100)
 WEIGHT_DECAY = (1e-5, 1e-3)
@@ -45,7 +49,8 @@ class SearchSpace:
         trial.suggest_categorical("warmup_steps", WARMUP_STEPS)
         trial.suggest_float("dropout", *DROPOUT)
         architecture = self.architecture(trial.params)
-        settings = self.training_settings(trial.number, trial.params)
+        seed_place = trial.user_attrs.get(FIRST_ATTEMPT_ATTR, trial.number)
+        settings = self.training_settings(seed_place, trial.params)
         assert architecture is not None and settings is not None
         return architecture, settings
 
@@ -64,16 +69,20 @@ class SearchSpace:
         }
 
     def training_settings(
-        self, trial_number: int, params: Mapping[str, Any]
+        self, seed_place: int, params: Mapping[str, Any]
     ) -> TrainingSettings | None:
-        """The training settings that a trial's params choose; None before they do."""
+        """The training settings that a trial's params choose; None before they do.
+
+        `seed_place` is the trial's number, or that of the first attempt at it.
+        """
         names = ("learning_rate", "epochs", "weight_decay", "warmup_steps", "dropout")
         if any(name not in params for name in names):
             return None
         return TrainingSettings(
             **{name: params[name] for name in names},
             batch_size=self.settings.batch_size,
-            seed=derived_seed(self.settings.seed, trial_number),
+            seed=derived_seed(self.settings.seed, seed_place),
+            max_steps=self.settings.max_steps,
         )
 
     def nearest_settings(self, params: Mapping[str, Any]) -> dict[str, Any]:

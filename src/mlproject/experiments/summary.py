@@ -7,7 +7,7 @@ any of this runs, each part stands alone, and one that fails is reported and lef
 import html
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,13 @@ _logger = logging.getLogger(__name__)
 
 
 def describe_study(
-    store: TrackingStore, run_id: str, space: SearchSpace, bars: Bars, data: WindowedData
+    store: TrackingStore,
+    run_id: str,
+    space: SearchSpace,
+    *,
+    bars: Bars,
+    data: WindowedData,
+    identity: Mapping[str, str | int],
 ) -> None:
     """Log what is known before the first trial: settings, search space, data, versions."""
     settings = space.settings
@@ -56,7 +62,7 @@ def describe_study(
         store,
         run_id,
         {
-            **settings.identity(bars, data.n_features),
+            **identity,
             "n_trials": settings.n_trials,
             "n_architectures": len(space.grid.architectures),
             "forced_extremes": " ".join(extremes),

@@ -12,7 +12,12 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from mlproject.experiments.search_space import LOG2_N_HEADS, SHAPE_INDEX, SearchSpace
+from mlproject.experiments.search_space import (
+    FIRST_ATTEMPT_ATTR,
+    LOG2_N_HEADS,
+    SHAPE_INDEX,
+    SearchSpace,
+)
 from mlproject.models.extremes import distinct_extremes
 from mlproject.tracking.names import Tag
 
@@ -100,7 +105,11 @@ def enqueue_owed_trials(study: optuna.Study, space: SearchSpace) -> None:
 
 
 def _retry(trial: FrozenTrial, params: dict[str, Any]) -> OwedTrial:
-    attrs: dict[str, Any] = {Tag.RETRY_OF.value: trial.number}
+    first_attempt = trial.user_attrs.get(FIRST_ATTEMPT_ATTR, trial.number)
+    attrs: dict[str, Any] = {
+        Tag.RETRY_OF.value: trial.number,
+        FIRST_ATTEMPT_ATTR: first_attempt,
+    }
     for tag in (Tag.FORCED_EXTREME, Tag.SUPPLEMENT):
         if tag in trial.user_attrs:
             attrs[tag.value] = trial.user_attrs[tag]

@@ -57,7 +57,8 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, dropout: DropoutStream) -
     windows, heads, patches, size = query.shape
     query, key, value = (part.reshape(-1, patches, size) for part in (query, key, value))
     scores = torch.bmm(query, key.transpose(1, 2)).permute(1, 2, 0)
-    weights = torch.softmax(scores.contiguous().float() * size**-0.5, dim=1)
+    precision = torch.promote_types(scores.dtype, torch.float32)
+    weights = torch.softmax(scores.contiguous().to(precision) * size**-0.5, dim=1)
     weights = dropout(weights).to(value.dtype).permute(2, 0, 1)
     return torch.bmm(weights, value).view(windows, heads, patches, size)
 

@@ -1,21 +1,34 @@
-"""How freed memory goes back to the system."""
+"""How memory that torch has freed on the CPU goes back to the system.
+
+glibc keeps freed blocks for the next request (man 3 mallopt). Each function does nothing where the
+C library is another one.
+"""
 
 import ctypes
 import sys
+from typing import Any
 
 _M_MMAP_THRESHOLD = -3  # malloc.h
-_THRESHOLD_BYTES = 4 * 2**20
+_THRESHOLD_BYTES = 128 * 2**10
 
 
-def return_freed_memory() -> None:
-    """Let large tensors of the CPU go back to the system as soon as they are freed.
+def trim() -> None:
+    """Give back what is free now, so that the free memory of the machine can be read."""
+    _call("malloc_trim", 0)
 
-    glibc raises the size from which it does so up to 32 MB by itself (man 3 mallopt), and keeps
-    holes between smaller ones: 0.7 GB beside a network of 0.34 billion parameters. Asking the
-    system for each large tensor costs time, so this is for networks that are hard to fit. Does
-    nothing where the C library is another one.
+
+def never_keep_freed_tensors() -> None:
+    """Give every tensor but the small ones back as soon as it is freed, from now on.
+
+    By itself glibc raises the size from which it does so up to 32 MB, and the holes between
+    aligned blocks below that took 28 % more than the tensors of a training step. Asking the system
+    anew for each tensor costs time, so this is for networks that are hard to fit.
     """
+    _call("mallopt", _M_MMAP_THRESHOLD, _THRESHOLD_BYTES)
+
+
+def _call(name: str, *arguments: int) -> None:
     if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:
-            mallopt(_M_MMAP_THRESHOLD, _THRESHOLD_BYTES)
+        function: Any = getattr(ctypes.CDLL(None), name, None)
+        if function is not None:
+            function(*arguments)

@@ -1,6 +1,7 @@
 """What a training needs to go on after a kill, in one file that is always whole."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ class CheckpointFile:
     """Where one training saves its state, and what that training is."""
 
     path: Path
+    study: Mapping[str, str | int]
+    """What the training is part of: with other data or labels it is another training."""
     save_every_seconds: float = SAVE_EVERY_SECONDS
 
     def save(self, of: dict[str, Any], state: dict[str, Any]) -> None:
@@ -27,7 +30,7 @@ class CheckpointFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         written = self.path.with_suffix(".part")
         with written.open("wb") as file:
-            torch.save({"of": of, **state}, file)
+            torch.save({"of": self._whole(of), **state}, file)
             file.flush()
             os.fsync(file.fileno())
         written.replace(self.path)
@@ -42,7 +45,10 @@ class CheckpointFile:
         state: dict[str, Any] = torch.load(
             self.path, map_location="cpu", weights_only=True, mmap=True
         )
-        return state if state.pop("of") == of else None
+        return state if state.pop("of") == self._whole(of) else None
+
+    def _whole(self, of: dict[str, Any]) -> dict[str, Any]:
+        return {"study": dict(self.study), **of}
 
     def remove(self) -> None:
         """Forget what was saved."""

@@ -21,7 +21,7 @@ from mlproject.data.windows import WindowedData
 from mlproject.models.arch_grid import Architecture
 from mlproject.models.dropout import Dropout
 from mlproject.models.patchtst import PatchTST
-from mlproject.training.allocator import return_freed_memory
+from mlproject.training.allocator import never_keep_freed_tensors, trim
 from mlproject.training.batch_threads import BatchThreads
 from mlproject.training.checkpoint import CheckpointFile, identity_of
 from mlproject.training.epoch_losses import EpochLosses
@@ -126,10 +126,11 @@ def train(
     finds a checkpoint of its own goes on from it, and `on_epoch` hears of the earlier epochs again.
     """
     device = data.features.device
+    if plan.optimiser is OptimiserName.ADAFACTOR:
+        never_keep_freed_tensors()
+    trim()
     workload = Workload(device=device, n_features=data.n_features, batch_size=settings.batch_size)
     layout = choose_layout(architecture, plan, workload, free_memory_bytes(device))
-    if plan.optimiser is OptimiserName.ADAFACTOR:
-        return_freed_memory()
     with PeakMemory(device) as memory, BatchThreads(layout.threads) as threads:
         training = _Training(
             data=data,
@@ -213,8 +214,8 @@ class _Training:
 
     def run(self, on_epoch: OnEpoch) -> Ending:
         """Train until something ends it."""
-        progress, settings = self.progress, self._settings
         self._resume()
+        progress, settings = self.progress, self._settings
         for losses in progress.losses:
             if on_epoch(losses):
                 return Ending.STOPPED
@@ -253,7 +254,7 @@ class _Training:
         """The rest of the epoch's steps; the mean loss over all of them."""
         progress, batch_size = self.progress, self._settings.batch_size
         batches = self._shuffled().split(batch_size)[: self._steps_per_epoch]
-        loss_sum = torch.zeros((), device=self._data.features.device)
+        loss_sum = torch.tensor(progress.loss_sum, device=self._data.features.device)
         for ends in batches[progress.step :]:
             begun = time.perf_counter()
             loss_sum += self._step(ends) * len(ends)
@@ -263,10 +264,9 @@ class _Training:
             if self._on_step is not None:
                 self._on_step(progress.step, self._steps_per_epoch)
             if self._save_is_due():
-                progress.loss_sum += loss_sum.item()
-                loss_sum.zero_()
+                progress.loss_sum = loss_sum.item()
                 self._save()
-        return (progress.loss_sum + loss_sum.item()) / sum(map(len, batches))
+        return loss_sum.item() / sum(map(len, batches))
 
     def _shuffled(self) -> Tensor:
         """The training windows in the order of this epoch."""

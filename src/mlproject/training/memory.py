@@ -5,7 +5,7 @@ The figures count what `mlproject.models.patchtst` keeps for the backward pass a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import psutil
 import torch
@@ -21,6 +21,11 @@ LARGEST_THREADED = 30_000_000
 """Up to this many parameters every core works on a part of the batch of its own, which costs a
 set of gradients for each; larger matrices keep all cores busy by themselves."""
 SMALLEST_THREADED_BATCH = 32
+
+HEAP_OVERHEAD = 1.3
+"""On the CPU, what the heap takes for activations against what they hold (see `allocator`)."""
+LIBRARY_BYTES = 100_000_000
+"""Code and buffers of torch's libraries that the first training step brings in."""
 
 _FP32 = 4
 
@@ -48,7 +53,7 @@ class MemoryNeed:
     optimiser: int
     activations: int
     process: int
-    """What the process holds already: the libraries and the data."""
+    """What the process holds already, and the libraries that training loads."""
 
     @property
     def total(self) -> int:
@@ -71,6 +76,26 @@ class MemoryPlan:
     need: MemoryNeed
     free: int
     """Bytes that the device could still give."""
+
+    def as_text(self) -> str:
+        """A small table, in GB."""
+        row, need, layout = self.architecture, self.need, self.layout
+        parts = {field.name: getattr(need, field.name) for field in fields(need)}
+        parts |= {"total": need.total, "free": self.free + need.process}
+        how = f"micro-batches of {layout.micro_batch} windows"
+        if layout.threads > 1:
+            how += f", {layout.threads} at a time"
+        if layout.checkpoint_every:
+            how += f", activations kept every {layout.checkpoint_every} layers"
+        return "\n".join(
+            [
+                f"memory plan: {self.training.optimiser}, {self.training.precision}; at most, for "
+                f"{row.param_count:,} parameters ({row.n_layers} layers of width {row.d_model}), "
+                f"{how}:",
+                "  ".join(f"{name:>11}" for name in parts),
+                "  ".join(f"{size / 1e9:8.2f} GB" for size in parts.values()),
+            ]
+        )
 
 
 def plan_memory(
@@ -157,24 +182,29 @@ def memory_need(
     # The backward pass of a layer holds about as much again of the layer it is in.
     window = (3 * WINDOW_DAYS + 2 * N_PATCHES * PATCH_DAYS) * workload.n_features * _FP32
     activations += layer // 2 + layout.micro_batch * window + tokens * 3 * d_model * _FP32
+    process = 0
+    if workload.device.type == "cpu":
+        process = psutil.Process().memory_info().rss + LIBRARY_BYTES
+        if plan.optimiser is OptimiserName.ADAMW:
+            activations = int(activations * HEAP_OVERHEAD)
     return MemoryNeed(
         weights=weights,
         gradients=gradients,
         optimiser=optimiser,
         activations=activations * layout.threads,
-        process=psutil.Process().memory_info().rss if workload.device.type == "cpu" else 0,
+        process=process,
     )
 
 
 def _bytes_per_token(architecture: Architecture, matrix: int) -> int:
     """What one layer keeps of a token for the backward pass.
 
-    Two inputs of norms in fp32; the inputs of four linear layers, query, key and value, and two
-    dropout masks; the hidden layer before and after its activation and its mask; the attention
-    weights, their mask and their copy in the matrices' type.
+    Two inputs of norms in fp32 with their means and deviations; the inputs of four linear layers,
+    query, key and value, and two dropout masks; the hidden layer before and after its activation
+    and its mask; the attention weights, their mask and their copy in the matrices' type.
     """
     d_model, d_ff, heads = architecture.d_model, architecture.d_ff, architecture.n_heads
-    residual = 2 * d_model * _FP32
+    residual = 2 * (d_model + 2) * _FP32
     attention = N_PATCHES * heads * (2 * _FP32 + matrix)
     return residual + 8 * d_model * matrix + 3 * d_ff * matrix + attention
 
@@ -238,12 +268,13 @@ def _refusal(
         advice = "leave optimiser and precision at auto"
     else:
         advice = "free memory, use a device with more of it, or a smaller budget"
+    usable = plan.free * (1 - SPARE)
     return (
         f"too little memory on {workload.device}: the architecture of {row.param_count:,} "
-        f"parameters ({row.n_layers} layers of width {row.d_model}) needs {need.to_be_taken / 1e9:.1f} GB "
-        f"with {plan.training.optimiser} in {plan.training.precision} and steps of "
-        f"{workload.batch_size} windows, and {plan.free * (1 - SPARE) / 1e9:.1f} of "
-        f"{plan.free / 1e9:.1f} GB free can be used: {advice}"
+        f"parameters ({row.n_layers} layers of width {row.d_model}) needs "
+        f"{need.to_be_taken / 1e9:.1f} GB with {plan.training.optimiser} in "
+        f"{plan.training.precision} and steps of {workload.batch_size} windows, and "
+        f"{usable / 1e9:.1f} of {plan.free / 1e9:.1f} GB free can be used: {advice}"
     )
 
 
