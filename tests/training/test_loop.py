@@ -137,6 +137,22 @@ def test_a_loss_that_is_not_finite_ends_it_as_diverged(data: WindowedData) -> No
     assert result.epochs_run == 1
 
 
+def test_a_loss_that_explodes_ends_it_as_diverged(data: WindowedData) -> None:
+    features = data.features.clone()
+    features[data.train] *= torch.linspace(1, 1e4, len(data.train)).unsqueeze(1)
+    wild = replace(SETTINGS, learning_rate=50.0, warmup_steps=0, epochs=30)
+    seen: list[EpochLosses] = []
+    result = train(
+        ARCHITECTURE,
+        replace(data, features=features),
+        wild,
+        lambda losses: bool(seen.append(losses)),
+    )
+    assert result.ending is Ending.DIVERGED
+    assert len(seen) == result.epochs_run - 1
+    assert all(losses.val_loss <= 10 for losses in seen)
+
+
 def test_it_measures_itself(data: WindowedData) -> None:
     result = train(ARCHITECTURE, data, replace(SETTINGS, epochs=1), _keep_going)
     assert result.duration_seconds > 0

@@ -113,7 +113,8 @@ class Objective:
             Metric.SAMPLES_PER_SECOND: result.samples_per_second,
             Metric.PEAK_MEMORY_BYTES: result.peak_memory_bytes,
         }
-        if result.best_val_loss is not None and result.best_scores is not None:
+        diverged = result.ending is Ending.DIVERGED
+        if result.best_val_loss is not None and result.best_scores is not None and not diverged:
             metrics |= {
                 Metric.BEST_VAL_LOSS: result.best_val_loss,
                 Metric.SKILL: 1 - result.best_val_loss / self.prior_loss,

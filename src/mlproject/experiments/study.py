@@ -112,8 +112,11 @@ def run_study(
     )
     grid = architecture_grid(settings.budget, data.n_features, settings.grid_version)
     space = SearchSpace(grid, settings)
+    # What fits in no way is refused before the storage makes a file; what the study began with
+    # never needs less.
+    _plan(settings, grid, target, stored={})
     storage = open_study_storage(storage_url, settings.study_name, connection.directory)
-    plan = _plan(settings, grid, target, stored_identity(storage))
+    plan = _plan(settings, grid, target, stored=stored_identity(storage))
     identity = settings.identity(bars, data.n_features, plan.training)
     check_unoccupied(storage, identity)
     print(plan.as_text(), flush=True)
@@ -143,6 +146,7 @@ def _plan(
     settings: StudySettings,
     grid: ArchitectureGrid,
     device: torch.device,
+    *,
     stored: Mapping[str, str | int],
 ) -> MemoryPlan:
     """The study's plan: as the user asks, else as the study began, else as memory allows."""

@@ -32,6 +32,9 @@ from mlproject.training.plan import FP32_ADAMW, Layout, OptimiserName, TrainingP
 from mlproject.training.scores import Scores, score
 from mlproject.training.settings import TrainingSettings
 
+EXPLODED_LOSS = 10.0
+"""Nats: as bad as being certain of the wrong class (e⁻¹⁰) for every window."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -121,9 +124,10 @@ def train(
 ) -> TrainingResult:
     """Train one architecture on `data.train`, validate after each epoch on `data.validation`.
 
-    Binary cross-entropy; optimiser and precision are the plan's. A loss that is not finite ends
-    the training as diverged. The data must lie on the device that is to train. A training that
-    finds a checkpoint of its own goes on from it, and `on_epoch` hears of the earlier epochs again.
+    Binary cross-entropy; optimiser and precision are the plan's. A loss that is not a number or
+    has exploded ends the training as diverged. The data must lie on the device that is to train.
+    A training that finds a checkpoint of its own goes on from it, and `on_epoch` hears of the
+    earlier epochs again.
     """
     device = data.features.device
     if plan.optimiser is OptimiserName.ADAFACTOR:
@@ -238,7 +242,7 @@ class _Training:
         logits = predict(self._model, data, ends, self._threads, batch=self._layout.micro_batch)
         labels = data.labels[ends]
         val_loss = functional.binary_cross_entropy_with_logits(logits, labels).item()
-        if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
+        if not max(train_loss, val_loss) <= EXPLODED_LOSS:  # NaN is not either
             return Ending.DIVERGED
         if val_loss < progress.best.val_loss:
             progress.best = _Best(progress.epoch, val_loss, score(logits, labels))

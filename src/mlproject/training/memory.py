@@ -267,7 +267,8 @@ def _refusal(
     if optimiser is OptimiserName.ADAMW or precision is Precision.FP32:
         advice = "leave optimiser and precision at auto"
     else:
-        advice = "free memory, use a device with more of it, or a smaller budget"
+        missing = need.to_be_taken / (1 - SPARE) - plan.free
+        advice = f"free {missing / 1e9:.1f} GB more, use another device, or a smaller budget"
     usable = plan.free * (1 - SPARE)
     return (
         f"too little memory on {workload.device}: the architecture of {row.param_count:,} "
