@@ -1,5 +1,7 @@
 """The network: what it computes, not how many parameters it has (see test_arch_grid)."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -76,10 +78,11 @@ def _reference(network: PatchTST, windows: torch.Tensor) -> torch.Tensor:
     x = patches.flatten(2) @ network.projection.weight.T + network.projection.bias
     x = x + network.positions[:11]
     for block in network.blocks:
-        attention, size = block.attention, ARCHITECTURE.d_model // ARCHITECTURE.n_heads
+        attention = block.attention
+        size = ARCHITECTURE.d_model // attention.n_heads
         qkv = attention.qkv(block.attention_norm(x)).split(ARCHITECTURE.d_model, dim=-1)
         heads = []
-        for head in range(ARCHITECTURE.n_heads):
+        for head in range(attention.n_heads):
             q, k, v = (part[..., size * head : size * (head + 1)] for part in qkv)
             heads.append(torch.softmax(q @ k.transpose(1, 2) / size**0.5, dim=-1) @ v)
         x = x + attention.output(torch.cat(heads, dim=-1))
@@ -96,16 +99,20 @@ def _logits_and_gradients(
     return logits.detach().double(), [gradient.double() for gradient in gradients]
 
 
+@pytest.mark.parametrize("n_heads", [2, 16, 32])  # wide and narrow heads take different ways
 @pytest.mark.parametrize(
     ("matrix_dtype", "allowed"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)]
 )
-def test_it_computes_what_its_formulas_say(matrix_dtype: torch.dtype, allowed: float) -> None:
+def test_it_computes_what_its_formulas_say(
+    matrix_dtype: torch.dtype, allowed: float, n_heads: int
+) -> None:
     torch.manual_seed(3)
-    network = PatchTST.build(ARCHITECTURE, num_features=25, matrix_dtype=matrix_dtype)
+    architecture = replace(ARCHITECTURE, n_heads=n_heads)
+    network = PatchTST.build(architecture, num_features=25, matrix_dtype=matrix_dtype)
     with torch.no_grad():
         for parameter in network.parameters():  # biases and norms that do something
             parameter.add_(torch.randn(parameter.shape) * 0.05)
-    exact = PatchTST(ARCHITECTURE, num_features=25).double()
+    exact = PatchTST(architecture, num_features=25).double()
     exact.load_state_dict(network.state_dict())
     windows = torch.randn(16, 60, 25)
     logits, gradients = _logits_and_gradients(network(windows), network)

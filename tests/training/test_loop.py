@@ -19,7 +19,6 @@ from mlproject.training.loop import (
     Ending,
     build_model,
     learning_rate_factor,
-    predict,
     prior_loss,
     train,
 )
@@ -31,6 +30,7 @@ from mlproject.training.plan import (
     TrainingPlan,
 )
 from mlproject.training.settings import TrainingSettings
+from mlproject.training.step import predict
 
 ARCHITECTURE = Architecture(arch_idx=0, d_model=64, n_layers=2, n_heads=4, d_ff=128, param_count=0)
 SETTINGS = TrainingSettings(

@@ -21,6 +21,7 @@ from mlproject.training.memory import (
     plan_memory,
 )
 from mlproject.training.plan import FP32_ADAMW, OptimiserName, Precision, TrainingPlan
+from tests.end_to_end.processes import REPOSITORY
 
 CPU = torch.device("cpu")
 WORKLOAD = Workload(device=CPU, n_features=25, batch_size=256)
@@ -112,34 +113,6 @@ def test_a_layout_covers_the_batch(
         assert layout.micro_batch == batch_size
 
 
-MEASURE = """
-import json, sys, torch
-from dataclasses import replace
-from mlproject.data.bars import load_bars
-from mlproject.data.labels import parse_task
-from mlproject.data.windows import build_windows
-from mlproject.models.arch_grid import get_architectures_for_budget
-from mlproject.training.loop import train
-from mlproject.training.memory import Workload, choose_layout, memory_need
-from mlproject.training.plan import OptimiserName, Precision, TrainingPlan
-from mlproject.training.settings import TrainingSettings
-
-budget, arch_idx, optimiser, precision = sys.argv[1:]
-row = get_architectures_for_budget(budget, 25)[int(arch_idx)]
-data = build_windows(load_bars("sp500"), horizon_days=3, task=parse_task("threshold_1pct"))
-settings = TrainingSettings(
-    learning_rate=1e-4, epochs=1, batch_size=256, weight_decay=0.0, warmup_steps=0, dropout=0.1,
-    seed=0, max_steps=2,
-)
-plan = TrainingPlan(optimiser=OptimiserName(optimiser), precision=Precision(precision))
-workload = Workload(device=torch.device("cpu"), n_features=25, batch_size=256)
-layout = choose_layout(row, plan, workload, 20_000_000_000)
-predicted = memory_need(row, plan, layout, workload).total
-result = train(row, data, settings, lambda losses: False, plan=plan)
-print(json.dumps([predicted, result.peak_memory_bytes]))
-"""
-
-
 @pytest.mark.parametrize(
     ("budget", "arch_idx", "optimiser", "precision"),
     [("2M", 48, "adamw", "fp32"), ("2M", 48, "adamw", "bf16"), ("20M", 73, "adafactor", "bf16")],
@@ -147,7 +120,8 @@ print(json.dumps([predicted, result.peak_memory_bytes]))
 def test_the_predicted_peak_is_the_measured_one(
     budget: str, arch_idx: int, optimiser: str, precision: str
 ) -> None:
-    command = [sys.executable, "-c", MEASURE, budget, str(arch_idx), optimiser, precision]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    predicted, measured = json.loads(output)
-    assert predicted == pytest.approx(measured, rel=0.15)
+    script = REPOSITORY / "benchmarks" / "memory.py"
+    command = [sys.executable, str(script), budget, str(arch_idx), optimiser, precision]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+    found = json.loads(output)
+    assert found["predicted"] == pytest.approx(found["measured"], rel=0.15)

@@ -19,48 +19,11 @@ from mlproject.models.arch_grid import (
     STRIDE_DAYS,
     Architecture,
 )
+from mlproject.models.attention import Attention
 from mlproject.models.dropout import NO_DROPOUT, Dropout, DropoutStream
 
 INITIAL_STD = 0.02
 NORMALISATION_EPSILON = 1e-5
-
-
-class Attention(nn.Module):
-    """Multi-head self-attention over the patches of each window."""
-
-    def __init__(self, d_model: int, n_heads: int) -> None:
-        super().__init__()
-        self.n_heads = n_heads
-        self.qkv = nn.Linear(d_model, 3 * d_model)
-        self.output = nn.Linear(d_model, d_model)
-
-    def forward(self, x: Tensor, dropout: DropoutStream) -> Tensor:
-        """(tokens, d_model) to the same shape; the tokens of a window stand together."""
-        tokens, d_model = x.shape
-        qkv = self.qkv(x).view(-1, N_PATCHES, 3, self.n_heads, d_model // self.n_heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        if x.device.type == "cpu":
-            mixed = _attend(query, key, value, dropout)
-        else:
-            mixed = functional.scaled_dot_product_attention(
-                query, key, value, dropout_p=dropout.probability
-            )
-        return self.output(mixed.transpose(1, 2).reshape(tokens, d_model))
-
-
-def _attend(query: Tensor, key: Tensor, value: Tensor, dropout: DropoutStream) -> Tensor:
-    """Scaled dot-product attention, (windows, heads, patches, size) each.
-
-    For eleven patches: torch's own CPU kernel is made for long sequences. The softmax runs over a
-    middle dimension, so that neighbours in memory are neighbours in the batch.
-    """
-    windows, heads, patches, size = query.shape
-    query, key, value = (part.reshape(-1, patches, size) for part in (query, key, value))
-    scores = torch.bmm(query, key.transpose(1, 2)).permute(1, 2, 0)
-    precision = torch.promote_types(scores.dtype, torch.float32)
-    weights = torch.softmax(scores.contiguous().to(precision) * size**-0.5, dim=1)
-    weights = dropout(weights).to(value.dtype).permute(2, 0, 1)
-    return torch.bmm(weights, value).view(windows, heads, patches, size)
 
 
 class Block(nn.Module):

@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -19,18 +19,18 @@ from torch.nn import functional
 
 from mlproject.data.windows import WindowedData
 from mlproject.models.arch_grid import Architecture
-from mlproject.models.dropout import Dropout
 from mlproject.models.patchtst import PatchTST
 from mlproject.training.allocator import never_keep_freed_tensors, trim
 from mlproject.training.batch_threads import BatchThreads
 from mlproject.training.checkpoint import CheckpointFile, identity_of
 from mlproject.training.epoch_losses import EpochLosses
 from mlproject.training.memory import Workload, choose_layout, free_memory_bytes
-from mlproject.training.optimisers import Optimiser, make_optimiser
+from mlproject.training.optimisers import make_optimiser
 from mlproject.training.peak_memory import PeakMemory
-from mlproject.training.plan import FP32_ADAMW, Layout, OptimiserName, TrainingPlan
+from mlproject.training.plan import FP32_ADAMW, OptimiserName, TrainingPlan
 from mlproject.training.scores import Scores, score
 from mlproject.training.settings import TrainingSettings
+from mlproject.training.step import TrainingStep
 
 EXPLODED_LOSS = 10.0
 """Nats: as bad as being certain of the wrong class (e⁻¹⁰) for every window."""
@@ -139,12 +139,16 @@ def train(
         training = _Training(
             data=data,
             settings=settings,
-            layout=layout,
-            threads=threads,
+            step=TrainingStep(
+                model=(model := build_model(architecture, data, settings, plan)),
+                optimiser=make_optimiser(plan, model, settings),
+                data=data,
+                settings=settings,
+                threads=threads,
+                layout=layout,
+            ),
             checkpoint=checkpoint,
             on_step=on_step,
-            model=(model := build_model(architecture, data, settings, plan)),
-            optimiser=make_optimiser(plan, model, settings),
             identity=identity_of(architecture, settings, plan),
         )
         ending = training.run(on_epoch)
@@ -194,23 +198,17 @@ class _Training:
         *,
         data: WindowedData,
         settings: TrainingSettings,
-        layout: Layout,
-        threads: BatchThreads,
+        step: TrainingStep,
         checkpoint: CheckpointFile | None,
         on_step: OnStep | None,
-        model: PatchTST,
-        optimiser: Optimiser,
         identity: dict[str, Any],
     ) -> None:
         self._begun = self._saved = time.perf_counter()
         self._data = data
         self._settings = settings
-        self._layout = layout
-        self._threads = threads
+        self._step = step
         self._checkpoint = checkpoint
         self._on_step = on_step
-        self._model = model
-        self._optimiser = optimiser
         self._identity = identity
         steps = math.ceil(len(data.train) / settings.batch_size)
         self._steps_per_epoch = min(steps, settings.max_steps or steps)
@@ -239,7 +237,7 @@ class _Training:
         ends = data.validation
         if settings.max_steps:
             ends = ends[: settings.max_steps * settings.batch_size]
-        logits = predict(self._model, data, ends, self._threads, batch=self._layout.micro_batch)
+        logits = self._step.predict(ends)
         labels = data.labels[ends]
         val_loss = functional.binary_cross_entropy_with_logits(logits, labels).item()
         if not max(train_loss, val_loss) <= EXPLODED_LOSS:  # NaN is not either
@@ -261,7 +259,7 @@ class _Training:
         loss_sum = torch.tensor(progress.loss_sum, device=self._data.features.device)
         for ends in batches[progress.step :]:
             begun = time.perf_counter()
-            loss_sum += self._step(ends) * len(ends)
+            loss_sum += self._run_step(ends) * len(ends)
             progress.step += 1
             progress.windows += len(ends)
             progress.training_seconds += time.perf_counter() - begun
@@ -278,47 +276,22 @@ class _Training:
         places = torch.from_numpy(order.permutation(len(self._data.train)))
         return self._data.train[places.to(self._data.train.device)]
 
-    def _step(self, ends: Tensor) -> Tensor:
-        """One optimiser step; smaller micro-batches when memory runs out. Returns the mean loss."""
+    def _run_step(self, ends: Tensor) -> Tensor:
         settings = self._settings
         step = (self.progress.epoch - 1) * self._steps_per_epoch + self.progress.step
-        total_steps = settings.epochs * self._steps_per_epoch
-        self._optimiser.learning_rate = settings.learning_rate * learning_rate_factor(
-            step, warmup_steps=settings.warmup_steps, total_steps=total_steps
+        factor = learning_rate_factor(
+            step,
+            warmup_steps=settings.warmup_steps,
+            total_steps=settings.epochs * self._steps_per_epoch,
         )
-
-        def gradients(part: tuple[int, Tensor]) -> tuple[Tensor, Any]:
-            place, windows_end = part
-            windows, labels = self._data.gather(windows_end)
-            dropout = Dropout(settings.dropout, (settings.seed, step, place))
-            logits = self._model(windows, dropout, checkpoint_every=self._layout.checkpoint_every)
-            summed = functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
-            loss = summed / len(ends)
-            return loss.detach(), self._optimiser.gradients(loss)
-
-        while True:
-            loss = torch.zeros((), device=ends.device)
-            try:
-                parts = enumerate(ends.split(self._layout.micro_batch))
-                for part_loss, part_gradients in self._threads.map(gradients, parts):
-                    loss += part_loss
-                    self._optimiser.add(part_gradients)
-                self._optimiser.step()
-                return loss
-            except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error) or self._layout.micro_batch == 1:
-                    raise
-                self._optimiser.forget()
-            smaller = -(-self._layout.micro_batch // 2)
-            _logger.warning("out of memory: micro-batches of %d windows from now on", smaller)
-            self._layout = replace(self._layout, micro_batch=smaller)
+        return self._step.run(ends, step, settings.learning_rate * factor)
 
     def _resume(self) -> None:
         saved = self._checkpoint.load(self._identity) if self._checkpoint else None
         if saved is None:
             return
-        self._model.load_state_dict(saved["model"])
-        self._optimiser.load(saved["optimiser"])
+        self._step.model.load_state_dict(saved["model"])
+        self._step.optimiser.load(saved["optimiser"])
         progress = saved["progress"]
         scores = progress["best"]["scores"]
         self.progress = _Progress(
@@ -343,8 +316,8 @@ class _Training:
         """Save the state. A disk that is full costs the checkpoint, not the training."""
         assert self._checkpoint is not None
         state = {
-            "model": self._model.state_dict(),
-            "optimiser": self._optimiser.state(),
+            "model": self._step.model.state_dict(),
+            "optimiser": self._step.optimiser.state(),
             "progress": asdict(self.progress),
         }
         try:
@@ -352,27 +325,3 @@ class _Training:
         except (OSError, RuntimeError) as error:
             _logger.warning("the checkpoint could not be saved: %s", str(error).splitlines()[0])
         self._saved = time.perf_counter()
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    # The CPU allocator raises a plain RuntimeError.
-    is_named = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return is_named or "can't allocate memory" in str(error)
-
-
-def predict(
-    model: PatchTST,
-    data: WindowedData,
-    ends: Tensor,
-    threads: BatchThreads | None = None,
-    *,
-    batch: int = 256,
-) -> Tensor:
-    """The logits (len(ends),) of the windows that end at the rows `ends`."""
-
-    @torch.no_grad()
-    def logits(part: Tensor) -> Tensor:
-        return model(data.gather(part)[0])
-
-    parts = ends.split(batch)
-    return torch.cat(list(threads.map(logits, parts) if threads else map(logits, parts)))
