@@ -32,8 +32,9 @@ class Attention(nn.Module):
         size = x.shape[1] // self.n_heads
         qkv = self.qkv(x).view(-1, N_PATCHES, 3, self.n_heads, size)
         if x.device.type != "cpu":
+            query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
             mixed = functional.scaled_dot_product_attention(
-                *qkv.permute(2, 0, 3, 1, 4), dropout_p=dropout.probability
+                query, key, value, dropout_p=dropout.probability
             ).transpose(1, 2)
         elif size <= NARROW_HEAD:
             mixed = _attend_narrow(qkv, dropout)

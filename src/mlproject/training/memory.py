@@ -164,10 +164,8 @@ def memory_need(
     if plan.optimiser is OptimiserName.ADAMW:
         masters = in_matrices * _FP32 if plan.precision is Precision.BF16 else 0
         optimiser = masters + params * 2 * _FP32
-        # The first micro-batch's fp32 gradients are used as they are; all others are added to it.
-        copies = layout.threads if plan.precision is Precision.BF16 else layout.threads - 1
-        accumulates = layout.micro_batch * layout.threads < workload.batch_size
-        gradients = params * _FP32 + max(copies, int(accumulates)) * weights
+        # Their sum in fp32, and those of each micro-batch at work, one by one and in one piece.
+        gradients = params * _FP32 + 2 * layout.threads * weights
     else:
         optimiser = 4 * n_layers * (4 * d_model + d_model + d_ff) * _FP32
         # One matrix at a time: its gradient, the update, its square, and the random bits.
