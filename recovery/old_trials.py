@@ -9,7 +9,7 @@ from recovery.lines import milliseconds
 from recovery.literals import Value
 from recovery.old_lines import Outcome, StartLine
 from recovery.records import LaunchId, TimesFrom, TrialRecord
-from recovery.tags import RecoveryTag
+from recovery.tags import RecoveryTag, sampled_param
 
 DIVERGED_VALUE = 100.0
 """What the old program gave Optuna when the loss was not finite."""
@@ -156,7 +156,7 @@ def _add_sampled(
     for name, value in sampled.items():
         param = SAMPLED.get(name)
         if param is None or value is None or isinstance(value, bool):
-            tags[f"recovery.param.{name}"] = str(value)
+            tags[sampled_param(name)] = str(value)
             continue
         if isinstance(value, str) or (param in _WHOLE) != isinstance(value, int):
             problems.append(f"{param} is {value} on its finish line")

@@ -121,6 +121,7 @@ def test_an_optuna_storage_is_read_like_a_log(work_directory: Path) -> None:
         "2": "FAILED",
         "3": "FINISHED",
     }
+    assert runs["2"].data.tags["failure_reason"] == "the storage gives no reason"
     for trial in study.trials:
         params = runs[str(trial.number)].data.params
         assert params["learning_rate"] == str(trial.params["learning_rate"])

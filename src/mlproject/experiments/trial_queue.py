@@ -14,13 +14,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mlproject.experiments.search_space import SearchSpace
 from mlproject.models.extremes import distinct_extremes
-from mlproject.tracking.names import Tag
+from mlproject.tracking.names import PROCESS_DIED, Tag
 
 MAX_ATTEMPTS = 3
 """A trial that died or a forced one that failed is tried this often in all."""
 
 INTERRUPTED = "interrupted"
-PROCESS_DIED = "its process died (killed, out of memory, or power lost)"
 
 _logger = logging.getLogger(__name__)
 
