@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
-from mlproject.tracking.names import Metric, Origin, Param, Tag, TrialState
+from mlproject.tracking.names import WHOLE_PARAMS, Metric, Origin, Param, Tag, TrialState
 from recovery import fingerprints
 from recovery.lines import milliseconds
 from recovery.literals import Value
@@ -25,7 +25,6 @@ SAMPLED = {
     "warmup_steps": Param.WARMUP_STEPS,
     "dropout": Param.DROPOUT,
 }
-_WHOLE = (Param.ARCH_IDX, Param.EPOCHS, Param.BATCH_SIZE, Param.WARMUP_STEPS)
 _PRINTED_DECIMALS = {Param.LEARNING_RATE: 6, Param.DROPOUT: 2}
 
 
@@ -158,7 +157,7 @@ def _add_sampled(
         if param is None or value is None or isinstance(value, bool):
             tags[sampled_param(name)] = str(value)
             continue
-        if isinstance(value, str) or (param in _WHOLE) != isinstance(value, int):
+        if isinstance(value, str) or (param in WHOLE_PARAMS) != isinstance(value, int):
             problems.append(f"{param} is {value} on its finish line")
             continue
         printed = params.get(param)

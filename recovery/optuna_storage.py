@@ -2,12 +2,11 @@
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlproject.errors import UserError
 from mlproject.tracking.names import ATTR_TAGS, Metric, Origin, Param, Tag, TrialState
-from mlproject.tracking.store import first_line, without_password
+from mlproject.tracking.store import first_line, sqlite_file, without_password
 from recovery import fingerprints, study_names
 from recovery.old_trials import DIED, DIVERGED_VALUE, SAMPLED
 from recovery.own_storage import is_own_study, own_record, read_identity
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
-_SQLITE = "sqlite:///"
 _ATTRS = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF, Param.PARAM_COUNT)
 _NO_REASON = "the storage gives no reason"
 
@@ -37,7 +35,8 @@ def read_storage(url: str, launch_ids: Iterator[int]) -> Iterator[TrialRecord]:
     from sqlalchemy.exc import SQLAlchemyError
 
     shown = without_password(url)
-    if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).exists():
+    file = sqlite_file(url)
+    if file is not None and not file.exists():
         # Optuna would make an empty storage there.
         raise UnreadableStorage(f"storage {shown} cannot be read (there is no such file)")
     try:

@@ -24,6 +24,7 @@ from mlproject.tracking.names import (
     PROCESS_DIED,
     SEARCHED_PARAMS,
     TRAIN_LOSSES_ATTR,
+    WHOLE_PARAMS,
     Metric,
     Param,
     Tag,
@@ -38,11 +39,10 @@ from recovery.tags import sampled_param
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-_WHOLE = (Param.HORIZON, Param.N_FEATURES, Param.GRID_VERSION, Param.BATCH_SIZE)
-_TEXT = (Param.BUDGET, Param.TASK)
 _COORDINATE_TAGS = (sampled_param(SHAPE_INDEX), sampled_param(LOG2_N_HEADS))
 _NAMED = (Param.BUDGET, Param.HORIZON, Param.TASK)
 """What the name of a study tells too."""
+_CONTEXT = (*_NAMED, Param.GRID_VERSION, Param.N_FEATURES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +68,9 @@ def read_identity(study_attrs: Mapping[str, Any], study_name: str) -> Identity:
     found = study_attrs.get(IDENTITY_ATTR)
     if not isinstance(found, Mapping):
         return Identity(absent=_absent("the storage does not say which grid its study used"))
-    for param in (*_TEXT, *_WHOLE):
+    for param in (*_CONTEXT, Param.BATCH_SIZE):
         value = found.get(param)
-        if not isinstance(value, str if param in _TEXT else int) or isinstance(value, bool):
+        if not isinstance(value, int if param in WHOLE_PARAMS else str) or isinstance(value, bool):
             return Identity(absent=_absent(f"the identity of its study has no {param}"))
     contradicted = _contradicted(found, facts_of(study_name))
     if contradicted:
@@ -81,10 +81,9 @@ def read_identity(study_attrs: Mapping[str, Any], study_name: str) -> Identity:
         grid = _grid(found)
     except (UnknownBudget, ValueError) as error:
         return Identity(absent=_absent(f"the identity of its study names no grid ({error})"))
-    context = (Param.GRID_VERSION, Param.N_FEATURES, Param.BUDGET, Param.HORIZON, Param.TASK)
     return Identity(
         grid=grid,
-        context={param: found[param] for param in context},
+        context={param: found[param] for param in _CONTEXT},
         batch_size=found[Param.BATCH_SIZE],
     )
 

@@ -13,14 +13,14 @@ from pathlib import Path
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
-_SQLITE = "sqlite:///"
+from mlproject.tracking.store import sqlite_file
 
 
 @contextmanager
 def write_ahead(uri: str) -> Iterator[None]:
     """Switch the file of a SQLite `uri` to write-ahead logging, and back at the end."""
-    path = Path(uri.removeprefix(_SQLITE))
-    if not uri.startswith(_SQLITE) or not path.exists():
+    path = sqlite_file(uri)
+    if path is None or not path.exists():
         yield
         return
     engines: set[Engine] = set()
