@@ -67,8 +67,7 @@ def space_of(settings: StudySettings) -> SearchSpace:
 
 
 def recover(study: optuna.Study) -> ResolvedStudy:
-    records = list(read_study(study, "optuna.db", LaunchId(next(count(1)))))
-    return resolve(study.study_name, records)
+    return resolve(study.study_name, list(read_study(study, "optuna.db", LaunchId(1))))
 
 
 def recovered_runs(study: optuna.Study) -> list[TrialRun]:
@@ -165,10 +164,8 @@ def _content(directory: Path, run: Run) -> dict[str, Any]:
 
 @st.composite
 def studies(draw: st.DrawFn) -> tuple[SearchSpace, optuna.Study]:
-    budget, version = (
-        draw(st.sampled_from(["2M", "20M", "200M", "2B", "750k"])),
-        draw(st.integers(1, 3)),
-    )
+    budget = draw(st.sampled_from(["2M", "20M", "200M", "2B", "750k"]))
+    version = draw(st.integers(1, 3))
     space = space_of(settings_of(budget, version, batch_size=draw(st.integers(1, 4096))))
     study = optuna.create_study(study_name=space.settings.study_name)
     study.set_user_attr(IDENTITY_ATTR, space.settings.identity(BARS, N_FEATURES))
