@@ -96,7 +96,8 @@ def own_record(record: TrialRecord, trial: "FrozenTrial", identity: Identity) ->
     problems = list(record.problems)
     proven = dict(identity.context)
     if any(param not in params for param in SEARCHED_PARAMS):
-        params = {p: value for p, value in params.items() if p not in SEARCHED_PARAMS}
+        # It never began, so nothing of this was used; the live run has none of it either.
+        tags |= {sampled_param(p): str(params.pop(p)) for p in SEARCHED_PARAMS if p in params}
     elif identity.batch_size is not None:
         proven[Param.BATCH_SIZE] = identity.batch_size
     if identity.grid is not None and {SHAPE_INDEX, LOG2_N_HEADS} <= trial.params.keys():
@@ -148,10 +149,11 @@ def _epochs(trial: "FrozenTrial") -> tuple[EpochLosses, ...]:
 
 def _architecture(trial: "FrozenTrial", grid: ArchitectureGrid) -> Mapping[Param, int]:
     """Decode the coordinates; LookupError where grid and trial do not belong together."""
+    from optuna.distributions import IntDistribution
+
     for name, (lowest, highest) in grid.coordinate_ranges.items():
-        searched = trial.distributions[name]
         # How far the sampler might go says how large the grid was that it searched.
-        if (getattr(searched, "low", None), getattr(searched, "high", None)) != (lowest, highest):
+        if trial.distributions[name] != IntDistribution(lowest, highest):
             raise LookupError(name)
     found = grid.at(shape_index=trial.params[SHAPE_INDEX], log2_n_heads=trial.params[LOG2_N_HEADS])
     return architecture_params(found)

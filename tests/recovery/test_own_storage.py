@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from optuna.distributions import IntDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState as OptunaState
 from recovery.cli import cli
 from recovery.optuna_storage import read_study
@@ -239,7 +239,7 @@ def assert_no_architecture(study: optuna.Study, reason: str) -> TrialRecord:
     assert trial.params[Param.LEARNING_RATE] == study.trials[0].params["learning_rate"]
     [warnings] = validate(resolved).warnings.values()
     assert any(w.startswith(f"its architecture is not known: {reason}") for w in warnings)
-    # What was chosen stays readable, should somebody find the grid out.
+    # What was chosen stays there, should somebody find the grid out.
     run = trial_run(resolved, trial, ())
     assert run.tags["recovery.param.shape_index"] == str(study.trials[0].params["shape_index"])
     return trial.record
@@ -297,13 +297,18 @@ def test_where_identity_and_name_disagree_neither_is_believed(
     assert param not in trial.params
 
 
-def test_coordinates_outside_their_grid_name_no_architecture() -> None:
+@pytest.mark.parametrize(
+    ("searched", "chosen"), [(IntDistribution(0, 10_000), 9_999), (FloatDistribution(0, 14), 3.0)]
+)
+def test_coordinates_of_another_grid_name_no_architecture(
+    searched: BaseDistribution, chosen: float
+) -> None:
     study = example()
     wide = optuna.create_study(study_name=study.study_name)
     wide.set_user_attr(IDENTITY_ATTR, study.user_attrs[IDENTITY_ATTR])
     [trial] = study.trials
-    trial.distributions["shape_index"] = IntDistribution(0, 10_000)
-    trial.params["shape_index"] = 9_999
+    trial.distributions["shape_index"] = searched
+    trial.params["shape_index"] = chosen
     wide.add_trial(trial)
     assert_no_architecture(wide, "its coordinates are not those of the grid")
 
