@@ -16,7 +16,7 @@ help: ## list the targets
 # conda.yaml is the one place of versions: its pip list is what goes into .venv.
 $(INSTALLED): conda.yaml pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	sed -n 's/^      - \([A-Za-z0-9_.-]*==.*\)/\1/p' conda.yaml > $(VENV)/requirements.txt
+	sed -n 's/^      - \([][A-Za-z0-9_.-]*==.*\)/\1/p' conda.yaml > $(VENV)/requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(VENV)/requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@

@@ -29,7 +29,7 @@ FINDINGS_EXIT_CODE = 1
 _EXPERIMENT_TO_READ = click.option(
     "--experiment",
     envvar="MLFLOW_EXPERIMENT_NAME",
-    help="MLflow experiment to look at.  [default: phase6a]",
+    help="MLflow experiment to look at.  [default: that of `mlflow run`, or phase6a]",
 )
 
 

@@ -111,6 +111,13 @@ def test_every_grid_is_sorted_within_budget_and_found_again(
         assert budget.fits(row.param_count)
         assert row.d_model % row.n_heads == 0
         assert grid.find(row.shape, row.n_heads) is row
+        assert grid.at(**grid.coordinates(row)) is row
+        for name, coordinate in grid.coordinates(row).items():
+            lowest, highest = grid.coordinate_ranges[name]
+            assert lowest <= coordinate <= highest
+    for shape_index, log2_n_heads in ((-1, 1), (len(grid.shapes), 1), (0, 0), (0, 6), (0, -1)):
+        with pytest.raises(LookupError):
+            grid.at(shape_index=shape_index, log2_n_heads=log2_n_heads)
     assert len(grid.architectures) == len(grid.shapes) * len(grid.values("n_heads"))
 
 

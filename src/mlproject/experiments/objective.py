@@ -8,12 +8,17 @@ from typing import Protocol
 import optuna
 
 from mlproject.data.windows import WindowedData
-from mlproject.experiments.describe import METRICS_ATTR, TRAIN_LOSSES_ATTR, running_trial
+from mlproject.experiments.describe import running_trial
 from mlproject.experiments.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
-from mlproject.experiments.storage import IDENTITY_ATTR
 from mlproject.experiments.trial_log import epoch_line, start_line, write_line
 from mlproject.experiments.trial_queue import INTERRUPTED
-from mlproject.tracking.names import Metric, Tag
+from mlproject.tracking.names import (
+    IDENTITY_ATTR,
+    METRICS_ATTR,
+    TRAIN_LOSSES_ATTR,
+    Metric,
+    Tag,
+)
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.epoch_losses import EpochLosses
@@ -66,7 +71,7 @@ class Objective:
         started = running_trial(trial, self.space)
         write_line(start_line(started), to_terminal=True)
         watcher = self.watch(started)
-        train_losses: list[float] = []
+        train_losses: list[float | None] = []
 
         def on_epoch(losses: EpochLosses) -> bool:
             write_line(epoch_line(trial.number, losses))

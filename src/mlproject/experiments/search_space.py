@@ -14,11 +14,14 @@ import numpy as np
 import optuna
 
 from mlproject.experiments.settings import StudySettings
-from mlproject.models.arch_grid import Architecture, ArchitectureGrid
+from mlproject.models.arch_grid import (
+    LOG2_N_HEADS,
+    SHAPE_INDEX,
+    Architecture,
+    ArchitectureGrid,
+)
+from mlproject.tracking.names import SEARCHED_PARAMS
 from mlproject.training.settings import TrainingSettings
-
-SHAPE_INDEX = "shape_index"
-LOG2_N_HEADS = "log2_n_heads"
 
 FIRST_ATTEMPT_ATTR = "first_attempt"
 """The number of the trial that a retry tries again: it has the same seed and can go on from the
@@ -40,9 +43,8 @@ class SearchSpace:
 
     def suggest(self, trial: optuna.Trial) -> tuple[Architecture, TrainingSettings]:
         """Ask the sampler for a trial's architecture and training settings."""
-        heads = [n_heads.bit_length() - 1 for n_heads in self.grid.values("n_heads")]
-        trial.suggest_int(SHAPE_INDEX, 0, len(self.grid.shapes) - 1)
-        trial.suggest_int(LOG2_N_HEADS, min(heads), max(heads))
+        for name, (lowest, highest) in self.grid.coordinate_ranges.items():
+            trial.suggest_int(name, lowest, highest)
         trial.suggest_float("learning_rate", *LEARNING_RATE, log=True)
         trial.suggest_int("epochs", *self._epochs())
         trial.suggest_float("weight_decay", *WEIGHT_DECAY, log=True)
@@ -58,15 +60,11 @@ class SearchSpace:
         """The architecture that a trial's params choose; None before they do."""
         if SHAPE_INDEX not in params or LOG2_N_HEADS not in params:
             return None
-        shape = self.grid.shapes[params[SHAPE_INDEX]]
-        return self.grid.find(shape, 2 ** params[LOG2_N_HEADS])
+        return self.grid.at(shape_index=params[SHAPE_INDEX], log2_n_heads=params[LOG2_N_HEADS])
 
     def architecture_params(self, architecture: Architecture) -> dict[str, int]:
         """The params that choose `architecture`: the inverse of `architecture`."""
-        return {
-            SHAPE_INDEX: self.grid.shapes.index(architecture.shape),
-            LOG2_N_HEADS: architecture.n_heads.bit_length() - 1,
-        }
+        return self.grid.coordinates(architecture)
 
     def training_settings(
         self, seed_place: int, params: Mapping[str, Any]
@@ -75,11 +73,10 @@ class SearchSpace:
 
         `seed_place` is the trial's number, or that of the first attempt at it.
         """
-        names = ("learning_rate", "epochs", "weight_decay", "warmup_steps", "dropout")
-        if any(name not in params for name in names):
+        if any(name not in params for name in SEARCHED_PARAMS):
             return None
         return TrainingSettings(
-            **{name: params[name] for name in names},
+            **{name.value: params[name] for name in SEARCHED_PARAMS},
             batch_size=self.settings.batch_size,
             seed=derived_seed(self.settings.seed, seed_place),
             max_steps=self.settings.max_steps,

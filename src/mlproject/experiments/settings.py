@@ -8,7 +8,7 @@ from mlproject.data.labels import LabelPrice, Task
 from mlproject.errors import UserError
 from mlproject.models.arch_grid import CURRENT_GRID_VERSION, GRID_VERSIONS
 from mlproject.models.budget import Budget
-from mlproject.tracking.store import DEFAULT_EXPERIMENT, MLFLOW_DEFAULT_EXPERIMENT
+from mlproject.tracking.store import study_prefix
 from mlproject.training.plan import OptimiserName, Precision, TrainingPlan
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\- ]{0,99}", re.ASCII)
@@ -23,7 +23,7 @@ class StudySettings:
     """Everything a user decides about a study."""
 
     experiment: str
-    """Name of the MLflow experiment; the study's name begins with it."""
+    """Name of the MLflow experiment, with which the study's name begins (see `study_prefix`)."""
     budget: Budget
     horizon_days: int
     task: Task
@@ -62,9 +62,7 @@ class StudySettings:
     @property
     def study_name(self) -> str:
         """Such as ``phase6a_2B_h3_threshold_1pct``."""
-        # `mlflow run` without --experiment-name runs in MLflow's own default experiment.
-        is_default = self.experiment == MLFLOW_DEFAULT_EXPERIMENT
-        prefix = DEFAULT_EXPERIMENT if is_default else self.experiment
+        prefix = study_prefix(self.experiment)
         return f"{prefix}_{self.budget.name}_h{self.horizon_days}_{self.task.name}"
 
     def identity(self, bars: Bars, n_features: int, plan: TrainingPlan) -> dict[str, str | int]:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from mlproject.errors import UserError
 from mlproject.experiments.sampler import make_pruner
+from mlproject.tracking.names import IDENTITY_ATTR
 from mlproject.tracking.store import without_password
 
 HEARTBEAT_SECONDS = 60
@@ -21,8 +22,6 @@ HEARTBEAT_SECONDS = 60
 # swaps or a laptop that naps loses a living trial.
 GRACE_SECONDS = 300
 SQLITE_LOCK_SECONDS = 60
-
-IDENTITY_ATTR = "identity"
 
 
 ONCE_IMPLIED: Mapping[str, str | int] = {

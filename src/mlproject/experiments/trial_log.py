@@ -135,7 +135,8 @@ def write_missing_lines(path: Path, trials: Sequence[TrialRun]) -> None:
             if trial.trial_number not in started and _has_start_line(trial):
                 write_line(start_line(trial))
             for losses in trial.epochs:
-                if (trial.trial_number, losses.epoch) not in epochs:
+                is_whole = losses.train_loss is not None
+                if is_whole and (trial.trial_number, losses.epoch) not in epochs:
                     write_line(epoch_line(trial.trial_number, losses))
             write_line(end_line(trial))
 

@@ -12,14 +12,10 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from mlproject.experiments.search_space import (
-    FIRST_ATTEMPT_ATTR,
-    LOG2_N_HEADS,
-    SHAPE_INDEX,
-    SearchSpace,
-)
+from mlproject.experiments.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
+from mlproject.models.arch_grid import LOG2_N_HEADS, SHAPE_INDEX
 from mlproject.models.extremes import distinct_extremes
-from mlproject.tracking.names import Tag
+from mlproject.tracking.names import PROCESS_DIED, Tag
 
 MAX_ATTEMPTS = 3
 """A trial that died or a forced one that failed is tried this often in all."""
@@ -30,7 +26,6 @@ _FIXED_PARAMS = "fixed_params"
 """Where Optuna keeps the params of an enqueued trial."""
 
 INTERRUPTED = "interrupted"
-PROCESS_DIED = "its process died (killed, out of memory, or power lost)"
 
 _logger = logging.getLogger(__name__)
 

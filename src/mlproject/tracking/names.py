@@ -45,6 +45,14 @@ WHOLE_PARAMS = (
     Param.WARMUP_STEPS,
 )
 REAL_PARAMS = (Param.LEARNING_RATE, Param.WEIGHT_DECAY, Param.DROPOUT)
+SEARCHED_PARAMS = (
+    Param.LEARNING_RATE,
+    Param.EPOCHS,
+    Param.WEIGHT_DECAY,
+    Param.WARMUP_STEPS,
+    Param.DROPOUT,
+)
+"""What the search chooses beside the architecture: a trial has all of them, or it never began."""
 
 
 class Metric(StrEnum):
@@ -85,6 +93,21 @@ class Tag(StrEnum):
     ORIGIN = "origin"
     FAILURE_REASON = "failure_reason"
     DIVERGED = "diverged"
+
+
+ATTR_TAGS = (Tag.FORCED_EXTREME, Tag.SUPPLEMENT, Tag.RETRY_OF, Tag.DIVERGED)
+"""Tags that a trial keeps under the same names among its user attributes in Optuna's storage."""
+
+IDENTITY_ATTR = "identity"
+"""User attribute of a study in Optuna's storage: the settings that all its trials share."""
+METRICS_ATTR = "metrics"
+"""User attribute of a trial: its metrics with one value, by name."""
+TRAIN_LOSSES_ATTR = "train_losses"
+"""User attribute of a trial: its training losses, one per epoch; the validation losses are the
+intermediate values that its pruner saw."""
+
+PROCESS_DIED = "its process died (killed, out of memory, or power lost)"
+"""The failure reason of a trial that left no word."""
 
 
 class Origin(StrEnum):
