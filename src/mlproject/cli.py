@@ -169,15 +169,7 @@ def report(experiment: str | None, output_dir: str | None) -> None:
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @_EXPERIMENT_TO_READ
-def evaluate(
-    budget: str,
-    horizon: str,
-    task: str,
-    seeds: int,
-    data: str,
-    device: str,
-    experiment: str | None,
-) -> None:
+def evaluate(seeds: int, data: str, device: str, experiment: str | None, **which: str) -> None:
     """Test a study's best architecture, once, on days that nothing was chosen by.
 
     It is trained on training and validation with several seeds, compared with simple baselines on
@@ -192,18 +184,15 @@ def evaluate(
     from mlproject.tracking.analysis_run import view_experiment
     from mlproject.training.device import select_device
 
-    which = {
-        "budget": parse_budget(budget),
-        "horizon_days": parse_horizon(horizon),
-        "task": parse_task(task),
-    }
+    budget = parse_budget(which["budget"])
+    horizon_days, task = parse_horizon(which["horizon"]), parse_task(which["task"])
     target = select_device(device)
     view = view_experiment(experiment or None)
     bars = load_bars(data)
     check_bars(bars)
     done = evaluate_study(
         view,
-        StudySettings(experiment=view.name, **which),
+        StudySettings(experiment=view.name, budget=budget, horizon_days=horizon_days, task=task),
         bars,
         seeds=seeds,
         device=target,

@@ -6,6 +6,7 @@ not for threads.
 """
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from mlproject.data.bar_columns import REQUIRED_COLUMNS, parse_columns
@@ -47,33 +48,33 @@ def read_new_bars(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _check(bars: pd.DataFrame) -> None:
-    missing = bars.isna().any(axis="columns").to_numpy()
+    missing = np.any(bars.isna().to_numpy(), axis=1)
     if missing.any():
         raise _refusal(f"one of {', '.join(REQUIRED_COLUMNS)} is empty", missing)
     gap_days = bars["date"].diff().dt.days.to_numpy()[1:]
     prices = bars[list(PRICES)].to_numpy()
     low, high = bars["low"].to_numpy(), bars["high"].to_numpy()
     inside = bars[["open", "close"]].to_numpy()
-    wrong = {
+    wrong: dict[str, npt.NDArray[np.bool_]] = {
         "date must be later than the row before": np.append(False, gap_days <= 0),
         f"date must be within {MAX_GAP_DAYS} days of the row before": np.append(
             False, gap_days > MAX_GAP_DAYS
         ),
         f"prices must be above 0 and at most {MAX_PRICE:g}": (
-            ~((prices > 0) & (prices <= MAX_PRICE)).all(axis=1)
+            np.any(~((prices > 0) & (prices <= MAX_PRICE)), axis=1)
         ),
         f"volume must be 0 or more and at most {MAX_VOLUME:g}": (
             ~bars["volume"].between(0, MAX_VOLUME).to_numpy()
         ),
-        "open and close must not be below low": (inside < low[:, None]).any(axis=1),
-        "open and close must not be above high": (inside > high[:, None]).any(axis=1),
+        "open and close must not be below low": np.any(inside < low[:, None], axis=1),
+        "open and close must not be above high": np.any(inside > high[:, None], axis=1),
     }
     for rule, broken in wrong.items():
         if broken.any():
             raise _refusal(rule, broken)
 
 
-def _refusal(rule: str, broken: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> UnusableBars:
+def _refusal(rule: str, broken: npt.NDArray[np.bool_]) -> UnusableBars:
     rows = np.flatnonzero(broken) + 1
     shown = ", ".join(map(str, rows[:_ROWS_SHOWN])) + (", …" if len(rows) > _ROWS_SHOWN else "")
     return UnusableBars(f"{_SOURCE}: {rule}, which rows break ({len(rows)}): {shown}")

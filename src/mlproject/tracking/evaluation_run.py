@@ -1,7 +1,7 @@
 """The run that keeps the final evaluation of a study: an analysis, and neither study nor trial."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from mlflow.data.pandas_dataset import from_pandas
 
@@ -12,7 +12,7 @@ from mlproject.tracking.names import (
     EVALUATED_STUDY_TAG,
     EVALUATED_TRIAL_TAG,
 )
-from mlproject.tracking.store import tracking_errors
+from mlproject.tracking.store import TrackingUnreachable, tracking_errors
 from mlproject.tracking.study_run import log_study_dataset, log_study_params, log_study_values
 
 ANALYSIS = "evaluation"
@@ -47,7 +47,6 @@ def evaluation_run(
     Raises:
         TrackingUnreachable: the store stopped answering.
     """
-    client = view.store.client
     with tracking_errors(view.connection.uri):
         run_id = open_analysis_run(view, ANALYSIS, of=study_name)
         tags = {EVALUATED_STUDY_TAG: study_name, EVALUATED_TRIAL_TAG: trial_run_id}
@@ -59,8 +58,8 @@ def evaluation_run(
         yield run_id
     except BaseException as error:
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
-        with tracking_errors(view.connection.uri):
-            client.set_terminated(run_id, status)
+        with suppress(TrackingUnreachable), tracking_errors(view.connection.uri):
+            view.store.client.set_terminated(run_id, status)
         raise
 
 

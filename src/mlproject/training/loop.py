@@ -166,13 +166,13 @@ def train_final(
     settings: TrainingSettings,
     *,
     epochs: int,
-    on_epoch: Callable[[int, float], None],
+    on_epoch: Callable[[float], None],
     plan: TrainingPlan = FP32_ADAMW,
 ) -> PatchTST:
     """Train on `data.train` for `epochs` and return the network; no other window is looked at.
 
-    The learning rate runs as in a training of `settings.epochs`. `on_epoch` hears of each epoch
-    and its training loss.
+    The learning rate runs as in a training of `settings.epochs`. `on_epoch` hears the
+    training loss of each epoch.
 
     Raises:
         TrainingDiverged: the loss of an epoch was not finite.
@@ -277,7 +277,7 @@ class _Training:
             self._save_if_due()
         return ending
 
-    def run_unvalidated(self, epochs: int, on_epoch: Callable[[int, float], None]) -> None:
+    def run_unvalidated(self, epochs: int, on_epoch: Callable[[float], None]) -> None:
         """Train for so many epochs, whatever comes of them."""
         progress = self.progress
         for progress.epoch in range(1, epochs + 1):
@@ -285,7 +285,7 @@ class _Training:
             progress.step, progress.loss_sum = 0, 0.0
             if not math.isfinite(train_loss):
                 raise TrainingDiverged(f"the training diverged in epoch {progress.epoch}")
-            on_epoch(progress.epoch, train_loss)
+            on_epoch(train_loss)
 
     def _run_epoch(self, on_epoch: OnEpoch) -> Ending:
         progress, settings, data = self.progress, self._settings, self._data

@@ -52,6 +52,7 @@ class ChosenTrial:
     architecture: Architecture
     settings: TrainingSettings
     """The trial's own; the seed is to be replaced."""
+    study_seed: int
     label_price: LabelPrice
     optimiser: OptimiserName | None
     """None where the study does not say."""
@@ -107,6 +108,7 @@ def choose_trial(
         best_val_loss=_loss(best),
         architecture=_architecture(best, settings),
         settings=training,
+        study_seed=_whole(study.params.get("seed")),
         label_price="high" if study.params.get("label_price") == "high" else "close",
         optimiser=_said(OptimiserName, study.params.get("optimiser")),
         precision=_said(Precision, study.params.get("precision")),

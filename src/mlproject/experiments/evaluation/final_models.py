@@ -11,6 +11,7 @@ import numpy as np
 from mlproject.data.windows import WindowedData
 from mlproject.errors import UserError
 from mlproject.experiments.evaluation.chosen import ChosenTrial
+from mlproject.experiments.evaluation.note import Story
 from mlproject.models.patchtst import PatchTST
 from mlproject.training.loop import train, train_final
 from mlproject.training.plan import TrainingPlan
@@ -29,7 +30,6 @@ class NoBestEpoch(UserError):
 class FinalModel:
     """One trained network."""
 
-    seed: int
     network: PatchTST
     train_losses: tuple[float, ...]
     """Per epoch, nats."""
@@ -59,32 +59,25 @@ def find_best_epoch(chosen: ChosenTrial, search: WindowedData, plan: TrainingPla
 
 
 def train_final_models(
-    chosen: ChosenTrial,
-    data: WindowedData,
-    plan: TrainingPlan,
-    *,
-    epochs: int,
-    seeds: list[int],
-    report: Report,
+    story: Story, data: WindowedData, plan: TrainingPlan, report: Report
 ) -> Iterator[FinalModel]:
     """Train on `data.train` once per seed; one network at a time is held here.
 
     Raises:
         TrainingDiverged: the loss of an epoch was not finite.
     """
-    for place, seed in enumerate(seeds, 1):
+    for place, seed in enumerate(story.seeds, 1):
         losses: list[float] = []
-
-        def on_epoch(epoch: int, train_loss: float, losses: list[float] = losses) -> None:
-            losses.append(train_loss)
-
         network = train_final(
-            chosen.architecture,
+            story.chosen.architecture,
             data,
-            replace(chosen.settings, seed=seed),
-            epochs=epochs,
-            on_epoch=on_epoch,
+            replace(story.chosen.settings, seed=seed),
+            epochs=story.epochs,
+            on_epoch=losses.append,
             plan=plan,
         )
-        report(f"seed {place} of {len(seeds)}: {epochs} epochs, training loss {losses[-1]:.4f}")
-        yield FinalModel(seed=seed, network=network, train_losses=tuple(losses))
+        report(
+            f"seed {place} of {len(story.seeds)}: {story.epochs} epochs, "
+            f"training loss {losses[-1]:.4f}"
+        )
+        yield FinalModel(network=network, train_losses=tuple(losses))

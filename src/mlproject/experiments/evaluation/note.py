@@ -143,7 +143,8 @@ def _remarks(story: Story, results: TestResults) -> list[str]:
         )
     settings = ", ".join(f"{TITLES[name]} {text}" for name, text in story.baseline_settings.items())
     remarks.append(
-        f"Baselines, their settings chosen on validation and fitted on the same windows: {settings}."
+        "Baselines, their settings chosen on validation, then fitted on the same windows: "
+        f"{settings}."
     )
     blocks = next(iter(results.differences.values())).blocks
     few = ": too few for more than a hint" if blocks < _FEW_BLOCKS else ""
