@@ -1,1 +1,4 @@
-"""A trained network at work on new bars. Knows data and models, and nothing of MLflow or Optuna."""
+"""A trained network at work on new bars.
+
+Knows data and models, and nothing of Optuna; `pyfunc` alone knows MLflow.
+"""

@@ -6,7 +6,9 @@ MLflow imports this module by name and hands it the model's folder, so no pickle
 from pathlib import Path
 
 import pandas as pd
+from mlflow.exceptions import MlflowException
 
+from mlproject.errors import UserError
 from mlproject.serving.forecast import forecast
 from mlproject.serving.model_folder import TrainedModel, load_model
 
@@ -18,8 +20,15 @@ class Forecaster:
         self.model = model
 
     def predict(self, bars: pd.DataFrame) -> pd.DataFrame:
-        """Probabilities of the days of a frame of bars; see `forecast`."""
-        return forecast(self.model, bars)
+        """Probabilities of the days of a frame of bars; see `forecast`.
+
+        Raises:
+            MlflowException: the bars cannot be used. Its one line is what a server answers.
+        """
+        try:
+            return forecast(self.model, bars)
+        except UserError as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from error
 
 
 def _load_pyfunc(data_path: str) -> Forecaster:

@@ -4,6 +4,7 @@
 itself a run of `mlflow run` has others of both.
 """
 
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from mlflow.entities.logged_model_status import LoggedModelStatus
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from mlproject.tracking.analysis_run import ExperimentView
 from mlproject.tracking.store import tracking_errors
@@ -83,6 +85,8 @@ def register_model(
             description=description,
             model_id=logged.model_id,
         )
+        link = json.dumps([{"name": name, "version": int(created.version)}])
+        client.set_logged_model_tags(logged.model_id, {MLFLOW_MODEL_VERSIONS: link})
     return str(created.version)
 
 

@@ -77,7 +77,7 @@ def train_final_models(
             plan=plan,
         )
         report(
-            f"seed {place} of {len(story.seeds)}: {story.epochs} epochs, "
-            f"training loss {losses[-1]:.4f}"
+            f"seed {place} of {len(story.seeds)}: trained, loss {losses[-1]:.4f} in "
+            f"epoch {story.epochs}"
         )
         yield FinalModel(network=network, train_losses=tuple(losses))

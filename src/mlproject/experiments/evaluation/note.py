@@ -111,7 +111,8 @@ def _headline(story: Story, results: TestResults) -> str:
     return (
         f"{chosen.study_name}, {'recovered ' * chosen.is_recovered}trial {chosen.number} "
         f"(d_model {a.d_model}, n_layers {a.n_layers}, n_heads {a.n_heads}, d_ff {a.d_ff}), "
-        f"trained {len(story.seeds)} times on training and validation for {story.epochs} epochs; "
+        f"trained {_counted(len(story.seeds), 'time')} on training and validation for "
+        f"{_counted(story.epochs, 'epoch')}; "
         f"tested on the {len(results.labels)} windows that end from {results.dates[0]} to "
         f"{results.dates[-1]}, {results.labels.mean():.1%} of them before a rise."
     )
@@ -154,7 +155,7 @@ def _remarks(story: Story, results: TestResults) -> list[str]:
         "of other seeds, which the spread is about."
     )
     if story.earlier_evaluations:
-        times = "once" if story.earlier_evaluations == 1 else f"{story.earlier_evaluations} times"
+        times = _counted(story.earlier_evaluations, "time")
         remarks.append(
             f"This study has been evaluated {times} before. A choice made after a look at the test "
             "span makes these figures too good."
@@ -164,3 +165,7 @@ def _remarks(story: Story, results: TestResults) -> list[str]:
 
 def _plain(scores: Mapping[TestMetric, float]) -> dict[str, float]:
     return {str(metric): value for metric, value in scores.items()}
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
