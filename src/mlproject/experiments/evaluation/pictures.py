@@ -75,8 +75,10 @@ def _precision_recall(results: TestResults) -> Figure:
 def _calibration(results: TestResults) -> Figure:
     figure, axes = _square("Calibration, test span")
     axes.plot([0, 1], [0, 1], color=_COLOURS[PRIOR], linestyle="--", label="perfect")
+    furthest = 0.0
     for name, probabilities in _compared(results).items():
         said, seen, error = _bins(probabilities, results.labels)
+        furthest = max(furthest, said.max(), (seen + error).max())
         axes.errorbar(
             *(said, seen, error),
             color=_COLOURS[name],
@@ -84,7 +86,7 @@ def _calibration(results: TestResults) -> Figure:
             markersize=4,
             capsize=2,
             linewidth=1.4 if name == "network" else 0.9,
-            label=_title(name, results),
+            label=TITLES.get(name, "network, first seed"),
         )
     prior = results.baselines[PRIOR][0]
     axes.plot(
@@ -98,7 +100,7 @@ def _calibration(results: TestResults) -> Figure:
         xlabel=f"mean probability of {_BINS} equal groups of days",
         ylabel="share of rises in the group (± standard error)",
     )
-    _limits(axes)
+    _limits(axes, min(1.0, furthest + 0.15))
     axes.legend(loc="upper left", fontsize="small")
     return figure
 
@@ -129,16 +131,18 @@ def _loss_difference(results: TestResults) -> Figure:
     names = list(results.differences)
     axes.axvline(0, color=_COLOURS[PRIOR], linestyle="--", linewidth=1)
     for place, name in enumerate(names):
-        found = results.differences[name]
-        reach = [[found.mean - found.low], [found.high - found.mean]]
-        axes.errorbar(found.mean, place, xerr=reach, fmt="o", capsize=4, color=_COLOURS[name])
+        found, colour = results.differences[name], _COLOURS[name]
+        axes.plot([found.low, found.high], [place, place], marker="|", color=colour)
+        axes.plot(found.mean, place, marker="o", color=colour)
+    reach = 1.1 * max(max(-d.low, d.high) for d in results.differences.values()) or 1.0
     axes.set(
         yticks=range(len(names)),
         yticklabels=[f"against {TITLES[name]}" for name in names],
         ylim=(len(names) - 0.5, -0.5),
+        xlim=(-reach, reach),
         xlabel=f"log loss of the network minus that of the baseline ({CONFIDENCE:.0%} interval)",
     )
-    axes.set_title("← network better    baseline better →", fontsize="medium")
+    axes.set_title("← network better        baseline better →", fontsize="medium")
     return figure
 
 
@@ -149,6 +153,7 @@ def _curves(
     metric: TestMetric,
     short: str,
 ) -> None:
+    ours = "network, first seed" + " (others pale)" * (len(results.network) > 1)
     for other in results.network[1:]:
         axes.step(*points(other), where="post", color=_COLOURS["network"], alpha=0.3, linewidth=0.8)
     for name, probabilities in _compared(results).items():
@@ -158,7 +163,7 @@ def _curves(
             where="post",
             color=_COLOURS[name],
             linewidth=1.8 if name == "network" else 1.1,
-            label=f"{_title(name, results)}: {short} {scores[metric]:.3f}",
+            label=f"{TITLES.get(name, ours)}: {short} {scores[metric]:.3f}",
         )
 
 
@@ -166,12 +171,6 @@ def _compared(results: TestResults) -> Mapping[str, Floats]:
     """The network that is served, and the baselines that tell days apart."""
     others = {name: each for name, each in results.baselines.items() if name != PRIOR}
     return {"network": results.network[0], **others}
-
-
-def _title(name: str, results: TestResults) -> str:
-    if name != "network":
-        return TITLES[name]
-    return "network, first seed" + " (others pale)" * (len(results.network) > 1)
 
 
 def _bins(probabilities: Floats, labels: Floats) -> tuple[Floats, Floats, Floats]:
@@ -190,5 +189,5 @@ def _square(title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _limits(axes: Axes) -> None:
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+def _limits(axes: Axes, top: float = 1.0) -> None:
+    axes.set(xlim=(-0.01, top + 0.01), ylim=(-0.01, top + 0.01), aspect="equal")
