@@ -17,10 +17,12 @@ from mlproject.training import loop
 from mlproject.training.epoch_losses import EpochLosses
 from mlproject.training.loop import (
     Ending,
+    TrainingDiverged,
     build_model,
     learning_rate_factor,
     prior_loss,
     train,
+    train_final,
 )
 from mlproject.training.plan import (
     FP32_ADAMW,
@@ -299,3 +301,26 @@ def test_out_of_memory_that_no_cut_helps_is_the_trial_s_failure(
     monkeypatch.setattr(PatchTST, "forward", forward)
     with pytest.raises(torch.OutOfMemoryError):
         train(ARCHITECTURE, data, SETTINGS, _keep_going)
+
+
+def test_a_final_training_is_the_trial_without_its_validation(data: WindowedData) -> None:
+    watched: list[EpochLosses] = []
+
+    def stop_at_two(losses: EpochLosses) -> bool:
+        watched.append(losses)
+        return losses.epoch == 2
+
+    train(ARCHITECTURE, data, SETTINGS, stop_at_two)
+    unvalidated = replace(data, validation=data.validation[:0], test=data.test[:0])
+    heard: list[float] = []
+    network = train_final(ARCHITECTURE, unvalidated, SETTINGS, epochs=2, on_epoch=heard.append)
+    assert heard == [losses.train_loss for losses in watched]
+    logits = predict(network, data, data.validation)
+    loss = functional.binary_cross_entropy_with_logits(logits, data.labels[data.validation])
+    assert loss.item() == watched[-1].val_loss
+
+
+def test_a_final_training_that_diverges_says_so(data: WindowedData) -> None:
+    broken = replace(data, labels=torch.full_like(data.labels, math.nan))
+    with pytest.raises(TrainingDiverged, match="diverged in epoch 1"):
+        train_final(ARCHITECTURE, broken, SETTINGS, epochs=2, on_epoch=lambda _: None)

@@ -122,10 +122,7 @@ class PatchTST(nn.Module):
         pass, which computes what lies between again (Chen et al., "Training Deep Nets with
         Sublinear Memory Cost", 2016). The gradients are the same.
         """
-        mean = windows.mean(dim=1, keepdim=True)
-        variance = windows.var(dim=1, keepdim=True, correction=0)
-        windows = (windows - mean) * torch.rsqrt(variance + NORMALISATION_EPSILON)
-        patches = windows.unfold(1, PATCH_DAYS, STRIDE_DAYS).flatten(2)
+        patches = normalise_windows(windows).unfold(1, PATCH_DAYS, STRIDE_DAYS).flatten(2)
         x = self.projection(patches) + self.positions[:N_PATCHES]
         x = dropout.at(0)(x).flatten(0, 1)
         if checkpoint_every:
@@ -148,6 +145,13 @@ class PatchTST(nn.Module):
         for layer in layers:
             x = self.blocks[layer](x, dropout.at(layer + 1))
         return x
+
+
+def normalise_windows(windows: Tensor) -> Tensor:
+    """(batch, days, features) to the same: each feature over the days, mean 0 and variance 1."""
+    mean = windows.mean(dim=1, keepdim=True)
+    variance = windows.var(dim=1, keepdim=True, correction=0)
+    return (windows - mean) * torch.rsqrt(variance + NORMALISATION_EPSILON)
 
 
 @torch.no_grad()

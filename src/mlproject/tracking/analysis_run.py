@@ -78,13 +78,15 @@ def view_of(connection: Connection, name: str) -> ExperimentView:
     return ExperimentView(connection=connection, name=name, store=store)
 
 
-def open_analysis_run(view: ExperimentView, analysis: str) -> str:
+def open_analysis_run(view: ExperimentView, analysis: str, of: str | None = None) -> str:
     """The id of the run that is to hold the results of `analysis`, such as ``audit``.
+
+    Its name says what the analysis is of: `of`, by default the experiment.
 
     The run that `mlflow run` made for this process, if it did; else a new one in the experiment.
     """
     client, launched = view.store.client, view.store.launch_run_id
-    name, tags = f"{analysis} of {view.name}", {ANALYSIS_TAG: analysis}
+    name, tags = f"{analysis} of {of or view.name}", {ANALYSIS_TAG: analysis}
     with tracking_errors(view.connection.uri):
         if launched is None:
             created = client.create_run(

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mlproject.data.windows import WindowedData
+from mlproject.errors import UserError
 from mlproject.models.arch_grid import Architecture
 from mlproject.models.patchtst import PatchTST
 from mlproject.training.allocator import never_keep_freed_tensors, trim
@@ -36,6 +37,12 @@ EXPLODED_LOSS = 10.0
 """Nats: as bad as being certain of the wrong class (e⁻¹⁰) for every window."""
 
 _logger = logging.getLogger(__name__)
+
+
+class TrainingDiverged(UserError):
+    """The loss of a training that was to give a network is no number any more."""
+
+    exit_code = 1
 
 
 class Ending(StrEnum):
@@ -129,13 +136,8 @@ def train(
     A training that finds a checkpoint of its own goes on from it, and `on_epoch` hears of the
     earlier epochs again.
     """
-    device = data.features.device
-    if plan.optimiser is OptimiserName.ADAFACTOR:
-        never_keep_freed_tensors()
-    trim()
-    workload = Workload(device=device, n_features=data.n_features, batch_size=settings.batch_size)
-    layout = choose_layout(architecture, plan, workload, free_memory_bytes(device))
-    with PeakMemory(device) as memory, BatchThreads(layout.threads) as threads:
+    layout = _layout_now(architecture, data, settings, plan)
+    with PeakMemory(data.features.device) as memory, BatchThreads(layout.threads) as threads:
         training = _Training(
             data=data,
             settings=settings,
@@ -164,6 +166,52 @@ def train(
         samples_per_second=progress.windows / progress.training_seconds,
         peak_memory_bytes=memory.peak_bytes,
     )
+
+
+def train_final(
+    architecture: Architecture,
+    data: WindowedData,
+    settings: TrainingSettings,
+    *,
+    epochs: int,
+    on_epoch: Callable[[float], None],
+    plan: TrainingPlan = FP32_ADAMW,
+) -> PatchTST:
+    """Train on `data.train` for `epochs` and return the network; no other window is looked at.
+
+    The learning rate runs as in a training of `settings.epochs`. `on_epoch` hears the
+    training loss of each epoch.
+
+    Raises:
+        TrainingDiverged: the loss of an epoch was not finite.
+    """
+    layout = _layout_now(architecture, data, settings, plan)
+    with BatchThreads(layout.threads) as threads:
+        training = _Training(
+            data=data,
+            settings=settings,
+            layout=layout,
+            threads=threads,
+            checkpoint=None,
+            on_step=None,
+            model=(model := build_model(architecture, data, settings, plan)),
+            optimiser=make_optimiser(plan, model, settings),
+            identity=identity_of(architecture, settings, plan),
+        )
+        training.run_unvalidated(epochs, on_epoch)
+    return model
+
+
+def _layout_now(
+    architecture: Architecture, data: WindowedData, settings: TrainingSettings, plan: TrainingPlan
+) -> Layout:
+    """The layout that fits into the memory that is free now, after freed memory is given back."""
+    device = data.features.device
+    if plan.optimiser is OptimiserName.ADAFACTOR:
+        never_keep_freed_tensors()
+    trim()
+    workload = Workload(device=device, n_features=data.n_features, batch_size=settings.batch_size)
+    return choose_layout(architecture, plan, workload, free_memory_bytes(device))
 
 
 @dataclass(frozen=True)
@@ -230,6 +278,16 @@ class _Training:
             progress.step, progress.loss_sum = 0, 0.0
             self._save_if_due()
         return ending
+
+    def run_unvalidated(self, epochs: int, on_epoch: Callable[[float], None]) -> None:
+        """Train for so many epochs, whatever comes of them."""
+        progress = self.progress
+        for progress.epoch in range(1, epochs + 1):
+            train_loss = self._train_epoch()
+            progress.step, progress.loss_sum = 0, 0.0
+            if not math.isfinite(train_loss):
+                raise TrainingDiverged(f"the training diverged in epoch {progress.epoch}")
+            on_epoch(train_loss)
 
     def _run_epoch(self, on_epoch: OnEpoch) -> Ending:
         progress, settings, data = self.progress, self._settings, self._data
