@@ -23,7 +23,7 @@ from mlproject.serving.model_folder import (
     save_model,
 )
 from mlproject.serving.new_bars import FEWEST_BARS
-from mlproject.training.loop import predict
+from mlproject.training.step import predict
 
 ARCHITECTURE = Architecture(arch_idx=0, d_model=64, n_layers=2, n_heads=4, d_ff=128, param_count=0)
 

@@ -7,7 +7,8 @@ callback.
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -136,19 +137,14 @@ def train(
     A training that finds a checkpoint of its own goes on from it, and `on_epoch` hears of the
     earlier epochs again.
     """
-    layout = _layout_now(architecture, data, settings, plan)
-    with PeakMemory(data.features.device) as memory, BatchThreads(layout.threads) as threads:
+    with (
+        _training_step(architecture, data, settings, plan) as step,
+        PeakMemory(data.features.device) as memory,
+    ):
         training = _Training(
             data=data,
             settings=settings,
-            step=TrainingStep(
-                model=(model := build_model(architecture, data, settings, plan)),
-                optimiser=make_optimiser(plan, model, settings),
-                data=data,
-                settings=settings,
-                threads=threads,
-                layout=layout,
-            ),
+            step=step,
             checkpoint=checkpoint,
             on_step=on_step,
             identity=identity_of(architecture, settings, plan),
@@ -185,33 +181,32 @@ def train_final(
     Raises:
         TrainingDiverged: the loss of an epoch was not finite.
     """
-    layout = _layout_now(architecture, data, settings, plan)
-    with BatchThreads(layout.threads) as threads:
-        training = _Training(
-            data=data,
-            settings=settings,
-            layout=layout,
-            threads=threads,
-            checkpoint=None,
-            on_step=None,
-            model=(model := build_model(architecture, data, settings, plan)),
-            optimiser=make_optimiser(plan, model, settings),
-            identity=identity_of(architecture, settings, plan),
-        )
-        training.run_unvalidated(epochs, on_epoch)
-    return model
+    with _training_step(architecture, data, settings, plan) as step:
+        _Training(data=data, settings=settings, step=step).run_unvalidated(epochs, on_epoch)
+    return step.model
 
 
-def _layout_now(
+@contextmanager
+def _training_step(
     architecture: Architecture, data: WindowedData, settings: TrainingSettings, plan: TrainingPlan
-) -> Layout:
-    """The layout that fits into the memory that is free now, after freed memory is given back."""
+) -> Iterator[TrainingStep]:
+    """A fresh model and its optimiser, in the layout that fits into the memory that is free now."""
     device = data.features.device
     if plan.optimiser is OptimiserName.ADAFACTOR:
         never_keep_freed_tensors()
     trim()
     workload = Workload(device=device, n_features=data.n_features, batch_size=settings.batch_size)
-    return choose_layout(architecture, plan, workload, free_memory_bytes(device))
+    layout = choose_layout(architecture, plan, workload, free_memory_bytes(device))
+    with BatchThreads(layout.threads) as threads:
+        model = build_model(architecture, data, settings, plan)
+        yield TrainingStep(
+            model=model,
+            optimiser=make_optimiser(plan, model, settings),
+            data=data,
+            settings=settings,
+            threads=threads,
+            layout=layout,
+        )
 
 
 @dataclass(frozen=True)
@@ -247,9 +242,9 @@ class _Training:
         data: WindowedData,
         settings: TrainingSettings,
         step: TrainingStep,
-        checkpoint: CheckpointFile | None,
-        on_step: OnStep | None,
-        identity: dict[str, Any],
+        checkpoint: CheckpointFile | None = None,
+        on_step: OnStep | None = None,
+        identity: dict[str, Any] | None = None,
     ) -> None:
         self._begun = self._saved = time.perf_counter()
         self._data = data
@@ -257,7 +252,7 @@ class _Training:
         self._step = step
         self._checkpoint = checkpoint
         self._on_step = on_step
-        self._identity = identity
+        self._identity = identity or {}
         steps = math.ceil(len(data.train) / settings.batch_size)
         self._steps_per_epoch = min(steps, settings.max_steps or steps)
         self.progress = _Progress()
