@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 
-from mlproject.training.openmp import shorten_idle_spinning
+from mlproject.training.torch_environment import set_torch_environment
 
 CASES = (
     ("2M", 48, "adamw", "fp32"),
@@ -81,7 +81,7 @@ def measure(budget: str, arch_idx: int, optimiser: str, precision: str) -> dict[
 
 
 if __name__ == "__main__":
-    shorten_idle_spinning()
+    set_torch_environment()
     if len(sys.argv) == 1:
         main()
     else:

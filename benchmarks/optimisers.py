@@ -9,7 +9,7 @@ the last epoch. The spread over seeds is what differences have to be held agains
 
 import statistics
 
-from mlproject.training.openmp import shorten_idle_spinning
+from mlproject.training.torch_environment import set_torch_environment
 
 SEEDS = (0, 1, 2)
 EPOCHS = 12
@@ -18,7 +18,7 @@ PLANS = (("adamw", "fp32"), ("adamw", "bf16"), ("adafactor", "bf16"))
 
 def main() -> None:
     """Print the table."""
-    shorten_idle_spinning()
+    set_torch_environment()
     from mlproject.data.bars import load_bars
     from mlproject.data.labels import parse_task
     from mlproject.data.windows import build_windows

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
-from mlproject.training.openmp import shorten_idle_spinning
+from mlproject.training.torch_environment import set_torch_environment
 
 if TYPE_CHECKING:
     import torch
@@ -41,7 +41,7 @@ Step = Callable[[], None]
 
 def main() -> None:
     """Print both tables."""
-    shorten_idle_spinning()
+    set_torch_environment()
     print("| d_model × n_layers, heads | bf16, ms | fp32, ms | plain, ms | plain / bf16 | / fp32 |")
     print("|---|---|---|---|---|---|")
     for shape in ARCHITECTURES:
@@ -240,7 +240,7 @@ if __name__ == "__main__":
     if "--one" in sys.argv:
         one_process()
     elif "--profile" in sys.argv:
-        shorten_idle_spinning()
+        set_torch_environment()
         for profiled in ARCHITECTURES:
             profile(profiled)
     else:

@@ -22,7 +22,7 @@ from mlproject.study_command import (
     surroundings,
     which_study,
 )
-from mlproject.training.openmp import shorten_idle_spinning
+from mlproject.training.torch_environment import set_torch_environment
 
 FINDINGS_EXIT_CODE = 1
 
@@ -248,5 +248,5 @@ def regenerate(budget: str | None, horizon: str | None, task: str, output_dir: P
 
 def main() -> NoReturn:
     """Run the command line."""
-    shorten_idle_spinning()
+    set_torch_environment()
     run_command_line(cli)
