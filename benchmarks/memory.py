@@ -1,8 +1,9 @@
-"""Whether the memory plan is true: predicted and measured peak of one architecture per budget.
+"""Whether the memory plan is true, and how fast each budget trains.
 
     python benchmarks/memory.py
 
-trains each for two steps in a process of its own. The 2B row takes some minutes on two cores.
+trains an architecture of each budget for two steps in a process of its own, and prints the predicted
+and the measured peak and the training windows per second. The 2B rows take minutes on two cores.
 """
 
 import json
@@ -24,21 +25,24 @@ CASES = (
 
 def main() -> None:
     """Print the table."""
-    print("| budget, arch_idx | parameters | plan | predicted, GB | measured, GB | ratio |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "| budget, arch_idx | parameters | plan | predicted, GB | measured, GB | ratio | windows/s |"
+    )
+    print("|---|---|---|---|---|---|---|")
     for budget, arch_idx, optimiser, precision in CASES:
         command = [sys.executable, __file__, budget, str(arch_idx), optimiser, precision]
         found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
         predicted, measured = found["predicted"], found["measured"]
         print(
             f"| {budget}, {arch_idx} | {found['param_count']:,} | {optimiser}, {precision} "
-            f"| {predicted / 1e9:.2f} | {measured / 1e9:.2f} | {predicted / measured:.2f} |",
+            f"| {predicted / 1e9:.2f} | {measured / 1e9:.2f} | {predicted / measured:.2f} "
+            f"| {found['windows_per_second']:.1f} |",
             flush=True,
         )
 
 
-def measure(budget: str, arch_idx: int, optimiser: str, precision: str) -> dict[str, int]:
-    """Predict the peak of this process, train two steps and one validation batch, measure it."""
+def measure(budget: str, arch_idx: int, optimiser: str, precision: str) -> dict[str, float]:
+    """Predict the peak of this process, train two steps and validate on two batches, measure."""
     import torch
 
     from mlproject.data.bars import load_bars
@@ -77,6 +81,7 @@ def measure(budget: str, arch_idx: int, optimiser: str, precision: str) -> dict[
         "param_count": row.param_count,
         "predicted": predicted,
         "measured": result.peak_memory_bytes,
+        "windows_per_second": result.samples_per_second,
     }
 
 

@@ -42,6 +42,7 @@ from mlproject.tracking.names import (
 from mlproject.tracking.store import connect
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.loop import train
+from mlproject.training.plan import FP32_ADAMW
 from tests.recovery.runs import trial_runs
 from tests.recovery.test_round_trip import as_live
 
@@ -98,10 +99,10 @@ def live_study(
 def _break_at(broken: int) -> Callable[..., Any]:
     calls = count()
 
-    def sometimes_break(*args: Any) -> Any:
+    def sometimes_break(*args: Any, **more: Any) -> Any:
         if next(calls) == broken:
             raise RuntimeError('out of "luck"\nand more')
-        return train(*args)
+        return train(*args, **more)
 
     return sometimes_break
 
@@ -168,7 +169,7 @@ def studies(draw: st.DrawFn) -> tuple[SearchSpace, optuna.Study]:
     version = draw(st.integers(1, 3))
     space = space_of(settings_of(budget, version, batch_size=draw(st.integers(1, 4096))))
     study = optuna.create_study(study_name=space.settings.study_name)
-    study.set_user_attr(IDENTITY_ATTR, space.settings.identity(BARS, N_FEATURES))
+    study.set_user_attr(IDENTITY_ATTR, space.settings.identity(BARS, N_FEATURES, FP32_ADAMW))
     for _ in range(draw(st.integers(1, 5))):
         study.add_trial(draw(ended_trials(space)))
     return space, study
@@ -224,7 +225,7 @@ def example(**identity: Any) -> optuna.Study:
     """A study with one complete trial whose identity is changed; None drops an entry."""
     space = space_of(settings_of("20M"))
     study = optuna.create_study(study_name=space.settings.study_name)
-    whole = {**space.settings.identity(BARS, N_FEATURES), **identity}
+    whole = {**space.settings.identity(BARS, N_FEATURES, FP32_ADAMW), **identity}
     study.set_user_attr(IDENTITY_ATTR, {k: v for k, v in whole.items() if v is not None})
     trial = study.ask()
     space.suggest(trial)
