@@ -2,8 +2,8 @@
 
     python benchmarks/memory.py
 
-trains an architecture of each budget for two steps in a process of its own, and prints the predicted
-and the measured peak and the training windows per second. The 2B rows take minutes on two cores.
+trains an architecture of each budget for two steps in a process of its own, and prints the
+predicted and the measured peak and the training windows per second. The 2B rows take minutes on two cores.
 """
 
 import json
@@ -26,7 +26,8 @@ CASES = (
 def main() -> None:
     """Print the table."""
     print(
-        "| budget, arch_idx | parameters | plan | predicted, GB | measured, GB | ratio | windows/s |"
+        "| budget, arch_idx | parameters | plan "
+        "| predicted, GB | measured, GB | ratio | windows/s |"
     )
     print("|---|---|---|---|---|---|---|")
     for budget, arch_idx, optimiser, precision in CASES:
