@@ -3,7 +3,8 @@
     python benchmarks/memory.py
 
 trains an architecture of each budget for two steps in a process of its own, and prints the
-predicted and the measured peak and the training windows per second. The 2B rows take minutes on two cores.
+predicted and the measured peak and the training windows per second. The 2B rows take minutes on
+two cores.
 """
 
 import json
