@@ -354,8 +354,8 @@ def test_the_memory_plan_is_printed_and_kept(
     kept = client.download_artifacts(outcome.parent_run_id, "memory_plan.txt")
     assert Path(kept).read_text() in printed
     parent, _ = _runs(client)
-    assert parent.data.params["optimiser"] == "adamw"
-    assert parent.data.params["precision"] in printed
+    assert parent.data.params["plan.optimiser"] == "adamw"
+    assert parent.data.params["plan.precision"] in printed
 
 
 def test_a_study_keeps_the_plan_it_began_with(

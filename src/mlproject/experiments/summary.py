@@ -63,6 +63,8 @@ def describe_study(
         run_id,
         {
             **identity,
+            # `mlflow run` logs what was asked for, such as auto, under the plain names.
+            **{f"plan.{name}": identity[name] for name in ("optimiser", "precision")},
             "n_trials": settings.n_trials,
             "n_architectures": len(space.grid.architectures),
             "forced_extremes": " ".join(extremes),
