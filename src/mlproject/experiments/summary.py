@@ -29,7 +29,13 @@ from mlproject.experiments.sampler import PRUNER_SETTINGS, SAMPLER_SETTINGS
 from mlproject.experiments.search_space import SearchSpace
 from mlproject.experiments.study_note import best_run, study_note
 from mlproject.models.extremes import distinct_extremes
-from mlproject.tracking.names import NOTE_TAG, PLANNED_TRIALS_TAG, Tag
+from mlproject.tracking.names import (
+    NOTE_TAG,
+    PLAN_OPTIMISER_PARAM,
+    PLAN_PRECISION_PARAM,
+    PLANNED_TRIALS_TAG,
+    Tag,
+)
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import (
     log_study_dataset,
@@ -63,8 +69,8 @@ def describe_study(
         run_id,
         {
             **identity,
-            # `mlflow run` logs what was asked for, such as auto, under the plain names.
-            **{f"plan.{name}": identity[name] for name in ("optimiser", "precision")},
+            PLAN_OPTIMISER_PARAM: identity["optimiser"],
+            PLAN_PRECISION_PARAM: identity["precision"],
             "n_trials": settings.n_trials,
             "n_architectures": len(space.grid.architectures),
             "forced_extremes": " ".join(extremes),

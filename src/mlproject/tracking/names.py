@@ -166,6 +166,10 @@ MLFLOW_STATUS = {
 
 PARENT_RUN_ID_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
+PLAN_OPTIMISER_PARAM = "plan.optimiser"
+"""On a parent run: what its trials train with; `mlflow run` logs what was asked for, such as
+``auto``, under the plain name."""
+PLAN_PRECISION_PARAM = "plan.precision"
 PLANNED_TRIALS_TAG = "planned_trials"
 """On a parent run: how many trials its last launch was asked for."""
 ANALYSIS_TAG = "analysis"

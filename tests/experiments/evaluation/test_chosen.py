@@ -30,8 +30,8 @@ LIVE = {
     "label_price": "high",
     "max_steps": "7",
     "seed": "5",
-    "optimiser": "adafactor",
-    "precision": "bf16",
+    "plan.optimiser": "adafactor",
+    "plan.precision": "bf16",
 }
 
 

@@ -12,7 +12,15 @@ from mlproject.experiments.audit.trials import has_diverged
 from mlproject.experiments.search_space import derived_seed
 from mlproject.experiments.settings import StudySettings
 from mlproject.models.arch_grid import Architecture, Shape, architecture_grid
-from mlproject.tracking.names import Metric, Origin, Param, Tag, TrialState
+from mlproject.tracking.names import (
+    PLAN_OPTIMISER_PARAM,
+    PLAN_PRECISION_PARAM,
+    Metric,
+    Origin,
+    Param,
+    Tag,
+    TrialState,
+)
 from mlproject.tracking.tracked_studies import TrackedStudy, TrackedTrial
 from mlproject.training.plan import OptimiserName, Precision
 from mlproject.training.settings import TrainingSettings
@@ -110,8 +118,8 @@ def choose_trial(
         settings=training,
         study_seed=_whole(study.params.get("seed")),
         label_price="high" if study.params.get("label_price") == "high" else "close",
-        optimiser=_said(OptimiserName, study.params.get("optimiser")),
-        precision=_said(Precision, study.params.get("precision")),
+        optimiser=_said(OptimiserName, study.params.get(PLAN_OPTIMISER_PARAM)),
+        precision=_said(Precision, study.params.get(PLAN_PRECISION_PARAM)),
         best_epoch=best_epoch,
         remarks=tuple(remarks),
     )
