@@ -2,25 +2,25 @@
 
     python -m benchmarks.search
 
-replays every scheme below on the table that `benchmarks.search_table` made, once for each seed, and prints
-a Markdown table. A replay asks the sampler and the pruner exactly as a study does; only the losses
-are looked up instead of trained. The old program's best loss after its 50 full trials is what a
-replay with the same seed has to reach.
+replays every scheme below on the table that `benchmarks.search_table` made, once for each seed, and
+prints a Markdown table. A replay asks the sampler and the pruner exactly as a study does; only the
+losses are looked up instead of trained. The old program's best loss after its 50 full trials is
+what a replay with the same seed has to reach.
 """
 
 import argparse
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import optuna
-
 from benchmarks.search_table import BUDGET, EPOCHS, Cell, Curve, grid_of_table, read_table
+
 from mlproject.data.labels import parse_task
 from mlproject.experiments import search_space
-from mlproject.experiments.sampler import make_pruner, make_sampler
+from mlproject.experiments.sampler import PRUNER_SETTINGS, make_pruner, make_sampler
 from mlproject.experiments.search_space import SearchSpace, derived_seed
 from mlproject.experiments.settings import StudySettings
 from mlproject.experiments.trial_queue import enqueue_owed_trials
@@ -105,11 +105,6 @@ def random_sampler(study_seed: int, trials_so_far: int) -> optuna.samplers.BaseS
     return optuna.samplers.RandomSampler(seed=derived_seed(study_seed, trials_so_far))
 
 
-def gaussian_process(study_seed: int, trials_so_far: int) -> optuna.samplers.BaseSampler:
-    """Optuna's Gaussian process."""
-    return optuna.samplers.GPSampler(seed=derived_seed(study_seed, trials_so_far))
-
-
 OLD = Scheme(
     name="the old program: full trials, arch_idx",
     suggest=suggest_as_before,
@@ -124,37 +119,33 @@ _project = partial(
     pruner=make_pruner,
     patience=PATIENCE,
 )
-_first_rung = round(STUDY_EPOCHS / EPOCHS)
+_RUNGS: Mapping[str, int] = {"min_resource": round(STUDY_EPOCHS / EPOCHS), "reduction_factor": 3}
 SCHEMES = (
     _project(name="this project"),
+    _project(name="no pruner", pruner=optuna.pruners.NopPruner),
+    _project(name="no early stopping", patience=EPOCHS),
+    _project(name="neither", pruner=optuna.pruners.NopPruner, patience=EPOCHS),
+    _project(name="random search", sampler=random_sampler),
     _project(
-        name="without pruner and early stopping", pruner=optuna.pruners.NopPruner, patience=EPOCHS
-    ),
-    _project(name="without pruner", pruner=optuna.pruners.NopPruner),
-    _project(name="without early stopping", patience=EPOCHS),
-    _project(
-        name="arch_idx and the old sampler",
+        name="arch_idx, TPE and forced trials as before",
         suggest=suggest_as_before,
         sampler=sampler_as_before,
         enqueues_extremes=False,
     ),
-    _project(name="random search", sampler=random_sampler),
+    _project(
+        name="best quarter instead of best half",
+        pruner=partial(optuna.pruners.PercentilePruner, percentile=25.0, **PRUNER_SETTINGS),
+    ),
     _project(
         name="successive halving",
-        pruner=partial(
-            optuna.pruners.SuccessiveHalvingPruner, min_resource=_first_rung, reduction_factor=3
-        ),
+        pruner=partial(optuna.pruners.SuccessiveHalvingPruner, **_RUNGS),
     ),
     _project(
         name="Hyperband",
-        pruner=partial(
-            optuna.pruners.HyperbandPruner,
-            min_resource=_first_rung,
-            max_resource=round(STUDY_EPOCHS),
-            reduction_factor=3,
-        ),
+        pruner=partial(optuna.pruners.HyperbandPruner, max_resource=round(STUDY_EPOCHS), **_RUNGS),
     ),
 )
+"""This project, and what would become of it with one thing changed."""
 
 
 def replay(scheme: Scheme, results: Results, seed: int, target: float) -> Replay:
@@ -217,26 +208,20 @@ def read_results(learning_rates: Sequence[float] | None = None) -> Results:
     )
 
 
-def compare(schemes: Sequence[Scheme], results: Results, seeds: Sequence[int]) -> list[str]:
-    """The lines of the Markdown table."""
-    old = [replay(OLD, results, seed, target=-math.inf) for seed in seeds]
-    lines = [
-        f"| search | best loss of {N_TRIALS} trials | their epochs | epochs to the old "
-        f"program's best | of its {FULL_EPOCHS} | within a third |",
-        "|---|---|---|---|---|---|",
-        _row(
-            OLD.name,
-            [replay(OLD, results, s, o.best_loss) for s, o in zip(seeds, old, strict=True)],
-        ),
-    ]
-    for scheme in schemes:
+def compare(schemes: Sequence[Scheme], results: Results, seeds: Sequence[int]) -> Iterator[str]:
+    """The lines of the Markdown table, each as soon as it is known."""
+    yield (
+        f"| search | best loss of {N_TRIALS} trials | their epochs | epochs to the old program's "
+        f"best | of {FULL_EPOCHS} | within a third |"
+    )
+    yield "|---|---|---|---|---|---|"
+    targets = [replay(OLD, results, seed, target=-math.inf).best_loss for seed in seeds]
+    for scheme in (OLD, *schemes):
         found = [
-            replay(scheme, results, seed, of_old.best_loss)
-            for seed, of_old in zip(seeds, old, strict=True)
+            replay(scheme, results, seed, target)
+            for seed, target in zip(seeds, targets, strict=True)
         ]
-        lines.append(_row(scheme.name, found))
-        print(lines[-1], flush=True)
-    return lines
+        yield _row(scheme.name, found)
 
 
 def _row(name: str, replays: Sequence[Replay]) -> str:
@@ -275,7 +260,8 @@ def main() -> None:
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     seeds = range(options.first_seed, options.first_seed + options.replays)
-    print("\n".join(compare(SCHEMES, read_results(options.learning_rate), seeds)))
+    for line in compare(SCHEMES, read_results(options.learning_rate), seeds):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import math
 
 import optuna
 import pytest
-
 from benchmarks.search import (
     FULL_EPOCHS,
     N_TRIALS,
@@ -56,7 +55,7 @@ def test_a_replay_follows_from_its_seed(scheme: Scheme, results: Results) -> Non
 
 
 def test_the_comparison_has_a_row_for_every_search(results: Results) -> None:
-    lines = compare(SCHEMES[:1], results, seeds=range(2))
+    lines = list(compare(SCHEMES[:1], results, seeds=range(2)))
     assert [line.split(" | ")[0] for line in lines[2:]] == [
         f"| {scheme.name}" for scheme in (OLD, SCHEMES[0])
     ]
