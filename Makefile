@@ -46,6 +46,7 @@ format: $(INSTALLED) ## format the code and mend what ruff can mend
 
 bench: $(INSTALLED) ## reproduce the figures of docs/benchmarks.md
 	python benchmarks/training_step.py
+	python -m benchmarks.search
 	python benchmarks/backfill.py sqlite
 	python benchmarks/backfill.py server
 	python benchmarks/backfill.py parse --megabytes 1000

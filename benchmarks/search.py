@@ -226,20 +226,17 @@ def compare(schemes: Sequence[Scheme], results: Results, seeds: Sequence[int]) -
 
 def _row(name: str, replays: Sequence[Replay]) -> str:
     to_target = [r.epochs_to_target for r in replays]
+    share = float(np.quantile(to_target, 0.5, method="inverted_cdf")) / FULL_EPOCHS
     within = sum(epochs <= FULL_EPOCHS / 3 for epochs in to_target) / len(to_target)
     cells = (
         name,
         _quartiles([r.best_loss for r in replays], "{:.4f}"),
         _quartiles([r.epochs for r in replays], "{:.0f}"),
         _quartiles(to_target, "{:.0f}"),
-        f"{_median(to_target) / FULL_EPOCHS:.2f}",
+        f"{share:.2f}" if math.isfinite(share) else "> 1",
         f"{within:.0%}",
     )
     return f"| {' | '.join(cells)} |"
-
-
-def _median(values: Sequence[float]) -> float:
-    return float(np.quantile(values, 0.5, method="inverted_cdf"))
 
 
 def _quartiles(values: Sequence[float], form: str) -> str:

@@ -12,7 +12,6 @@ little: the labels of neighbouring windows look at the same three days.
 """
 
 import csv
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -141,10 +140,9 @@ def _begin(path: Path) -> None:
         path.write_text(text[: text.rfind("\n") + 1])
         return
     facts = {
-        "command": f"python -m benchmarks.{Path(__file__).stem}",
+        "command": f"OMP_NUM_THREADS=1 python -m benchmarks.{Path(__file__).stem}",
         "begun": date.today().isoformat(),
-        "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, "
-        f"{os.environ.get('OMP_NUM_THREADS', 'all')} threads",
+        "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
         "versions": f"torch {torch.__version__}, {_plan().precision} AdamW",
         "data": "sp500, horizon 3 days, threshold_1pct, losses in nats",
         "trial": f"{EPOCHS} epochs of {STEPS} steps of {BATCH_SIZE} windows, weight decay 1e-4, "
