@@ -122,6 +122,13 @@ _project = partial(
 _RUNGS: Mapping[str, int] = {"min_resource": round(STUDY_EPOCHS / EPOCHS), "reduction_factor": 3}
 SCHEMES = (
     _project(name="this project"),
+    _project(
+        name="pruning from two fifths of a trial on",
+        pruner=partial(
+            optuna.pruners.MedianPruner,
+            **PRUNER_SETTINGS | {"n_warmup_steps": round(STUDY_EPOCHS * 2 / 5)},
+        ),
+    ),
     _project(name="no pruner", pruner=optuna.pruners.NopPruner),
     _project(name="no early stopping", patience=EPOCHS),
     _project(name="neither", pruner=optuna.pruners.NopPruner, patience=EPOCHS),
