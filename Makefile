@@ -47,6 +47,8 @@ format: $(INSTALLED) ## format the code and mend what ruff can mend
 bench: $(INSTALLED) ## reproduce the figures of docs/benchmarks.md
 	python benchmarks/training_step.py
 	python -m benchmarks.search
+	python -m benchmarks.search --learning-rate 3e-4
+	python -m benchmarks.search --learning-rate 1e-3
 	python benchmarks/backfill.py sqlite
 	python benchmarks/backfill.py server
 	python benchmarks/backfill.py parse --megabytes 1000
