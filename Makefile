@@ -49,6 +49,9 @@ bench: $(INSTALLED) ## reproduce the figures of docs/benchmarks.md
 	python benchmarks/optimisers.py
 	python benchmarks/memory.py
 	python benchmarks/overhead.py
+	python -m benchmarks.search
+	python -m benchmarks.search --learning-rate 3e-4
+	python -m benchmarks.search --learning-rate 1e-3
 	python benchmarks/backfill.py sqlite
 	python benchmarks/backfill.py server
 	python benchmarks/backfill.py parse --megabytes 1000

@@ -43,18 +43,24 @@ class SearchSpace:
 
     def suggest(self, trial: optuna.Trial) -> tuple[Architecture, TrainingSettings]:
         """Ask the sampler for a trial's architecture and training settings."""
-        for name, (lowest, highest) in self.grid.coordinate_ranges.items():
-            trial.suggest_int(name, lowest, highest)
+        architecture = self.suggest_architecture(trial)
         trial.suggest_float("learning_rate", *LEARNING_RATE, log=True)
         trial.suggest_int("epochs", *self._epochs())
         trial.suggest_float("weight_decay", *WEIGHT_DECAY, log=True)
         trial.suggest_categorical("warmup_steps", WARMUP_STEPS)
         trial.suggest_float("dropout", *DROPOUT)
-        architecture = self.architecture(trial.params)
         seed_place = trial.user_attrs.get(FIRST_ATTEMPT_ATTR, trial.number)
         settings = self.training_settings(seed_place, trial.params)
-        assert architecture is not None and settings is not None
+        assert settings is not None
         return architecture, settings
+
+    def suggest_architecture(self, trial: optuna.Trial) -> Architecture:
+        """Ask the sampler for a trial's architecture alone."""
+        for name, (lowest, highest) in self.grid.coordinate_ranges.items():
+            trial.suggest_int(name, lowest, highest)
+        architecture = self.architecture(trial.params)
+        assert architecture is not None
+        return architecture
 
     def architecture(self, params: Mapping[str, Any]) -> Architecture | None:
         """The architecture that a trial's params choose; None before they do."""
