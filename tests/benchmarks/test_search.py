@@ -1,6 +1,7 @@
 """The table of real results is whole, and searches can be replayed on it."""
 
 import math
+from collections.abc import Iterator
 
 import optuna
 import pytest
@@ -19,9 +20,11 @@ from benchmarks.search_table import EPOCHS, LEARNING_RATES, grid_of_table, read_
 
 
 @pytest.fixture(scope="module")
-def results() -> Results:
+def results() -> Iterator[Results]:
+    verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return read_results()
+    yield read_results()
+    optuna.logging.set_verbosity(verbosity)
 
 
 def test_the_table_holds_every_architecture_at_every_setting() -> None:

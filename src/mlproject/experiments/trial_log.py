@@ -26,6 +26,7 @@ from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.epoch_losses import EpochLosses
 
 _logger = optuna.logging.get_logger("optuna.trial_log")
+_logger.setLevel(logging.INFO)  # the journal is kept however quiet Optuna has been told to be
 
 _TO_TERMINAL = "to_terminal"
 
@@ -147,7 +148,8 @@ def _has_start_line(trial: TrialRun) -> bool:
 
 
 def _is_for_terminal(record: logging.LogRecord) -> bool:
-    return getattr(record, _TO_TERMINAL, True)
+    is_loud_enough = record.levelno >= optuna.logging.get_verbosity()
+    return getattr(record, _TO_TERMINAL, True) and is_loud_enough
 
 
 class _DurableHandler(logging.FileHandler):
