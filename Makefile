@@ -16,7 +16,7 @@ help: ## list the targets
 # conda.yaml is the one place of versions: its pip list is what goes into .venv.
 $(INSTALLED): conda.yaml pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	sed -n 's/^      - \([A-Za-z0-9_.-]*==.*\)/\1/p' conda.yaml > $(VENV)/requirements.txt
+	sed -n 's/^      - \([][A-Za-z0-9_.-]*==.*\)/\1/p' conda.yaml > $(VENV)/requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(VENV)/requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
@@ -46,6 +46,12 @@ format: $(INSTALLED) ## format the code and mend what ruff can mend
 
 bench: $(INSTALLED) ## reproduce the figures of docs/benchmarks.md
 	python benchmarks/training_step.py
+	python benchmarks/optimisers.py
+	python benchmarks/memory.py
+	python benchmarks/overhead.py
+	python -m benchmarks.search
+	python -m benchmarks.search --learning-rate 3e-4
+	python -m benchmarks.search --learning-rate 1e-3
 	python benchmarks/backfill.py sqlite
 	python benchmarks/backfill.py server
 	python benchmarks/backfill.py parse --megabytes 1000

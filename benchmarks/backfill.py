@@ -11,6 +11,8 @@ one store, in one call of this file, and take turns.
 """
 
 import os
+import random
+import re
 import resource
 import subprocess
 import sys
@@ -34,6 +36,7 @@ METRICS = (Metric.BEST_VAL_LOSS, Metric.PARAM_COUNT)
 TAGS = ("study_name", "origin", "recovery.fingerprint")
 STARTED_MS = 1_790_000_000_000
 PORT = 5077
+_RATE = re.compile(rb"(lr=)[\d.]+,|'learning_rate': [\d.e-]+,")
 LEGACY = Path(__file__).parents[1] / "tests" / "recovery" / "legacy"
 
 
@@ -145,12 +148,21 @@ def _repeated(genuine: bytes, megabytes: int) -> Iterator[bytes]:
 
 
 def _renewed(genuine: bytes, megabytes: int) -> Iterator[bytes]:
+    rng = random.Random(0)
+    rate = 0.0
+
+    def renew(match: re.Match[bytes]) -> bytes:
+        # On the trial's line the learning rate is rounded, on its finish line it is whole.
+        nonlocal rate
+        if match[1]:
+            rate = rng.uniform(1e-4, 1e-3)
+            return b"lr=%.6f," % rate
+        return b"'learning_rate': %r," % rate
+
     for turn in range(megabytes * 1_000_000 // len(genuine)):
-        # Another day and minute of the log's hour, so that no trial is known from before.
-        day = 1 + turn % 28
-        yield genuine.replace(
-            b"2026-11-23", b"%04d-%02d-%02d" % (1970 + turn // 336, 1 + turn // 28 % 12, day)
-        )
+        # Another day, and other values, so that no line is known from before.
+        date = b"%04d-%02d-%02d" % (1970 + turn // 336, 1 + turn // 28 % 12, 1 + turn % 28)
+        yield _RATE.sub(renew, genuine.replace(b"2026-11-23", date))
 
 
 def _padded(genuine: bytes, megabytes: int) -> Iterator[bytes]:

@@ -57,7 +57,11 @@ def inspect(logs: tuple[str, ...], storages: tuple[str, ...], timezone: str) -> 
 
 @cli.command()
 @_with_sources
-@click.option("--experiment", help="MLflow experiment.  [default: phase6a]")
+@click.option(
+    "--experiment",
+    envvar="MLFLOW_EXPERIMENT_NAME",
+    help="MLflow experiment.  [default: that of `mlflow run`, or phase6a]",
+)
 @click.option("--dry-run", is_flag=True, help="Write nothing; say what would be written.")
 def backfill(
     logs: tuple[str, ...],

@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import PurePath
 
 from mlproject.tracking.names import Param
+from mlproject.training.epoch_losses import EpochLosses
 from recovery.optuna_storage import read_storage
 from recovery.parse import LogReader
 from recovery.records import Accounting, LaunchId, TrialRecord
@@ -121,6 +122,7 @@ def merge(first: TrialRecord, second: TrialRecord) -> TrialRecord:
         main,
         params={**other.params, **main.params},
         metrics={**other.metrics, **main.metrics},
+        epochs=max(main.epochs, other.epochs, key=_known_losses),
         sampled_dropout=(
             main.sampled_dropout if Param.DROPOUT in main.params else other.sampled_dropout
         ),
@@ -128,6 +130,10 @@ def merge(first: TrialRecord, second: TrialRecord) -> TrialRecord:
         outcome_fingerprint=main.outcome_fingerprint or other.outcome_fingerprint,
         start_fingerprint=main.start_fingerprint or other.start_fingerprint,
     )
+
+
+def _known_losses(epochs: tuple[EpochLosses, ...]) -> int:
+    return len(epochs) + sum(losses.train_loss is not None for losses in epochs)
 
 
 def _may_be_one(first: TrialRecord, second: TrialRecord) -> bool:

@@ -9,6 +9,11 @@ def of_start(study_name: str, trial_number: int, stamp: str | None, body: str) -
     return _digest("start", study_name, str(trial_number), stamp or "", body)
 
 
+def of_own_start(study_name: str, trial_number: int, started_ms: int | None) -> str:
+    """Of a trial of this project, the same in its trial log and in Optuna's storage."""
+    return of_start(study_name, trial_number, str(started_ms), "own")
+
+
 def of_outcome(
     study_name: str, trial_number: int, value: str | None, params: Mapping[str, object]
 ) -> str:

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
-from mlproject.tracking.names import Metric, Origin, Param, Tag, TrialState
+from mlproject.tracking.names import WHOLE_PARAMS, Metric, Origin, Param, Tag, TrialState
 from recovery import fingerprints
 from recovery.lines import milliseconds
 from recovery.literals import Value
 from recovery.old_lines import Outcome, StartLine
 from recovery.records import LaunchId, TimesFrom, TrialRecord
-from recovery.tags import RecoveryTag
+from recovery.tags import RecoveryTag, sampled_param
 
 DIVERGED_VALUE = 100.0
 """What the old program gave Optuna when the loss was not finite."""
@@ -25,7 +25,6 @@ SAMPLED = {
     "warmup_steps": Param.WARMUP_STEPS,
     "dropout": Param.DROPOUT,
 }
-_WHOLE = (Param.ARCH_IDX, Param.EPOCHS, Param.BATCH_SIZE, Param.WARMUP_STEPS)
 _PRINTED_DECIMALS = {Param.LEARNING_RATE: 6, Param.DROPOUT: 2}
 
 
@@ -156,9 +155,9 @@ def _add_sampled(
     for name, value in sampled.items():
         param = SAMPLED.get(name)
         if param is None or value is None or isinstance(value, bool):
-            tags[f"recovery.param.{name}"] = str(value)
+            tags[sampled_param(name)] = str(value)
             continue
-        if isinstance(value, str) or (param in _WHOLE) != isinstance(value, int):
+        if isinstance(value, str) or (param in WHOLE_PARAMS) != isinstance(value, int):
             problems.append(f"{param} is {value} on its finish line")
             continue
         printed = params.get(param)

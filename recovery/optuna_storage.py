@@ -2,22 +2,23 @@
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlproject.errors import UserError
-from mlproject.tracking.names import Metric, Origin, Param, Tag, TrialState
-from mlproject.tracking.store import first_line, without_password
+from mlproject.tracking.names import ATTR_TAGS, Metric, Origin, Param, Tag, TrialState
+from mlproject.tracking.store import first_line, sqlite_file, without_password
 from recovery import fingerprints, study_names
 from recovery.old_trials import DIED, DIVERGED_VALUE, SAMPLED
+from recovery.own_storage import is_own_study, own_record, read_identity
 from recovery.records import LaunchId, TrialRecord
+from recovery.tags import sampled_param
 
 if TYPE_CHECKING:
+    from optuna.study import Study
     from optuna.trial import FrozenTrial
 
-_SQLITE = "sqlite:///"
 _ATTRS = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF, Param.PARAM_COUNT)
-_TAGS = (Tag.FORCED_EXTREME, Tag.RETRY_OF, Tag.DIVERGED)
+_NO_REASON = "the storage gives no reason"
 
 
 class UnreadableStorage(UserError):
@@ -34,7 +35,8 @@ def read_storage(url: str, launch_ids: Iterator[int]) -> Iterator[TrialRecord]:
     from sqlalchemy.exc import SQLAlchemyError
 
     shown = without_password(url)
-    if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).exists():
+    file = sqlite_file(url)
+    if file is not None and not file.exists():
         # Optuna would make an empty storage there.
         raise UnreadableStorage(f"storage {shown} cannot be read (there is no such file)")
     try:
@@ -45,15 +47,24 @@ def read_storage(url: str, launch_ids: Iterator[int]) -> Iterator[TrialRecord]:
     except (SQLAlchemyError, ImportError, ValueError, RuntimeError, OSError) as error:
         raise UnreadableStorage(f"storage {shown} cannot be read ({first_line(error)})") from error
     for study in studies:
-        name = study_names.from_logged_name(study.study_name)
-        if name is None:
+        if study_names.from_logged_name(study.study_name) is None:
             raise UnreadableStorage(
                 f"storage {shown}: {study.study_name[:60]!r} cannot name a study"
             )
-        launch = LaunchId(next(launch_ids))
-        for trial in study.get_trials(deepcopy=False):
-            if trial.datetime_start is not None:
-                yield _record(trial, name, study.study_name, shown.rpartition("/")[2], launch)
+        yield from read_study(study, shown.rpartition("/")[2], LaunchId(next(launch_ids)))
+
+
+def read_study(study: "Study", source: str, launch: LaunchId) -> Iterator[TrialRecord]:
+    """The records of all trials of one study that began; its name must be able to name one."""
+    name = study_names.from_logged_name(study.study_name)
+    assert name is not None
+    trials = study.get_trials(deepcopy=False)
+    attrs = study.user_attrs
+    identity = read_identity(attrs, name) if is_own_study(attrs, trials) else None
+    for trial in trials:
+        if trial.datetime_start is not None:
+            record = _record(trial, name, study.study_name, source, launch)
+            yield own_record(record, trial, identity) if identity else record
 
 
 def _record(
@@ -64,19 +75,23 @@ def _record(
     finished = trial.datetime_complete
     ended_ms = math.floor(finished.timestamp() * 1000) if finished else started_ms
     state = TrialState(trial.state.name) if finished else TrialState.FAIL
-    params: dict[Param, int | float | str] = {
-        SAMPLED[key]: value for key, value in trial.params.items() if key in SAMPLED
-    }
-    params |= {p: int(trial.user_attrs[p]) for p in _ATTRS if _is_whole(trial.user_attrs.get(p))}
+    attrs = trial.user_attrs
+    params: dict[Param, int | float | str] = {}
     tags = {Tag.STUDY_NAME.value: name, Tag.ORIGIN.value: Origin.LOG.value}
-    tags |= {tag.value: str(trial.user_attrs[tag]) for tag in _TAGS if tag in trial.user_attrs}
+    for sampled, chosen in trial.params.items():
+        if sampled in SAMPLED and _is_number(chosen):
+            params[SAMPLED[sampled]] = chosen
+        else:
+            tags[sampled_param(sampled)] = str(chosen)
+    params |= {p: attrs[p] for p in _ATTRS if _is_whole(attrs.get(p))}
+    tags |= {tag.value: str(attrs[tag]) for tag in ATTR_TAGS if tag in attrs}
     metrics: dict[Metric, float] = {}
     value = trial.values[0] if state is TrialState.COMPLETE and trial.values else None
     if value is not None:
         metrics[Metric.BEST_VAL_LOSS] = value
         if value == DIVERGED_VALUE:
             tags[Tag.DIVERGED.value] = "true"
-    reason = str(trial.user_attrs.get(Tag.FAILURE_REASON, DIED))
+    reason = str(attrs.get(Tag.FAILURE_REASON, _NO_REASON if finished else DIED))
     return TrialRecord(
         study_name=name,
         logged_study_name=logged,
@@ -95,6 +110,10 @@ def _record(
             name, trial.number, None if value is None else repr(value), trial.params
         ),
     )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_whole(value: object) -> bool:

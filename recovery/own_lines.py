@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from mlproject.tracking.names import Metric, Param, Tag, TrialState
+from mlproject.tracking.names import REAL_PARAMS, WHOLE_PARAMS, Metric, Param, Tag, TrialState
 from mlproject.training.epoch_losses import EpochLosses
 from recovery.old_lines import UnreadableLine
 
@@ -43,23 +43,9 @@ def _int(text: str) -> int:
     return int(text)
 
 
-_WHOLE = (
-    Param.ARCH_IDX,
-    Param.D_MODEL,
-    Param.N_LAYERS,
-    Param.N_HEADS,
-    Param.D_FF,
-    Param.PARAM_COUNT,
-    Param.EPOCHS,
-    Param.BATCH_SIZE,
-    Param.WARMUP_STEPS,
-    Param.GRID_VERSION,
-    Param.N_FEATURES,
-    Param.HORIZON,
-)
 _TYPES: dict[str, Callable[[str], int | float | str]] = {
-    **dict.fromkeys(_WHOLE, _int),
-    **dict.fromkeys((Param.LEARNING_RATE, Param.WEIGHT_DECAY, Param.DROPOUT), _float),
+    **dict.fromkeys(WHOLE_PARAMS, _int),
+    **dict.fromkeys(REAL_PARAMS, _float),
     **dict.fromkeys((Param.BUDGET, Param.TASK), str),
 }
 _TAGS = (Tag.STUDY_NAME, Tag.FORCED_EXTREME, Tag.SUPPLEMENT, Tag.RETRY_OF, Tag.DIVERGED)

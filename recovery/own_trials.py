@@ -116,5 +116,5 @@ class OwnTrials:
             epochs=tuple(trial.epochs[epoch] for epoch in sorted(trial.epochs)),
             tags=tags,
             problems=tuple(problems),
-            start_fingerprint=fingerprints.of_start(study_name, number, str(started_ms), "own"),
+            start_fingerprint=fingerprints.of_own_start(study_name, number, started_ms),
         )

@@ -79,6 +79,7 @@ class LogReader:
 
     def _read_lines(self, lines: Sequence[bytes], block: bytes) -> None:
         # What is nowhere in a block need not be looked for in each of its lines.
+        is_clean = b"\r" not in block and b"\x1b" not in block
         marks = [mark for mark in _MARKS if mark in block]
         noise = lines
         if marks:
@@ -88,7 +89,8 @@ class LogReader:
             for number, line in enumerate(lines, first):
                 for mark in marks:
                     if mark in line:
-                        self._read_line(line, number, whole=number != last)
+                        cleaned = line if is_clean else clean(line)
+                        self._read_line(cleaned, number, whole=number != last)
                         break
                 else:
                     noise.append(line)
@@ -99,10 +101,11 @@ class LogReader:
             counts[Noise.RUNNER] += len(noise) - len(rest)
             noise = rest
         for line in noise:
-            counts[noise_kind(clean(line), has_stamp=False)] += 1
+            cleaned = line if is_clean else clean(line)
+            counts[noise_kind(cleaned, has_stamp=False)] += 1
 
-    def _read_line(self, raw: bytes, number: int, *, whole: bool) -> None:
-        stamp, body = split_stamp(clean(raw))
+    def _read_line(self, line: bytes, number: int, *, whole: bool) -> None:
+        stamp, body = split_stamp(line)
         old = self._old
         if match := _TRIAL.match(body):
             self._read_trial_line(match, stamp, body, number, whole=whole)

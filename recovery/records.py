@@ -43,6 +43,8 @@ class TrialRecord:
     ended_ms: int | None = None
     times_from: TimesFrom = TimesFrom.LOG
     params: Mapping[Param, int | float | str] = field(default_factory=dict)
+    absent: Mapping[Param, str] = field(default_factory=dict)
+    """Params that stay absent whatever else tells of them, and why."""
     metrics: Mapping[Metric, float] = field(default_factory=dict)
     epochs: tuple[EpochLosses, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from mlproject.models.arch_grid import (
 )
 from mlproject.models.budget import NAMED_BUDGETS, UnknownBudget, parse_budget
 from mlproject.tracking.names import SIZE_METRICS, Metric, Param
+from mlproject.tracking.trial_run import architecture_params
 from recovery.records import TrialRecord
 from recovery.study_names import StudyFacts, facts_of
 
@@ -152,10 +153,14 @@ def _resolve(
             params |= _agreed([reading for reading in readings if reading is not None])
             if Param.N_HEADS not in params or Param.D_FF not in params:
                 why_absent = "several grids explain the study and disagree about this trial"
+    why_absent = why_absent or "; ".join(dict.fromkeys(record.absent.values())) or None
     if facts.budget and facts.task and facts.horizon_days is not None:
-        params.setdefault(Param.BUDGET, facts.budget.name)
-        params.setdefault(Param.HORIZON, facts.horizon_days)
-        params.setdefault(Param.TASK, facts.task)
+        named: dict[Param, int | float | str] = {
+            Param.BUDGET: facts.budget.name,
+            Param.HORIZON: facts.horizon_days,
+            Param.TASK: facts.task,
+        }
+        params = {p: v for p, v in named.items() if p not in record.absent} | params
     n_heads_from = "log" if Param.N_HEADS in record.params else "grid"
     sizes = {m: params[Param(m.value)] for m in SIZE_METRICS if Param(m.value) in params}
     return ResolvedTrial(
@@ -171,7 +176,7 @@ def _reading(grid: ArchitectureGrid, params: Params) -> dict[Param, int | str] |
     rows = _matches(grid, params)
     if len(rows) != 1:
         return None
-    values: dict[Param, int | str] = {p: getattr(rows[0], n) for p, n in _OF_ARCHITECTURE.items()}
+    values: dict[Param, int | str] = {**architecture_params(rows[0])}
     context = {Param.GRID_VERSION: grid.version, Param.N_FEATURES: grid.num_features}
     return {**values, **context, Param.BUDGET: grid.budget.name}
 

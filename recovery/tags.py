@@ -3,6 +3,11 @@
 from enum import StrEnum
 
 
+def sampled_param(name: str) -> str:
+    """The tag of something sampled for which there is no param today, or none that it proves."""
+    return f"recovery.param.{name}"
+
+
 class RecoveryTag(StrEnum):
     """Where a recovered run comes from, and how far its values are proven."""
 

@@ -103,7 +103,7 @@ def _reason(message: str, row: "pd.Series[Any]", kwargs: dict[str, Any]) -> str:
     column = kwargs.get("column")
     if column == "contradictions":
         return str(row["contradiction"])
-    if column in ("n_heads", "d_ff") and row["why_absent"] and pd.isna(row[column]):
+    if column in ("d_model", "n_heads", "d_ff") and row["why_absent"] and pd.isna(row[column]):
         return f"{message}: {row['why_absent']}"
     return message
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from mlflow import MlflowClient
 
 from mlproject.data.bars import load_bars
+from mlproject.training import memory
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -103,14 +103,14 @@ def test_the_study_goes_to_the_experiment_asked_for(command: Command, small_mark
     assert sorted(run.info.run_name for run in runs) == ["mine_100k_h3_threshold_1pct", "trial 0"]
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU may hold it")
 def test_a_budget_that_does_not_fit_in_memory_is_refused_with_the_figures(
-    command: Command, work_directory: Path
+    command: Command, work_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code, _, line = command(*_with("--budget", "400B"))
     assert "impossible budget" in line  # the grid ends before memory does
-    code, _, line = command(*_with("--budget", "10B"))
+    monkeypatch.setattr(memory, "free_memory_bytes", lambda _device: 3_000_000_000)
+    code, _, line = command(*_with("--budget", "2B"), "--device", "cpu")
     assert code == 2
-    assert "too little memory on cpu: the largest architecture" in line
-    assert "GB are free: use a smaller budget or a device with more memory" in line
+    assert "too little memory on cpu: the architecture of 2," in line
+    assert "with adafactor in bf16 and steps of 256 windows, and 2.7 of 3.0 GB free" in line
     assert not (work_directory / "optuna.db").exists()

@@ -22,14 +22,14 @@ from mlproject.study_command import (
     surroundings,
     which_study,
 )
-from mlproject.training.openmp import shorten_idle_spinning
+from mlproject.training.torch_environment import set_torch_environment
 
 FINDINGS_EXIT_CODE = 1
 
 _EXPERIMENT_TO_READ = click.option(
     "--experiment",
     envvar="MLFLOW_EXPERIMENT_NAME",
-    help="MLflow experiment to look at.  [default: phase6a]",
+    help="MLflow experiment to look at.  [default: that of `mlflow run`, or phase6a]",
 )
 
 
@@ -152,6 +152,57 @@ def report(experiment: str | None, output_dir: str | None) -> None:
     click.echo(f"kept as artifacts of run {run_id}" + (f", and in {output_dir}" * bool(output_dir)))
 
 
+@cli.command()
+@which_study
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="How many times the architecture is trained.",
+)
+@click.option(
+    "--data",
+    default="sp500",
+    show_default=True,
+    help="The bars of the study: sp500, or a CSV or Parquet file.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@_EXPERIMENT_TO_READ
+def evaluate(seeds: int, data: str, device: str, experiment: str | None, **which: str) -> None:
+    """Test a study's best architecture, once, on days that nothing was chosen by.
+
+    It is trained on training and validation with several seeds, compared with simple baselines on
+    the same windows, and registered, ready to be served. Results are kept in a run of their own.
+    """
+    from mlproject.data.bars import load_bars
+    from mlproject.data.checks import check_bars
+    from mlproject.data.labels import parse_horizon, parse_task
+    from mlproject.experiments.evaluation import evaluate_study
+    from mlproject.experiments.settings import StudySettings
+    from mlproject.models.budget import parse_budget
+    from mlproject.tracking.analysis_run import view_experiment
+    from mlproject.training.device import select_device
+
+    budget = parse_budget(which["budget"])
+    horizon_days, task = parse_horizon(which["horizon"]), parse_task(which["task"])
+    target = select_device(device)
+    view = view_experiment(experiment or None)
+    bars = load_bars(data)
+    check_bars(bars)
+    done = evaluate_study(
+        view,
+        StudySettings(experiment=view.name, budget=budget, horizon_days=horizon_days, task=task),
+        bars,
+        seeds=seeds,
+        device=target,
+        report=click.echo,
+    )
+    click.echo(done.text)
+    click.echo(f"kept as artifacts of run {done.run_id}")
+    click.echo(f"model      models:/{done.model_name}/{done.model_version}")
+
+
 @cli.command("supplement-plan")
 @click.option(
     "--output",
@@ -197,5 +248,5 @@ def regenerate(budget: str | None, horizon: str | None, task: str, output_dir: P
 
 def main() -> NoReturn:
     """Run the command line."""
-    shorten_idle_spinning()
+    set_torch_environment()
     run_command_line(cli)

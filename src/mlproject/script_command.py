@@ -11,14 +11,14 @@ import click
 from mlproject.command_line import run_command_line
 from mlproject.experiments.study_script import StudyScript, check_script
 from mlproject.study_command import how_it_runs, how_many_trials, launch_study
-from mlproject.training.openmp import shorten_idle_spinning
+from mlproject.training.torch_environment import set_torch_environment
 
 _DEFAULTS = ("n_trials", "max_epochs", "data", "label_price", "seed", "experiment")
 
 
 def run_script(script: StudyScript) -> NoReturn:
     """Run a study script: launch its study, or resume it where it stands."""
-    shorten_idle_spinning()
+    set_torch_environment()
     run_command_line(_command(script))
 
 

@@ -6,13 +6,16 @@ stand inside the functions, so that a mistyped option is answered at once.
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from mlproject.experiments.settings import StudySettings
     from mlproject.tracking.store import Connection
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
 
 STORAGE_VARIABLE = "MLPROJECT_STORAGE"
 """The storage URL may come from the environment, since `mlflow run` logs its parameters."""
@@ -32,6 +35,27 @@ _HOW_IT_RUNS = (
         default=0,
         show_default=True,
         help="Cap on the epochs; 0 is none.",
+    ),
+    click.option(
+        "--max-steps",
+        type=int,
+        default=0,
+        show_default=True,
+        help="Cap on the steps of an epoch, for a quick check; 0 is none.",
+    ),
+    click.option(
+        "--optimiser",
+        type=click.Choice(["auto", "adamw", "adafactor"]),
+        default="auto",
+        show_default=True,
+        help="auto: AdamW, or Adafactor where it would not fit into memory.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "fp32", "bf16"]),
+        default="auto",
+        show_default=True,
+        help="auto: bf16 where the device computes in it.",
     ),
     click.option(
         "--data",
@@ -85,6 +109,7 @@ def settings_and_connection(
     from mlproject.experiments.settings import StudySettings
     from mlproject.models.budget import parse_budget
     from mlproject.tracking.store import connect
+    from mlproject.training.plan import OptimiserName, Precision
 
     budget = parse_budget(options["budget"])
     horizon_days = parse_horizon(options["horizon"])
@@ -98,7 +123,10 @@ def settings_and_connection(
         label_price=options["label_price"],
         n_trials=options.get("n_trials", 1),
         max_epochs=options["max_epochs"],
+        max_steps=options["max_steps"],
         seed=options["seed"],
+        optimiser=_unless_auto(OptimiserName, options["optimiser"]),
+        precision=_unless_auto(Precision, options["precision"]),
         **fixed,
     )
     return settings, connection
@@ -126,6 +154,10 @@ def launch_study(options: Mapping[str, Any], **fixed: Any) -> None:
         click.echo(f"best       trial {best.number}, validation loss {best.value:.4f}")
     click.echo(f"trial log  {outcome.trial_log}")
     click.echo(f"MLflow     experiment {connection.experiment_name}, run {outcome.parent_run_id}")
+
+
+def _unless_auto(kind: type[_Choice], name: str) -> _Choice | None:
+    return None if name == "auto" else kind(name)
 
 
 def _with(options: tuple[Any, ...], command: Any) -> Any:

@@ -166,3 +166,32 @@ def test_a_missing_value_never_reaches_a_window(make_frame, as_bars):
     frame.loc[650, "volume"] = np.nan
     with pytest.raises(AssertionError, match="NaN"):
         build_windows(as_bars(frame), horizon_days=3, task=ONE_PERCENT)
+
+
+def test_a_final_training_takes_all_days_before_the_test_span_and_none_of_it(windowed, sp500):
+    final = build_windows(sp500, horizon_days=3, task=ONE_PERCENT, final=True, with_test=False)
+    assert (final.train[0], final.train[-1]) == (windowed.train[0], windowed.validation[-1])
+    assert torch.equal(final.train, torch.arange(final.train[0], final.train[-1] + 1))
+    assert len(final.validation) == len(final.test) == 0
+    # The rows of the test span are not there; the last label looks at the last row that is.
+    assert len(final.features) == len(final.dates) == windowed.test[0] == final.train[-1] + 3 + 1
+    assert final.base_rate == pytest.approx(float(final.labels[final.train].double().mean()))
+
+
+@pytest.mark.parametrize("final", [False, True])
+def test_the_test_span_changes_nothing_before_it(final, sp500, as_bars):
+    whole = build_windows(sp500, horizon_days=3, task=ONE_PERCENT, final=final)
+    first = int(whole.test[0])
+    frame = sp500.frame.copy()
+    frame.loc[first:, ["open", "high", "low", "close"]] *= 1.5
+    for bars in (sp500, as_bars(frame)):
+        without = build_windows(
+            bars, horizon_days=3, task=ONE_PERCENT, final=final, with_test=False
+        )
+        assert torch.equal(without.train, whole.train)
+        assert torch.equal(without.validation, whole.validation)
+        assert torch.equal(without.gather(whole.train)[0], whole.gather(whole.train)[0])
+        assert torch.equal(without.labels[whole.train], whole.labels[whole.train])
+        np.testing.assert_array_equal(without.scaling_mean, whole.scaling_mean)
+        np.testing.assert_array_equal(without.scaling_std, whole.scaling_std)
+        assert without.base_rate == whole.base_rate

@@ -77,9 +77,9 @@ def start_project(*arguments: str, cwd: Path, **env: str) -> subprocess.Popen[st
 
 
 @contextmanager
-def mlflow_server(directory: Path, port: int) -> Iterator[str]:
-    """A tracking server with its UI over ``mlflow.db`` of a directory; its address."""
-    store = f"sqlite:///{directory / 'mlflow.db'}"
+def mlflow_server(directory: Path, port: int, store: str | None = None) -> Iterator[str]:
+    """A tracking server with its UI, by default over ``mlflow.db`` of a directory; its address."""
+    store = store or f"sqlite:///{directory / 'mlflow.db'}"
     process = subprocess.Popen(
         [
             *(*_MLFLOW, "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),

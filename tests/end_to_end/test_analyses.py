@@ -59,3 +59,16 @@ def _artifacts(client: MlflowClient, analysis: str) -> list[str]:
     runs: list[Run] = client.search_runs(experiments, f"tags.{ANALYSIS_TAG} = '{analysis}'")
     (run,) = runs
     return [item.path for item in client.list_artifacts(run.info.run_id)]
+
+
+def test_a_study_is_evaluated(tmp_path: Path, small_market: Path) -> None:
+    of_study = ("--experiment-name", "phase6a", "-P", "budget=100k", "-P", "horizon=3")
+    where = ("-P", f"data={small_market}", "-P", "device=cpu")
+    trials = ("-P", "n_trials=1", "-P", "max_epochs=1")
+    assert mlflow_run(*of_study, *where, *trials, cwd=tmp_path).returncode == 0
+    done = mlflow_run("-e", "evaluate", *of_study, *where, "-P", "seeds=1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "models:/phase6a_100k_h3_threshold_1pct/1" in done.stdout
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    tables = ["predictions.csv", "scores.csv", "train_losses.csv"]
+    assert _artifacts(client, "evaluation") == ["evaluation.md", "figures", *tables]

@@ -1,5 +1,6 @@
 """``mlflow run`` as a user types it."""
 
+import shutil
 from pathlib import Path
 
 import optuna
@@ -7,6 +8,7 @@ from mlflow import MlflowClient
 
 from mlproject.tracking.names import Metric, Param, Tag
 from tests.end_to_end.processes import mlflow_run
+from tests.recovery.conftest import LEGACY
 
 
 def test_one_command_makes_a_study_of_nested_runs_and_goes_on_with_it(tmp_path: Path) -> None:
@@ -40,6 +42,31 @@ def test_one_command_makes_a_study_of_nested_runs_and_goes_on_with_it(tmp_path: 
     assert {run.info.status for run in runs} == {"FINISHED"}
     launches = [run for run in runs if run.info.run_name.startswith("launch of ")]
     assert [run.data.tags["mlflow.parentRunId"] for run in launches] == [parent.info.run_id]
+
+
+def test_without_an_experiment_name_live_and_recovered_runs_lie_together(
+    tmp_path: Path, small_market: Path
+) -> None:
+    command = ("-P", "budget=100k", "-P", f"data={small_market}", "-P", "max_epochs=1")
+    study = mlflow_run(*command, "-P", "n_trials=1", cwd=tmp_path)
+    assert study.returncode == 0, study.stderr
+    logs = tmp_path / "trial_logs"  # the study's own log is in there, and adds nothing
+    shutil.copy(LEGACY / "20M_micro_batch.log", logs)
+    backfill = mlflow_run("-e", "backfill", "-P", f"logs={logs}", cwd=tmp_path)
+    assert backfill.returncode == 0, backfill.stderr
+
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    (experiment,) = client.search_experiments()
+    runs = client.search_runs([experiment.experiment_id])
+    trials = [run for run in runs if Tag.TRIAL_NUMBER in run.data.tags]
+    origins = [run.data.tags[Tag.ORIGIN] for run in trials]
+    assert (origins.count("live"), origins.count("log")) == (1, 50)
+    assert {run.data.tags[Tag.STUDY_NAME] for run in trials} == {
+        "phase6a_100k_h3_threshold_1pct",
+        "phase6a_20M_h3_threshold_1pct",
+    }
+    audit = mlflow_run("-e", "audit", cwd=tmp_path)
+    assert "phase6a_100k_h3_threshold_1pct" in audit.stdout + audit.stderr
 
 
 def test_parameters_are_data_and_never_reach_a_shell(tmp_path: Path) -> None:

@@ -19,8 +19,10 @@ from mlproject.experiments.storage import StudyOccupied
 from mlproject.experiments.study import StudyFailing, StudyOutcome, run_study
 from mlproject.tracking.names import NOTE_TAG, Metric, Param, Tag
 from mlproject.tracking.store import connect
+from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.epoch_losses import EpochLosses
 from mlproject.training.loop import Ending, TrainingResult, train
+from mlproject.training.plan import OptimiserName, Precision
 from tests.experiments.conftest import MakeSettings
 
 RunSmallStudy = Callable[..., StudyOutcome]
@@ -32,7 +34,8 @@ def run_small_study(
 ) -> RunSmallStudy:
     def run(*, data: Path = small_market, **changes: Any) -> StudyOutcome:
         settings = make_settings("100k", **{"n_trials": 2, "max_epochs": 2, **changes})
-        return run_study(settings, connect(None), data_source=str(data), device="cpu")
+        connection = connect(changes.get("experiment"))
+        return run_study(settings, connection, data_source=str(data), device="cpu")
 
     return run
 
@@ -159,10 +162,10 @@ def test_a_trial_that_raises_an_error_is_recorded_and_the_study_goes_on(
 ) -> None:
     calls = iter([False, True, False, False])
 
-    def sometimes_break(*args: Any) -> TrainingResult:
+    def sometimes_break(*args: Any, **more: Any) -> TrainingResult:
         if next(calls):
             raise RuntimeError("out of luck\nand more")
-        return train(*args)
+        return train(*args, **more)
 
     monkeypatch.setattr(objective, "train", sometimes_break)
     outcome = run_small_study(n_trials=3)
@@ -178,7 +181,7 @@ def test_a_trial_that_raises_an_error_is_recorded_and_the_study_goes_on(
 def test_when_every_trial_fails_the_study_stops_and_says_why(
     run_small_study: RunSmallStudy, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def always_break(*_args: Any) -> TrainingResult:
+    def always_break(*_args: Any, **_more: Any) -> TrainingResult:
         raise RuntimeError("no device")
 
     monkeypatch.setattr(objective, "train", always_break)
@@ -193,8 +196,8 @@ def test_when_every_trial_fails_the_study_stops_and_says_why(
 def test_a_diverged_trial_is_a_pruned_run_that_says_so(
     run_small_study: RunSmallStudy, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def diverge(*args: Any) -> TrainingResult:
-        result = train(*args)
+    def diverge(*args: Any, **more: Any) -> TrainingResult:
+        result = train(*args, **more)
         return replace(
             result,
             ending=Ending.DIVERGED,
@@ -219,7 +222,11 @@ def test_the_pruner_stops_a_trial_that_lags(
     number = iter(range(100))
 
     def losses_of_later_trials_are_worse(
-        architecture: Any, data: Any, settings: Any, on_epoch: Callable[[EpochLosses], bool]
+        architecture: Any,
+        data: Any,
+        settings: Any,
+        on_epoch: Callable[[EpochLosses], bool],
+        **_more: Any,
     ) -> TrainingResult:
         worse = next(number)
         for epoch in range(1, 31):
@@ -262,7 +269,7 @@ def test_a_crash_in_the_summary_loses_nothing(
 def test_an_interrupted_trial_is_closed_and_tried_again(
     run_small_study: RunSmallStudy, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*_args: Any) -> TrainingResult:
+    def interrupt(*_args: Any, **_more: Any) -> TrainingResult:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -289,3 +296,89 @@ def test_the_data_digest_is_part_of_the_study(
     changed.to_csv(tmp_path / "small.csv", index=False)
     with pytest.raises(StudyOccupied, match=r"data_digest is .* there and .* here"):
         run_small_study(data=tmp_path / "small.csv", n_trials=5)
+
+
+def test_a_killed_trial_goes_on_from_its_checkpoint_with_the_same_seed(
+    run_small_study: RunSmallStudy, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = run_small_study(experiment="undisturbed", n_trials=1, max_epochs=3)
+    steps_done: dict[str, list[int]] = {}
+
+    def killed_in_epoch_two(*args: Any, checkpoint: CheckpointFile, **more: Any) -> TrainingResult:
+        steps: list[tuple[int, int]] = []
+
+        def on_step(*step: int) -> None:
+            steps.append(step)  # type: ignore[arg-type]
+            if len(steps) > step[1]:
+                raise KeyboardInterrupt
+
+        saving = replace(checkpoint, save_every_seconds=0.0)
+        return train(*args, checkpoint=saving, **more | {"on_step": on_step})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(objective, "train", killed_in_epoch_two)
+        with pytest.raises(KeyboardInterrupt):
+            run_small_study(n_trials=1, max_epochs=3)
+    [left] = Path("checkpoints").rglob("*.pt")
+    assert left.name == "trial_0.pt"
+
+    def counted(*args: Any, checkpoint: CheckpointFile, **more: Any) -> TrainingResult:
+        steps = steps_done.setdefault(checkpoint.path.stem, [])
+
+        def on_step(*step: int) -> None:
+            steps.append(step[0])
+
+        return train(*args, checkpoint=checkpoint, **more | {"on_step": on_step})
+
+    monkeypatch.setattr(objective, "train", counted)
+    run_small_study(n_trials=7, max_epochs=3)  # what waited in the queue comes first
+    _, runs = _runs(client)
+    [run] = [run for run in runs if run.data.tags.get(Tag.RETRY_OF) == "0"]
+    assert undisturbed.best_trial is not None
+    true = undisturbed.best_trial
+    assert run.data.metrics[Metric.BEST_VAL_LOSS] == true.value
+    assert float(run.data.params[Param.DROPOUT]) == true.params["dropout"]
+    history = client.get_metric_history(run.info.run_id, Metric.VAL_LOSS)
+    assert {point.step: point.value for point in history} == true.intermediate_values
+    steps_an_epoch = max(steps_done["trial_0"])
+    assert len(steps_done["trial_0"]) == 2 * steps_an_epoch  # the first one was not repeated
+    assert not list(Path("checkpoints").rglob("*.pt"))
+
+
+def test_the_memory_plan_is_printed_and_kept(
+    run_small_study: RunSmallStudy, client: MlflowClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = run_small_study(n_trials=1)
+    printed = capsys.readouterr().out
+    assert "memory plan: adamw, " in printed
+    kept = client.download_artifacts(outcome.parent_run_id, "memory_plan.txt")
+    assert Path(kept).read_text() in printed
+    parent, _ = _runs(client)
+    assert parent.data.params["plan.optimiser"] == "adamw"
+    assert parent.data.params["plan.precision"] in printed
+
+
+def test_a_study_keeps_the_plan_it_began_with(
+    run_small_study: RunSmallStudy, client: MlflowClient
+) -> None:
+    asked = {"optimiser": OptimiserName.ADAFACTOR, "precision": Precision.FP32}
+    run_small_study(n_trials=1, **asked)
+    run_small_study(n_trials=2)
+    parent, trials = _runs(client)
+    assert len(trials) == 2
+    assert parent.data.params["optimiser"] == "adafactor"
+    assert parent.data.params["precision"] == "fp32"
+    with pytest.raises(StudyOccupied, match="optimiser is adafactor there and adamw here"):
+        run_small_study(n_trials=3, optimiser=OptimiserName.ADAMW)
+
+
+def test_the_trial_log_is_whole_however_quiet_optuna_is(run_small_study: RunSmallStudy) -> None:
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        outcome = run_small_study(n_trials=1, max_epochs=1)
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+    log = outcome.trial_log.read_text()
+    for line in ("Trial 0: arch_idx=", "Trial 0 epoch 1: ", "Trial 0 ended: "):
+        assert line in log

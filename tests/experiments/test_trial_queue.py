@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import TrialState
 
-from mlproject.experiments.search_space import SearchSpace
+from mlproject.experiments.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
 from mlproject.experiments.trial_queue import (
     INTERRUPTED,
     MAX_ATTEMPTS,
@@ -84,6 +84,7 @@ def test_a_killed_forced_trial_is_tried_again_with_all_its_params(
     assert retry.user_attrs == {
         Tag.RETRY_OF: dead.number,
         Tag.FORCED_EXTREME: "min_d_model",
+        FIRST_ATTEMPT_ATTR: dead.number,
     }
     while _waiting(study):
         done = _finish(study, space)

@@ -75,7 +75,7 @@ def test_the_count_is_that_of_the_built_network(budget: str, num_features: int) 
         for row in get_architectures_for_budget(budget, num_features, version=version):
             if row.shape not in built:
                 with torch.device("meta"):
-                    network = PatchTST(row, num_features=num_features, dropout=0.1)
+                    network = PatchTST(row, num_features=num_features)
                 built[row.shape] = sum(p.numel() for p in network.parameters())
             assert row.param_count == built[row.shape], row
 
@@ -86,7 +86,7 @@ def test_heads_change_no_parameter() -> None:
         row = Architecture(
             arch_idx=0, d_model=64, n_layers=2, n_heads=n_heads, d_ff=128, param_count=0
         )
-        network = PatchTST(row, num_features=5, dropout=0.0)
+        network = PatchTST(row, num_features=5)
         counts.add(sum(p.numel() for p in network.parameters()))
     assert len(counts) == 1
 
@@ -111,6 +111,13 @@ def test_every_grid_is_sorted_within_budget_and_found_again(
         assert budget.fits(row.param_count)
         assert row.d_model % row.n_heads == 0
         assert grid.find(row.shape, row.n_heads) is row
+        assert grid.at(**grid.coordinates(row)) is row
+        for name, coordinate in grid.coordinates(row).items():
+            lowest, highest = grid.coordinate_ranges[name]
+            assert lowest <= coordinate <= highest
+    for shape_index, log2_n_heads in ((-1, 1), (len(grid.shapes), 1), (0, 0), (0, 6), (0, -1)):
+        with pytest.raises(LookupError):
+            grid.at(shape_index=shape_index, log2_n_heads=log2_n_heads)
     assert len(grid.architectures) == len(grid.shapes) * len(grid.values("n_heads"))
 
 

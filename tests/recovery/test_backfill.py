@@ -7,11 +7,11 @@ import pytest
 from click.testing import CliRunner
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from recovery.backfill import TrackingLost
 from recovery.cli import cli
 
 from mlproject.errors import UserError
 from mlproject.tracking import recorder
+from mlproject.tracking.store import TrackingUnreachable
 from tests.recovery.conftest import LEGACY
 from tests.recovery.runs import all_runs, content, trial_runs
 
@@ -56,7 +56,7 @@ def test_a_store_that_goes_away_is_one_line_and_the_same_command_goes_on(
         written.append(close(*arguments))  # type: ignore[arg-type]
 
     monkeypatch.setattr(recorder, "_write_whole_run", fail_after_20)
-    with pytest.raises(TrackingLost, match="run the same command again") as raised:
+    with pytest.raises(TrackingUnreachable, match="run the same command again") as raised:
         run("backfill", LOG)
     assert "\n" not in str(raised.value)
     monkeypatch.undo()
@@ -121,6 +121,7 @@ def test_an_optuna_storage_is_read_like_a_log(work_directory: Path) -> None:
         "2": "FAILED",
         "3": "FINISHED",
     }
+    assert runs["2"].data.tags["failure_reason"] == "the storage gives no reason"
     for trial in study.trials:
         params = runs[str(trial.number)].data.params
         assert params["learning_rate"] == str(trial.params["learning_rate"])
@@ -164,7 +165,7 @@ def test_what_is_mistyped_is_one_clear_line(arguments: list[object], message: st
 
 @pytest.mark.parametrize(
     ("launched_in", "asked_for", "expected"),
-    [("other", None, "other"), ("other", "third", "third"), ("Default", None, "phase6a")],
+    [("other", None, "other"), ("other", "third", "third"), ("Default", None, "Default")],
 )
 def test_under_mlflow_run_its_experiment_is_used_unless_another_is_asked_for(
     work_directory: Path,

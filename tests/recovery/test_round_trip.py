@@ -156,10 +156,11 @@ def recovered(path: Path) -> list[TrialRun]:
     [(name, records)] = collector.collection().studies.items()
     assert not any(record.problems for record in records)
     study = resolve(name, records)
-    return [_as_live(trial_run(study, trial, ())) for trial in study.trials]
+    return [as_live(trial_run(study, trial, ())) for trial in study.trials]
 
 
-def _as_live(trial: TrialRun) -> TrialRun:
+def as_live(trial: TrialRun) -> TrialRun:
+    """A recovered trial without what only recovered ones have."""
     tags = {k: v for k, v in trial.tags.items() if not k.startswith("recovery.")}
     assert tags.pop(Tag.ORIGIN.value) == "log"
     return replace(trial, tags=tags | {Tag.ORIGIN.value: "live"}, known_by=())

@@ -11,16 +11,28 @@ from mlproject.data.bars import load_bars
 from mlproject.data.labels import parse_task
 from mlproject.data.windows import WindowedData, build_windows
 from mlproject.models.arch_grid import Architecture
+from mlproject.models.dropout import Dropout
+from mlproject.models.patchtst import PatchTST
+from mlproject.training import loop
 from mlproject.training.epoch_losses import EpochLosses
 from mlproject.training.loop import (
     Ending,
+    TrainingDiverged,
     build_model,
     learning_rate_factor,
-    predict,
     prior_loss,
     train,
+    train_final,
+)
+from mlproject.training.plan import (
+    FP32_ADAMW,
+    Layout,
+    OptimiserName,
+    Precision,
+    TrainingPlan,
 )
 from mlproject.training.settings import TrainingSettings
+from mlproject.training.step import predict
 
 ARCHITECTURE = Architecture(arch_idx=0, d_model=64, n_layers=2, n_heads=4, d_ff=128, param_count=0)
 SETTINGS = TrainingSettings(
@@ -79,7 +91,7 @@ def test_the_same_seed_gives_the_same_training(data: WindowedData) -> None:
 
 
 def test_an_untrained_model_predicts_the_base_rate(data: WindowedData) -> None:
-    model = build_model(ARCHITECTURE, data, SETTINGS, torch.device("cpu"))
+    model = build_model(ARCHITECTURE, data, SETTINGS)
     probability = torch.sigmoid(predict(model, data, data.validation))
     torch.testing.assert_close(probability, torch.full_like(probability, data.base_rate))
 
@@ -125,6 +137,22 @@ def test_a_loss_that_is_not_finite_ends_it_as_diverged(data: WindowedData) -> No
     assert result.best_val_loss is None
     assert result.best_scores is None
     assert result.epochs_run == 1
+
+
+def test_a_loss_that_explodes_ends_it_as_diverged(data: WindowedData) -> None:
+    features = data.features.clone()
+    features[data.train] *= torch.linspace(1, 1e4, len(data.train)).unsqueeze(1)
+    wild = replace(SETTINGS, learning_rate=50.0, warmup_steps=0, epochs=30)
+    seen: list[EpochLosses] = []
+    result = train(
+        ARCHITECTURE,
+        replace(data, features=features),
+        wild,
+        lambda losses: bool(seen.append(losses)),
+    )
+    assert result.ending is Ending.DIVERGED
+    assert len(seen) == result.epochs_run - 1
+    assert all(losses.val_loss <= 10 for losses in seen)
 
 
 def test_it_measures_itself(data: WindowedData) -> None:
@@ -183,7 +211,116 @@ def test_the_loss_is_the_mean_over_windows_whatever_the_last_batch_holds(
     still = replace(SETTINGS, learning_rate=1e-12, dropout=0.0, epochs=1)
     seen: list[EpochLosses] = []
     train(ARCHITECTURE, few, still, lambda losses: bool(seen.append(losses)))
-    model = build_model(ARCHITECTURE, few, still, torch.device("cpu"))
+    model = build_model(ARCHITECTURE, few, still)
     logits = predict(model, few, few.train)
     expected = functional.binary_cross_entropy_with_logits(logits, few.labels[few.train])
     assert seen[0].train_loss == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_max_steps_caps_training_and_validation(data: WindowedData) -> None:
+    capped = replace(SETTINGS, max_steps=1, epochs=2)
+    steps: list[tuple[int, int]] = []
+    few: list[EpochLosses] = []
+    train(
+        ARCHITECTURE,
+        data,
+        capped,
+        lambda losses: bool(few.append(losses)),
+        on_step=lambda *step: steps.append(step),
+    )
+    assert steps == [(1, 1), (1, 1)]
+    one_batch = replace(data, validation=data.validation[:64])
+    same: list[EpochLosses] = []
+    train(ARCHITECTURE, one_batch, capped, lambda losses: bool(same.append(losses)))
+    assert few == same
+
+
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16])
+def test_precision_and_the_cut_of_a_batch_change_the_losses_by_rounding_only(
+    data: WindowedData, precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    still = replace(SETTINGS, dropout=0.0)
+    plan = TrainingPlan(optimiser=OptimiserName.ADAMW, precision=precision)
+    curves = []
+    for layout in (
+        Layout(micro_batch=64),
+        Layout(micro_batch=32, threads=2),
+        Layout(micro_batch=20, checkpoint_every=1),
+    ):
+        monkeypatch.setattr(loop, "choose_layout", lambda *_, layout=layout: layout)
+        curve: list[EpochLosses] = []
+        train(ARCHITECTURE, data, still, lambda losses, c=curve: bool(c.append(losses)), plan=plan)
+        curves.append([loss for losses in curve for loss in (losses.train_loss, losses.val_loss)])
+    exact: list[EpochLosses] = []
+    train(ARCHITECTURE, data, still, lambda losses: bool(exact.append(losses)), plan=FP32_ADAMW)
+    true = [loss for losses in exact for loss in (losses.train_loss, losses.val_loss)]
+    for curve_of_layout in curves:
+        assert curve_of_layout == pytest.approx(true, abs=2e-3)
+
+
+def test_out_of_memory_halves_the_micro_batch_and_goes_on(
+    data: WindowedData, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = PatchTST.forward
+
+    def forward(self: PatchTST, windows: torch.Tensor, *rest: Dropout, **more: int) -> torch.Tensor:
+        if len(windows) > 20 and torch.is_grad_enabled():
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(self, windows, *rest, **more)
+
+    monkeypatch.setattr(PatchTST, "forward", forward)
+    seen: list[EpochLosses] = []
+    train(
+        ARCHITECTURE,
+        data,
+        replace(SETTINGS, dropout=0.0),
+        lambda losses: bool(seen.append(losses)),
+        plan=FP32_ADAMW,
+    )
+    monkeypatch.setattr(PatchTST, "forward", whole)
+    undisturbed: list[EpochLosses] = []
+    train(
+        ARCHITECTURE,
+        data,
+        replace(SETTINGS, dropout=0.0),
+        lambda losses: bool(undisturbed.append(losses)),
+        plan=FP32_ADAMW,
+    )
+    assert "out of memory: micro-batches of 16 windows from now on" in caplog.text
+    assert [losses.val_loss for losses in seen] == pytest.approx(
+        [losses.val_loss for losses in undisturbed], abs=1e-4
+    )
+
+
+def test_out_of_memory_that_no_cut_helps_is_the_trial_s_failure(
+    data: WindowedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forward(_self: PatchTST, _windows: torch.Tensor, *_: Dropout, **_more: int) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(PatchTST, "forward", forward)
+    with pytest.raises(torch.OutOfMemoryError):
+        train(ARCHITECTURE, data, SETTINGS, _keep_going)
+
+
+def test_a_final_training_is_the_trial_without_its_validation(data: WindowedData) -> None:
+    watched: list[EpochLosses] = []
+
+    def stop_at_two(losses: EpochLosses) -> bool:
+        watched.append(losses)
+        return losses.epoch == 2
+
+    train(ARCHITECTURE, data, SETTINGS, stop_at_two)
+    unvalidated = replace(data, validation=data.validation[:0], test=data.test[:0])
+    heard: list[float] = []
+    network = train_final(ARCHITECTURE, unvalidated, SETTINGS, epochs=2, on_epoch=heard.append)
+    assert heard == [losses.train_loss for losses in watched]
+    logits = predict(network, data, data.validation)
+    loss = functional.binary_cross_entropy_with_logits(logits, data.labels[data.validation])
+    assert loss.item() == watched[-1].val_loss
+
+
+def test_a_final_training_that_diverges_says_so(data: WindowedData) -> None:
+    broken = replace(data, labels=torch.full_like(data.labels, math.nan))
+    with pytest.raises(TrainingDiverged, match="diverged in epoch 1"):
+        train_final(ARCHITECTURE, broken, SETTINGS, epochs=2, on_epoch=lambda _: None)

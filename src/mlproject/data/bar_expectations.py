@@ -8,8 +8,7 @@ import great_expectations as gx
 import great_expectations.expectations as gxe
 
 from mlproject.data.bar_columns import REQUIRED_COLUMNS
-
-PRICES = ("open", "high", "low", "close")
+from mlproject.data.bar_limits import MAX_GAP_DAYS, MAX_PRICE, MAX_VOLUME, PRICES
 
 GAP_DAYS = "gap_days"
 """A column that `checks` adds: calendar days since the row before (missing in the first row)."""
@@ -18,14 +17,6 @@ MIN_ROWS = 600
 """199 rows go to the warm-up of the 200-day average and 59 to the first window. Of 600 rows this
 leaves 342 windows, and at a horizon of 30 days, after the gaps, 209 to train on, 21 to validate
 and 22 to test: about the least that a loss can be averaged over."""
-
-MAX_GAP_DAYS = 12
-"""Calendar days; a longer silence means lost rows. Known closures are shorter: 7 days between two
-US sessions in September 2001, 11 in Tokyo in May 2019, 12 in the US bank holiday of 1933."""
-
-MAX_PRICE = 1e12
-MAX_VOLUME = 1e18
-"""No market is near these; they keep out infinity and what overflows in price times volume."""
 
 
 def _a_not_above_b(lower: str, upper: str) -> gxe.Expectation:

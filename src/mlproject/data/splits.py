@@ -1,7 +1,7 @@
 """Which days serve training, validation and test: three blocks of time with a gap between them."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlproject.data.features import WARM_UP_ROWS
 from mlproject.models.arch_grid import WINDOW_DAYS
@@ -23,6 +23,23 @@ class Splits:
     def usable(self) -> bool:
         """Whether no split is empty."""
         return all((self.train, self.validation, self.test))
+
+    @property
+    def final(self) -> "Splits":
+        """Training and validation as one training span, for the final training.
+
+        The end rows between the two, which were left out for the sake of validation, are in it; no
+        label of it looks at the first end row of the test span or beyond.
+        """
+        stop = self.validation.stop
+        return Splits(
+            train=range(self.train.start, stop), validation=range(stop, stop), test=self.test
+        )
+
+    @property
+    def without_test(self) -> "Splits":
+        """The same with no test span."""
+        return replace(self, test=range(self.test.start, self.test.start))
 
 
 def split_ends(rows: int, *, horizon_days: int) -> Splits:

@@ -79,44 +79,83 @@ class WindowedData:
 
         Oldest day first. `ends` come from `train`, `validation` or `test`.
         """
-        days = torch.arange(1 - WINDOW_DAYS, 1, device=ends.device)
-        return self.features[ends.unsqueeze(1) + days], self.labels[ends]
+        return gather_windows(self.features, ends), self.labels[ends]
+
+
+def gather_windows(features: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+    """Windows (batch, 60, features), oldest day first, of end rows (batch,) of (rows, features)."""
+    days = torch.arange(1 - WINDOW_DAYS, 1, device=ends.device)
+    return features[ends.unsqueeze(1) + days]
 
 
 def build_windows(
-    bars: Bars, *, horizon_days: int, task: Task, label_price: LabelPrice = "close"
+    bars: Bars,
+    *,
+    horizon_days: int,
+    task: Task,
+    label_price: LabelPrice = "close",
+    final: bool = False,
+    with_test: bool = True,
 ) -> WindowedData:
     """Features, scaled on the training span, with labels and splits, on the CPU.
+
+    A `final` training takes training and validation as one training span; `validation` is then
+    empty. Without the test span, `test` is empty and its rows are not in the data at all, so that
+    they cannot be touched by mistake; the rest is the same, since features use only the past.
 
     The bars must have passed `check_bars`. Raises `TooFewRows` if a split would be empty, and
     `OneClassOnly` if all training labels are the same.
     """
+    splits = _usable_splits(bars, horizon_days)
+    if final:
+        splits = splits.final
+    frame = bars.frame
+    if not with_test:
+        splits = splits.without_test
+        frame = frame.head(splits.test.start)
+    labels = label_rows(frame, horizon_days=horizon_days, task=task, label_price=label_price)
+    base_rate = float(labels[splits.train].mean(dtype=np.float64))
+    if base_rate in (0.0, 1.0):
+        raise _one_class(bars, base_rate, horizon_days, task)
+    features = compute_features(frame).to_numpy(np.float64)
+    mean, std = _scaling(features[WARM_UP_ROWS : splits.train.stop])
+    scaled = scale(features, mean, std)
+    _assert_complete(scaled, labels, splits)
+    return WindowedData(
+        features=torch.from_numpy(scaled),
+        labels=torch.from_numpy(labels),
+        train=_ends(splits.train),
+        validation=_ends(splits.validation),
+        test=_ends(splits.test),
+        feature_names=FEATURES,
+        base_rate=base_rate,
+        scaling_mean=mean,
+        scaling_std=std,
+        dates=frame["date"].to_numpy("datetime64[D]"),
+    )
+
+
+def _usable_splits(bars: Bars, horizon_days: int) -> Splits:
     splits = split_ends(len(bars.frame), horizon_days=horizon_days)
     if not splits.usable:
         raise TooFewRows(
             f"{bars.source}: {len(bars.frame)} rows are too few for a horizon of {horizon_days} "
             f"days; give at least {rows_needed(horizon_days=horizon_days)} rows or shorten it"
         )
-    labels = label_rows(bars.frame, horizon_days=horizon_days, task=task, label_price=label_price)
-    base_rate = float(labels[splits.train].mean(dtype=np.float64))
-    if base_rate in (0.0, 1.0):
-        raise _one_class(bars, base_rate, horizon_days, task)
-    features = compute_features(bars.frame).to_numpy(np.float64)
-    mean, std = _scaling(features[WARM_UP_ROWS : splits.train.stop])
-    scaled = ((features - mean) / std).astype(np.float32)
-    _assert_complete(scaled, labels, splits)
-    return WindowedData(
-        features=torch.from_numpy(scaled),
-        labels=torch.from_numpy(labels),
-        train=torch.tensor(splits.train),
-        validation=torch.tensor(splits.validation),
-        test=torch.tensor(splits.test),
-        feature_names=FEATURES,
-        base_rate=base_rate,
-        scaling_mean=mean,
-        scaling_std=std,
-        dates=bars.frame["date"].to_numpy("datetime64[D]"),
-    )
+    return splits
+
+
+def scale(
+    features: npt.NDArray[np.float64],
+    mean: npt.NDArray[np.float64],
+    std: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float32]:
+    """(rows, features) as the network gets them."""
+    return ((features - mean) / std).astype(np.float32)
+
+
+def _ends(rows: range) -> torch.Tensor:
+    return torch.arange(rows.start, rows.stop)
 
 
 def _scaling(
@@ -134,7 +173,8 @@ def _assert_complete(
     reached = scaled[splits.train.start - WINDOW_DAYS + 1 : splits.test.stop]
     assert np.isfinite(reached).all(), "a window reaches a feature that is NaN or infinite"
     for ends in (splits.train, splits.validation, splits.test):
-        assert np.isfinite(labels[ends]).all(), "a window's outcome is not known"
+        known = labels[ends.start : ends.stop]
+        assert np.isfinite(known).all(), "a window's outcome is not known"
 
 
 def _one_class(bars: Bars, base_rate: float, horizon_days: int, task: Task) -> OneClassOnly:

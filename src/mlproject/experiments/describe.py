@@ -11,12 +11,18 @@ from optuna.trial import FrozenTrial
 from mlproject.experiments.search_space import SearchSpace
 from mlproject.experiments.trial_queue import failure_reason
 from mlproject.models.arch_grid import Architecture
-from mlproject.tracking.names import Metric, Origin, Param, Tag, TrialState
-from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.epoch_losses import EpochLosses
-
-METRICS_ATTR = "metrics"
-TRAIN_LOSSES_ATTR = "train_losses"
+from mlproject.tracking.names import (
+    ATTR_TAGS,
+    METRICS_ATTR,
+    TRAIN_LOSSES_ATTR,
+    Metric,
+    Origin,
+    Param,
+    Tag,
+    TrialState,
+)
+from mlproject.tracking.trial_run import TrialRun, architecture_params
+from mlproject.training.epoch_losses import pair_losses
 
 
 def running_trial(trial: optuna.Trial, space: SearchSpace) -> TrialRun:
@@ -38,7 +44,6 @@ def ended_trial(trial: FrozenTrial, space: SearchSpace) -> TrialRun:
     reason = failure_reason(trial)
     if reason is not None:
         tags[Tag.FAILURE_REASON.value] = reason
-    train_losses = trial.user_attrs.get(TRAIN_LOSSES_ATTR, [])
     architecture = space.architecture(trial.params)
     return TrialRun(
         trial_number=trial.number,
@@ -48,12 +53,7 @@ def ended_trial(trial: FrozenTrial, space: SearchSpace) -> TrialRun:
         params=_params(trial.number, trial.params, space),
         metrics=_sizes(architecture, space)
         | {Metric(k): v for k, v in trial.user_attrs.get(METRICS_ATTR, {}).items()},
-        epochs=tuple(
-            EpochLosses(epoch=epoch, train_loss=train_loss, val_loss=val_loss)
-            for train_loss, (epoch, val_loss) in zip(
-                train_losses, sorted(trial.intermediate_values.items()), strict=False
-            )
-        ),
+        epochs=pair_losses(trial.user_attrs.get(TRAIN_LOSSES_ATTR, []), trial.intermediate_values),
         tags=tags,
     )
 
@@ -71,14 +71,7 @@ def _params(
     }
     architecture = space.architecture(params)
     if architecture is not None:
-        found |= {
-            Param.ARCH_IDX: architecture.arch_idx,
-            Param.D_MODEL: architecture.d_model,
-            Param.N_LAYERS: architecture.n_layers,
-            Param.N_HEADS: architecture.n_heads,
-            Param.D_FF: architecture.d_ff,
-            Param.PARAM_COUNT: architecture.param_count,
-        }
+        found |= architecture_params(architecture)
     training = space.training_settings(number, params)
     if training is not None:
         found |= {
@@ -108,7 +101,7 @@ def _tags(user_attrs: Mapping[str, Any], space: SearchSpace) -> dict[str, str]:
         Tag.STUDY_NAME.value: space.settings.study_name,
         Tag.ORIGIN.value: Origin.LIVE.value,
     }
-    for tag in (Tag.FORCED_EXTREME, Tag.SUPPLEMENT, Tag.RETRY_OF, Tag.DIVERGED):
+    for tag in ATTR_TAGS:
         if tag in user_attrs:
             tags[tag.value] = str(user_attrs[tag])
     return tags

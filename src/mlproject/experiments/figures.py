@@ -10,7 +10,8 @@ from optuna import visualization
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from mlproject.experiments.search_space import LOG2_N_HEADS, SHAPE_INDEX, SearchSpace
+from mlproject.experiments.search_space import SearchSpace
+from mlproject.models.arch_grid import LOG2_N_HEADS, SHAPE_INDEX
 
 ARCHITECTURE = ("d_model", "n_layers", "n_heads", "d_ff")
 _TARGET = "val loss"

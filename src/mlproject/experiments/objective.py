@@ -2,19 +2,28 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import optuna
 
 from mlproject.data.windows import WindowedData
-from mlproject.experiments.describe import METRICS_ATTR, TRAIN_LOSSES_ATTR, running_trial
-from mlproject.experiments.search_space import SearchSpace
+from mlproject.experiments.describe import running_trial
+from mlproject.experiments.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
 from mlproject.experiments.trial_log import epoch_line, start_line, write_line
 from mlproject.experiments.trial_queue import INTERRUPTED
-from mlproject.tracking.names import Metric, Tag
+from mlproject.tracking.names import (
+    IDENTITY_ATTR,
+    METRICS_ATTR,
+    TRAIN_LOSSES_ATTR,
+    Metric,
+    Tag,
+)
 from mlproject.tracking.trial_run import TrialRun
+from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.epoch_losses import EpochLosses
 from mlproject.training.loop import Ending, TrainingResult, train
+from mlproject.training.plan import TrainingPlan
 
 
 class TrialWatcher(Protocol):
@@ -23,13 +32,19 @@ class TrialWatcher(Protocol):
     def add(self, losses: EpochLosses) -> None:
         """An epoch has ended."""
 
+    def add_step(self, step: int, steps: int) -> None:
+        """So many of an epoch's steps are done."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
     """The objective of a study: the lowest validation loss of a trial."""
 
     space: SearchSpace
+    plan: TrainingPlan
     data: WindowedData
+    checkpoints: Path
+    """Folder of what trials at work save."""
     prior_loss: float
     watch: Callable[[TrialRun], TrialWatcher]
     """Called when a trial has its params and begins."""
@@ -56,7 +71,7 @@ class Objective:
         started = running_trial(trial, self.space)
         write_line(start_line(started), to_terminal=True)
         watcher = self.watch(started)
-        train_losses: list[float] = []
+        train_losses: list[float | None] = []
 
         def on_epoch(losses: EpochLosses) -> bool:
             write_line(epoch_line(trial.number, losses))
@@ -65,10 +80,27 @@ class Objective:
             watcher.add(losses)
             return trial.should_prune()
 
+        first_attempt = trial.user_attrs.get(FIRST_ATTEMPT_ATTR, trial.number)
+        checkpoint = CheckpointFile(
+            path=self.checkpoints / f"trial_{first_attempt}.pt",
+            study=trial.study.user_attrs[IDENTITY_ATTR],
+        )
         try:
-            result = train(architecture, self.data, settings, on_epoch)
+            result = train(
+                architecture,
+                self.data,
+                settings,
+                on_epoch,
+                plan=self.plan,
+                checkpoint=checkpoint,
+                on_step=watcher.add_step,
+            )
+        except Exception:
+            checkpoint.remove()
+            raise
         finally:
             trial.set_user_attr(TRAIN_LOSSES_ATTR, train_losses)
+        checkpoint.remove()
         trial.set_user_attr(METRICS_ATTR, self._metrics(result))
         if result.ending is Ending.DIVERGED:
             trial.set_user_attr(Tag.DIVERGED, "true")
@@ -86,7 +118,8 @@ class Objective:
             Metric.SAMPLES_PER_SECOND: result.samples_per_second,
             Metric.PEAK_MEMORY_BYTES: result.peak_memory_bytes,
         }
-        if result.best_val_loss is not None and result.best_scores is not None:
+        diverged = result.ending is Ending.DIVERGED
+        if result.best_val_loss is not None and result.best_scores is not None and not diverged:
             metrics |= {
                 Metric.BEST_VAL_LOSS: result.best_val_loss,
                 Metric.SKILL: 1 - result.best_val_loss / self.prior_loss,

@@ -1,6 +1,7 @@
 """What a person watching the terminal sees: one bar for the study, the best value so far."""
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Never
@@ -11,6 +12,8 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from mlproject.training.epoch_losses import EpochLosses
 
+SECONDS_BETWEEN_STEPS_SHOWN = 2.0
+
 
 class Progress:
     """The progress bar of a study; silent where standard error is no terminal."""
@@ -18,22 +21,38 @@ class Progress:
     def __init__(self, bar: "tqdm[Never]", study: optuna.Study) -> None:
         self._bar = bar
         self._study = study
+        self._best = self._read_best()
         self._trial = ""
+        self._epoch = 0
+        self._shown = 0.0
 
     def begin_trial(self, trial_number: int, epochs: int) -> None:
         """A trial begins."""
+        self._best = self._read_best()
         self._trial = f"trial {trial_number} epoch {{}}/{epochs}"
+        self._epoch = 0
+
+    def add_step(self, step: int, steps: int) -> None:
+        """So many of an epoch's steps are done: shown where they are slow."""
+        if time.monotonic() - self._shown >= SECONDS_BETWEEN_STEPS_SHOWN:
+            self._show(f"{self._trial.format(self._epoch + 1)} step {step}/{steps}")
 
     def add(self, losses: EpochLosses) -> None:
         """An epoch has ended."""
-        self._bar.set_postfix_str(f"{self._best()}, {self._trial.format(losses.epoch)}")
+        self._epoch = losses.epoch
+        self._show(self._trial.format(losses.epoch))
 
     def finish(self, finished: int) -> None:
         """So many trials are finished."""
-        self._bar.set_postfix_str(self._best(), refresh=False)
+        self._best = self._read_best()
+        self._bar.set_postfix_str(self._best, refresh=False)
         self._bar.update(finished - self._bar.n)
 
-    def _best(self) -> str:
+    def _show(self, text: str) -> None:
+        self._bar.set_postfix_str(f"{self._best}, {text}")
+        self._shown = time.monotonic()
+
+    def _read_best(self) -> str:
         complete = self._study.get_trials(
             deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)
         )

@@ -14,11 +14,18 @@ import numpy as np
 import optuna
 
 from mlproject.experiments.settings import StudySettings
-from mlproject.models.arch_grid import Architecture, ArchitectureGrid
+from mlproject.models.arch_grid import (
+    LOG2_N_HEADS,
+    SHAPE_INDEX,
+    Architecture,
+    ArchitectureGrid,
+)
+from mlproject.tracking.names import SEARCHED_PARAMS
 from mlproject.training.settings import TrainingSettings
 
-SHAPE_INDEX = "shape_index"
-LOG2_N_HEADS = "log2_n_heads"
+FIRST_ATTEMPT_ATTR = "first_attempt"
+"""The number of the trial that a retry tries again: it has the same seed and can go on from the
+checkpoint that the first one left."""
 
 LEARNING_RATE = (1e-4, 1e-3)
 EPOCHS = (50, 100)
@@ -36,44 +43,49 @@ class SearchSpace:
 
     def suggest(self, trial: optuna.Trial) -> tuple[Architecture, TrainingSettings]:
         """Ask the sampler for a trial's architecture and training settings."""
-        heads = [n_heads.bit_length() - 1 for n_heads in self.grid.values("n_heads")]
-        trial.suggest_int(SHAPE_INDEX, 0, len(self.grid.shapes) - 1)
-        trial.suggest_int(LOG2_N_HEADS, min(heads), max(heads))
+        architecture = self.suggest_architecture(trial)
         trial.suggest_float("learning_rate", *LEARNING_RATE, log=True)
         trial.suggest_int("epochs", *self._epochs())
         trial.suggest_float("weight_decay", *WEIGHT_DECAY, log=True)
         trial.suggest_categorical("warmup_steps", WARMUP_STEPS)
         trial.suggest_float("dropout", *DROPOUT)
-        architecture = self.architecture(trial.params)
-        settings = self.training_settings(trial.number, trial.params)
-        assert architecture is not None and settings is not None
+        seed_place = trial.user_attrs.get(FIRST_ATTEMPT_ATTR, trial.number)
+        settings = self.training_settings(seed_place, trial.params)
+        assert settings is not None
         return architecture, settings
+
+    def suggest_architecture(self, trial: optuna.Trial) -> Architecture:
+        """Ask the sampler for a trial's architecture alone."""
+        for name, (lowest, highest) in self.grid.coordinate_ranges.items():
+            trial.suggest_int(name, lowest, highest)
+        architecture = self.architecture(trial.params)
+        assert architecture is not None
+        return architecture
 
     def architecture(self, params: Mapping[str, Any]) -> Architecture | None:
         """The architecture that a trial's params choose; None before they do."""
         if SHAPE_INDEX not in params or LOG2_N_HEADS not in params:
             return None
-        shape = self.grid.shapes[params[SHAPE_INDEX]]
-        return self.grid.find(shape, 2 ** params[LOG2_N_HEADS])
+        return self.grid.at(shape_index=params[SHAPE_INDEX], log2_n_heads=params[LOG2_N_HEADS])
 
     def architecture_params(self, architecture: Architecture) -> dict[str, int]:
         """The params that choose `architecture`: the inverse of `architecture`."""
-        return {
-            SHAPE_INDEX: self.grid.shapes.index(architecture.shape),
-            LOG2_N_HEADS: architecture.n_heads.bit_length() - 1,
-        }
+        return self.grid.coordinates(architecture)
 
     def training_settings(
-        self, trial_number: int, params: Mapping[str, Any]
+        self, seed_place: int, params: Mapping[str, Any]
     ) -> TrainingSettings | None:
-        """The training settings that a trial's params choose; None before they do."""
-        names = ("learning_rate", "epochs", "weight_decay", "warmup_steps", "dropout")
-        if any(name not in params for name in names):
+        """The training settings that a trial's params choose; None before they do.
+
+        `seed_place` is the trial's number, or that of the first attempt at it.
+        """
+        if any(name not in params for name in SEARCHED_PARAMS):
             return None
         return TrainingSettings(
-            **{name: params[name] for name in names},
+            **{name.value: params[name] for name in SEARCHED_PARAMS},
             batch_size=self.settings.batch_size,
-            seed=derived_seed(self.settings.seed, trial_number),
+            seed=derived_seed(self.settings.seed, seed_place),
+            max_steps=self.settings.max_steps,
         )
 
     def nearest_settings(self, params: Mapping[str, Any]) -> dict[str, Any]:

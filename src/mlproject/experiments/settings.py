@@ -8,7 +8,8 @@ from mlproject.data.labels import LabelPrice, Task
 from mlproject.errors import UserError
 from mlproject.models.arch_grid import CURRENT_GRID_VERSION, GRID_VERSIONS
 from mlproject.models.budget import Budget
-from mlproject.tracking.store import DEFAULT_EXPERIMENT, MLFLOW_DEFAULT_EXPERIMENT
+from mlproject.tracking.store import study_prefix
+from mlproject.training.plan import OptimiserName, Precision, TrainingPlan
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\- ]{0,99}", re.ASCII)
 
@@ -22,7 +23,7 @@ class StudySettings:
     """Everything a user decides about a study."""
 
     experiment: str
-    """Name of the MLflow experiment; the study's name begins with it."""
+    """Name of the MLflow experiment, with which the study's name begins (see `study_prefix`)."""
     budget: Budget
     horizon_days: int
     task: Task
@@ -32,10 +33,16 @@ class StudySettings:
     """Trials of the study in all, over all its launches."""
     max_epochs: int = 0
     """A cap on the epochs that the search may choose; 0 is none."""
+    max_steps: int = 0
+    """A cap on the batches of an epoch, of training and of validation each; 0 is none."""
     batch_size: int = 256
     """Windows per optimiser step, the same for every trial."""
     grid_version: int = CURRENT_GRID_VERSION
     seed: int = 0
+    optimiser: OptimiserName | None = None
+    """None takes what the memory plan says, or what the study began with."""
+    precision: Precision | None = None
+    """As `optimiser`."""
 
     def __post_init__(self) -> None:
         if not _SAFE_NAME.fullmatch(self.experiment):
@@ -43,7 +50,8 @@ class StudySettings:
                 f"experiment name {self.experiment!r} cannot name a study: use up to 100 letters, "
                 "digits, spaces and the signs _ . -"
             )
-        for name, least in (("n_trials", 1), ("max_epochs", 0), ("batch_size", 1), ("seed", 0)):
+        at_least = {"n_trials": 1, "max_epochs": 0, "max_steps": 0, "batch_size": 1, "seed": 0}
+        for name, least in at_least.items():
             value = getattr(self, name)
             if value < least:
                 raise BadSetting(f"{name} is {value}: it must be at least {least}")
@@ -54,12 +62,10 @@ class StudySettings:
     @property
     def study_name(self) -> str:
         """Such as ``phase6a_2B_h3_threshold_1pct``."""
-        # `mlflow run` without --experiment-name runs in MLflow's own default experiment.
-        is_default = self.experiment == MLFLOW_DEFAULT_EXPERIMENT
-        prefix = DEFAULT_EXPERIMENT if is_default else self.experiment
+        prefix = study_prefix(self.experiment)
         return f"{prefix}_{self.budget.name}_h{self.horizon_days}_{self.task.name}"
 
-    def identity(self, bars: Bars, n_features: int) -> dict[str, str | int]:
+    def identity(self, bars: Bars, n_features: int, plan: TrainingPlan) -> dict[str, str | int]:
         """What all trials of a study must share to be comparable, readable in an error line."""
         return {
             "experiment": self.experiment,
@@ -73,5 +79,8 @@ class StudySettings:
             "grid_version": self.grid_version,
             "batch_size": self.batch_size,
             "max_epochs": self.max_epochs,
+            "max_steps": self.max_steps,
+            "optimiser": plan.optimiser.value,
+            "precision": plan.precision.value,
             "seed": self.seed,
         }

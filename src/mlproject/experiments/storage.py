@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from mlproject.errors import UserError
 from mlproject.experiments.sampler import make_pruner
+from mlproject.tracking.names import IDENTITY_ATTR
 from mlproject.tracking.store import without_password
 
 HEARTBEAT_SECONDS = 60
@@ -22,7 +23,13 @@ HEARTBEAT_SECONDS = 60
 GRACE_SECONDS = 300
 SQLITE_LOCK_SECONDS = 60
 
-IDENTITY_ATTR = "identity"
+
+ONCE_IMPLIED: Mapping[str, str | int] = {
+    "max_steps": 0,
+    "optimiser": "adamw",
+    "precision": "fp32",
+}
+"""What studies had whose identity does not say."""
 
 
 class StorageUnreachable(UserError):
@@ -71,6 +78,10 @@ def open_study_storage(url: str | None, study_name: str, default_directory: Path
                 heartbeat_interval=HEARTBEAT_SECONDS,
                 grace_period=GRACE_SECONDS,
             )
+        if is_file:
+            # A commit then waits for the disk once instead of several times, and loses nothing.
+            with rdb.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
     except (ArgumentError, SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
         reason = without_password(str(error).strip().splitlines()[0])
         raise StorageUnreachable(
@@ -78,6 +89,15 @@ def open_study_storage(url: str | None, study_name: str, default_directory: Path
             "such as sqlite:///optuna.db or postgresql://user@host/name"
         ) from error
     return StudyStorage(rdb=rdb, study_name=study_name, shown_url=shown, directory=directory)
+
+
+def stored_identity(storage: StudyStorage) -> Mapping[str, str | int]:
+    """The identity of the study in the storage; empty when there is none."""
+    if storage.study_name not in optuna.get_all_study_names(storage.rdb):
+        return {}
+    study = optuna.load_study(study_name=storage.study_name, storage=storage.rdb)
+    found = study.user_attrs.get(IDENTITY_ATTR)
+    return {} if found is None else {**ONCE_IMPLIED, **found}
 
 
 def check_unoccupied(storage: StudyStorage, identity: Mapping[str, str | int]) -> None:
@@ -88,13 +108,13 @@ def check_unoccupied(storage: StudyStorage, identity: Mapping[str, str | int]) -
     """
     if storage.study_name not in optuna.get_all_study_names(storage.rdb):
         return
+    found = stored_identity(storage)
     study = optuna.load_study(study_name=storage.study_name, storage=storage.rdb)
-    found = study.user_attrs.get(IDENTITY_ATTR)
-    if found is None and not study.get_trials(deepcopy=False):
+    if not found and not study.get_trials(deepcopy=False):
         return
     where = f"storage {storage.shown_url} holds another study named {storage.study_name}"
     what_to_do = "use the same settings, another experiment name, or another storage"
-    if found is None:
+    if not found:
         raise StudyOccupied(f"{where}, made by another program: {what_to_do}")
     differences = [
         f"{name} is {found.get(name)} there and {value} here"

@@ -1,11 +1,12 @@
 """A study: launched or resumed by one call, and true in MLflow whatever happens on the way."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
+import torch
 from mlflow.exceptions import MlflowException
 from optuna.trial import FrozenTrial, TrialState
 
@@ -25,6 +26,7 @@ from mlproject.experiments.storage import (
     open_study,
     open_study_storage,
     sole_launcher,
+    stored_identity,
 )
 from mlproject.experiments.summary import best_trial, describe_study, summarise_study
 from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
@@ -35,7 +37,7 @@ from mlproject.experiments.trial_queue import (
     enqueue_supplement,
 )
 from mlproject.experiments.trial_watch import TrialWatch
-from mlproject.models.arch_grid import architecture_grid
+from mlproject.models.arch_grid import ArchitectureGrid, architecture_grid
 from mlproject.tracking.recorder import bring_up_to_date
 from mlproject.tracking.store import (
     Connection,
@@ -47,7 +49,8 @@ from mlproject.tracking.store import (
 from mlproject.tracking.study_run import close_study_run, open_study_run
 from mlproject.training.device import select_device
 from mlproject.training.loop import prior_loss
-from mlproject.training.memory import check_memory
+from mlproject.training.memory import MemoryPlan, Workload, plan_memory
+from mlproject.training.plan import OptimiserName, Precision, TrainingPlan
 
 MAX_FAILURES_IN_A_ROW = 5
 
@@ -108,17 +111,22 @@ def run_study(
         label_price=settings.label_price,
     )
     grid = architecture_grid(settings.budget, data.n_features, settings.grid_version)
-    check_memory(grid.architectures[-1], target)
     space = SearchSpace(grid, settings)
-    identity = settings.identity(bars, data.n_features)
+    # What fits in no way is refused before the storage makes a file; what the study began with
+    # never needs less.
+    _plan(settings, grid, target, stored={})
     storage = open_study_storage(storage_url, settings.study_name, connection.directory)
+    plan = _plan(settings, grid, target, stored=stored_identity(storage))
+    identity = settings.identity(bars, data.n_features, plan.training)
     check_unoccupied(storage, identity)
+    print(plan.as_text(), flush=True)
     trial_log = connection.directory / "trial_logs" / f"{settings.study_name}.log"
     with sole_launcher(storage, connection.directory), open_trial_log(trial_log):
         with tracking_errors(connection.uri):
             store = open_experiment(connection)
             parent_run_id = open_study_run(store, settings.study_name)
-            describe_study(store, parent_run_id, space, bars, data)
+            describe_study(store, parent_run_id, space, bars=bars, data=data, identity=identity)
+            store.client.log_text(parent_run_id, plan.as_text(), "memory_plan.txt")
         study = open_study(storage, identity)
         fail_dead_trials(study, storage)
         launch = Launch(
@@ -126,10 +134,28 @@ def run_study(
             parent_run_id=parent_run_id,
             study=study,
             space=space,
+            plan=plan.training,
             trial_log=trial_log,
+            checkpoints=connection.directory / "checkpoints" / settings.study_name,
             supplement=supplement,
         )
         return launch.run(data.to(target))
+
+
+def _plan(
+    settings: StudySettings,
+    grid: ArchitectureGrid,
+    device: torch.device,
+    *,
+    stored: Mapping[str, str | int],
+) -> MemoryPlan:
+    """The study's plan: as the user asks, else as the study began, else as memory allows."""
+    optimiser, precision = settings.optimiser, settings.precision
+    if stored:
+        optimiser = optimiser or OptimiserName(str(stored["optimiser"]))
+        precision = precision or Precision(str(stored["precision"]))
+    workload = Workload(device=device, n_features=grid.num_features, batch_size=settings.batch_size)
+    return plan_memory(grid.architectures, workload, optimiser=optimiser, precision=precision)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +166,10 @@ class Launch:
     parent_run_id: str
     study: optuna.Study
     space: SearchSpace
+    plan: TrainingPlan
     trial_log: Path
+    checkpoints: Path
+    """Folder of what trials at work save."""
     supplement: Sequence[OwedTrial] | None = None
     """Forced trials to run instead of the search; None launches the search."""
 
@@ -188,7 +217,9 @@ class Launch:
             watch = TrialWatch(self.store, self.parent_run_id, self.space, progress)
             objective = Objective(
                 space=self.space,
+                plan=self.plan,
                 data=data,
+                checkpoints=self.checkpoints,
                 prior_loss=prior_loss(data.labels[data.validation], data.base_rate),
                 watch=watch.begin,
             )

@@ -7,7 +7,7 @@ any of this runs, each part stands alone, and one that fails is reported and lef
 import html
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,13 @@ from mlproject.experiments.sampler import PRUNER_SETTINGS, SAMPLER_SETTINGS
 from mlproject.experiments.search_space import SearchSpace
 from mlproject.experiments.study_note import best_run, study_note
 from mlproject.models.extremes import distinct_extremes
-from mlproject.tracking.names import NOTE_TAG, PLANNED_TRIALS_TAG, Tag
+from mlproject.tracking.names import (
+    NOTE_TAG,
+    PLAN_OPTIMISER_PARAM,
+    PLAN_PRECISION_PARAM,
+    PLANNED_TRIALS_TAG,
+    Tag,
+)
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import (
     log_study_dataset,
@@ -47,7 +53,13 @@ _logger = logging.getLogger(__name__)
 
 
 def describe_study(
-    store: TrackingStore, run_id: str, space: SearchSpace, bars: Bars, data: WindowedData
+    store: TrackingStore,
+    run_id: str,
+    space: SearchSpace,
+    *,
+    bars: Bars,
+    data: WindowedData,
+    identity: Mapping[str, str | int],
 ) -> None:
     """Log what is known before the first trial: settings, search space, data, versions."""
     settings = space.settings
@@ -56,7 +68,9 @@ def describe_study(
         store,
         run_id,
         {
-            **settings.identity(bars, data.n_features),
+            **identity,
+            PLAN_OPTIMISER_PARAM: identity["optimiser"],
+            PLAN_PRECISION_PARAM: identity["precision"],
             "n_trials": settings.n_trials,
             "n_architectures": len(space.grid.architectures),
             "forced_extremes": " ".join(extremes),

@@ -26,6 +26,7 @@ from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.epoch_losses import EpochLosses
 
 _logger = optuna.logging.get_logger("optuna.trial_log")
+_logger.setLevel(logging.INFO)  # the journal is kept however quiet Optuna has been told to be
 
 _TO_TERMINAL = "to_terminal"
 
@@ -135,7 +136,8 @@ def write_missing_lines(path: Path, trials: Sequence[TrialRun]) -> None:
             if trial.trial_number not in started and _has_start_line(trial):
                 write_line(start_line(trial))
             for losses in trial.epochs:
-                if (trial.trial_number, losses.epoch) not in epochs:
+                is_whole = losses.train_loss is not None
+                if is_whole and (trial.trial_number, losses.epoch) not in epochs:
                     write_line(epoch_line(trial.trial_number, losses))
             write_line(end_line(trial))
 
@@ -146,7 +148,8 @@ def _has_start_line(trial: TrialRun) -> bool:
 
 
 def _is_for_terminal(record: logging.LogRecord) -> bool:
-    return getattr(record, _TO_TERMINAL, True)
+    is_loud_enough = record.levelno >= optuna.logging.get_verbosity()
+    return getattr(record, _TO_TERMINAL, True) and is_loud_enough
 
 
 class _DurableHandler(logging.FileHandler):

@@ -12,9 +12,10 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from mlproject.experiments.search_space import LOG2_N_HEADS, SHAPE_INDEX, SearchSpace
+from mlproject.experiments.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
+from mlproject.models.arch_grid import LOG2_N_HEADS, SHAPE_INDEX
 from mlproject.models.extremes import distinct_extremes
-from mlproject.tracking.names import Tag
+from mlproject.tracking.names import PROCESS_DIED, Tag
 
 MAX_ATTEMPTS = 3
 """A trial that died or a forced one that failed is tried this often in all."""
@@ -25,7 +26,6 @@ _FIXED_PARAMS = "fixed_params"
 """Where Optuna keeps the params of an enqueued trial."""
 
 INTERRUPTED = "interrupted"
-PROCESS_DIED = "its process died (killed, out of memory, or power lost)"
 
 _logger = logging.getLogger(__name__)
 
@@ -100,7 +100,11 @@ def enqueue_owed_trials(study: optuna.Study, space: SearchSpace) -> None:
 
 
 def _retry(trial: FrozenTrial, params: dict[str, Any]) -> OwedTrial:
-    attrs: dict[str, Any] = {Tag.RETRY_OF.value: trial.number}
+    first_attempt = trial.user_attrs.get(FIRST_ATTEMPT_ATTR, trial.number)
+    attrs: dict[str, Any] = {
+        Tag.RETRY_OF.value: trial.number,
+        FIRST_ATTEMPT_ATTR: first_attempt,
+    }
     for tag in (Tag.FORCED_EXTREME, Tag.SUPPLEMENT):
         if tag in trial.user_attrs:
             attrs[tag.value] = trial.user_attrs[tag]

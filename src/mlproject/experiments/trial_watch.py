@@ -40,6 +40,10 @@ class TrialWatch:
             self._run.add(losses)
         self._progress.add(losses)
 
+    def add_step(self, step: int, steps: int) -> None:
+        """So many of an epoch's steps are done."""
+        self._progress.add_step(step, steps)
+
     def end(self, _study: optuna.Study, trial: FrozenTrial) -> None:
         """Optuna has the trial's outcome (a callback of `optuna.Study.optimize`)."""
         ended = ended_trial(trial, self._space)

@@ -6,6 +6,7 @@ space is a new version here and never an edit of an old one.
 """
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -47,6 +48,12 @@ GRID_VERSIONS: dict[int, SearchSpace] = {
 }
 # fmt: on
 CURRENT_GRID_VERSION = 3
+
+SHAPE_INDEX = "shape_index"
+LOG2_N_HEADS = "log2_n_heads"
+"""The two whole numbers that name an architecture of a grid for a sampler: its place among
+`ArchitectureGrid.shapes`, and the logarithm of its heads. Like `arch_idx` they mean something in
+their grid alone."""
 
 
 @dataclass(frozen=True, order=True)
@@ -96,6 +103,25 @@ class ArchitectureGrid:
     def find(self, shape: Shape, n_heads: int) -> Architecture:
         """The architecture of this shape and number of heads; KeyError when it is not here."""
         return self._by_shape_and_heads[shape, n_heads]
+
+    @functools.cached_property
+    def coordinate_ranges(self) -> Mapping[str, tuple[int, int]]:
+        """Lowest and highest `SHAPE_INDEX` and `LOG2_N_HEADS`."""
+        heads = [n_heads.bit_length() - 1 for n_heads in self.values("n_heads")]
+        return {SHAPE_INDEX: (0, len(self.shapes) - 1), LOG2_N_HEADS: (min(heads), max(heads))}
+
+    def coordinates(self, architecture: Architecture) -> dict[str, int]:
+        """The `SHAPE_INDEX` and `LOG2_N_HEADS` of an architecture: the inverse of `at`."""
+        return {
+            SHAPE_INDEX: self.shapes.index(architecture.shape),
+            LOG2_N_HEADS: architecture.n_heads.bit_length() - 1,
+        }
+
+    def at(self, *, shape_index: int, log2_n_heads: int) -> Architecture:
+        """The architecture with these coordinates; LookupError when there is none."""
+        if shape_index < 0 or log2_n_heads < 0:
+            raise LookupError(shape_index, log2_n_heads)
+        return self.find(self.shapes[shape_index], 2**log2_n_heads)
 
     def values(self, dimension: str) -> tuple[int, ...]:
         """The distinct values of ``d_model``, ``n_layers``, ``n_heads`` or ``d_ff``, sorted."""

@@ -1,56 +1,92 @@
-"""Dropout whose masks are cheap to draw on a CPU.
+"""Dropout whose masks are cheap to draw on a CPU, and the same whenever they are drawn.
 
-torch draws a CPU mask one number at a time, which took a third of a training step of the narrow,
-deep networks searched here. Sixty-four random bits make four masks instead.
+torch draws a CPU mask one number at a time from one generator, which took a third of a training
+step of the narrow, deep networks searched here. Here sixty-four random bits make four masks, and
+the bits follow from a key (the trial's seed, the step, the part of the batch) and a place in the
+network. So threads need no shared state, activation checkpointing repeats a mask by drawing it
+again, and a training that continues after a kill needs to know its step only.
 """
 
-import math
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 _LANES = 4  # 16-bit numbers in one draw of 64 bits
 _LEVELS = 2**16
 
 
-class Dropout(nn.Module):
-    """As `torch.nn.Dropout`; the probability is rounded to a multiple of 2⁻¹⁶ on a CPU."""
+@dataclass(frozen=True)
+class Dropout:
+    """The dropout of one pass through a network."""
 
-    def __init__(self, probability: float) -> None:
-        super().__init__()
+    probability: float
+    """Rounded to a multiple of 2⁻¹⁶ on a CPU."""
+    key: tuple[int, ...] = ()
+    """Whole, not negative. The same key gives the same masks on a CPU; elsewhere the masks come
+    from torch's generator of the device."""
+
+    def at(self, place: int) -> "DropoutStream":
+        """The dropout of one part of the network, such as a layer."""
+        return DropoutStream(self.probability, (*self.key, place))
+
+
+NO_DROPOUT = Dropout(0.0)
+
+
+class DropoutStream:
+    """Masks one tensor after another, each with a mask of its own."""
+
+    def __init__(self, probability: float, key: tuple[int, ...]) -> None:
         self.probability = probability
+        self._key = key
+        self._bits: np.random.SFC64 | None = None
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Any shape to the same shape; the identity outside training."""
-        if not self.training or self.probability == 0:
+    def __call__(self, x: Tensor) -> Tensor:
+        """As `torch.nn.functional.dropout` in training: any shape to the same shape."""
+        if self.probability == 0:
             return x
         if x.device.type != "cpu":
             return functional.dropout(x, self.probability)
-        return _CpuDropout.apply(x, self.probability)  # type: ignore[no-untyped-call]
+        masked: Tensor = _Masked.apply(x, self)  # type: ignore[no-untyped-call]
+        return masked
+
+    def draw(self, count: int) -> Tensor:
+        """(count,) int16, uniform over all its values."""
+        if self._bits is None:
+            self._bits = np.random.SFC64(self._key)
+        words = self._bits.random_raw(-(-count // _LANES))
+        return torch.from_numpy(words.view(np.int16))[:count]
 
 
-class _CpuDropout(torch.autograd.Function):
+class _Masked(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, probability: float) -> Tensor:
-        mask = scaled_mask(x, probability)
+    def forward(ctx: Any, x: Tensor, stream: DropoutStream) -> Tensor:
+        levels_dropped = round(stream.probability * _LEVELS)
+        ctx.scale = _LEVELS / (_LEVELS - levels_dropped)
+        lanes = stream.draw(x.numel()).view(x.shape)
+        # For bf16 the mask is bits to be kept, for other types a factor: comparing straight into
+        # the mask's own type is many times faster than by way of booleans.
+        mask = torch.empty(x.shape, dtype=torch.int16 if x.dtype == torch.bfloat16 else x.dtype)
+        torch.ge(lanes, levels_dropped - _LEVELS // 2, out=mask)
+        if x.dtype == torch.bfloat16:
+            mask.neg_()
+        else:
+            mask.mul_(ctx.scale)
         ctx.save_for_backward(mask)
-        return x * mask
+        return _apply(x, mask, ctx.scale)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (mask,) = ctx.saved_tensors
-        return gradients[0] * mask, None
+        return _apply(gradients[0], mask, ctx.scale), None
 
 
-def scaled_mask(x: Tensor, probability: float) -> Tensor:
-    """A mask for `x`: 0 with the probability, else what keeps the expected value."""
-    levels_dropped = round(probability * _LEVELS)
-    draws = torch.empty(math.ceil(x.numel() / _LANES), dtype=torch.int64)
-    draws.random_(-(2**63), None)
-    lanes = draws.view(torch.int16)[: x.numel()].view(x.shape)
-    mask = torch.empty(x.shape, dtype=x.dtype)
-    # Comparing into the mask's own type is many times faster than by way of booleans.
-    torch.ge(lanes, levels_dropped - _LEVELS // 2, out=mask)
-    return mask.mul_(_LEVELS / (_LEVELS - levels_dropped))
+def _apply(x: Tensor, mask: Tensor, scale: float) -> Tensor:
+    if mask.dtype != torch.int16:
+        return x * mask
+    kept = x.contiguous().view(torch.int16).bitwise_and(mask)
+    return kept.view(torch.bfloat16).mul_(scale)

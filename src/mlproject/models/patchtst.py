@@ -1,15 +1,16 @@
 """The network: a PatchTST-style binary classifier of one window of daily features.
 
 After "A Time Series is Worth 64 Words: Long-term Forecasting with Transformers" (Nie et al.,
-ICLR 2023), with the features of a patch projected together instead of channel by channel. Plain
-torch: the blocks know nothing of devices, precision or memory plans.
+ICLR 2023), with the features of a patch projected together instead of channel by channel.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from mlproject.models.arch_grid import (
     N_PATCHES,
@@ -18,50 +19,34 @@ from mlproject.models.arch_grid import (
     STRIDE_DAYS,
     Architecture,
 )
-from mlproject.models.dropout import Dropout
+from mlproject.models.attention import Attention
+from mlproject.models.dropout import NO_DROPOUT, Dropout, DropoutStream
 
 INITIAL_STD = 0.02
 NORMALISATION_EPSILON = 1e-5
 
 
-class Attention(nn.Module):
-    """Multi-head self-attention over the patches."""
-
-    def __init__(self, d_model: int, n_heads: int, dropout: float) -> None:
-        super().__init__()
-        self.n_heads = n_heads
-        self.dropout = dropout
-        self.qkv = nn.Linear(d_model, 3 * d_model)
-        self.output = nn.Linear(d_model, d_model)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, patches, d_model) to the same shape."""
-        batch, patches, d_model = x.shape
-        qkv = self.qkv(x).view(batch, patches, 3, self.n_heads, d_model // self.n_heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        mixed = functional.scaled_dot_product_attention(
-            query, key, value, dropout_p=self.dropout if self.training else 0.0
-        )
-        return self.output(mixed.transpose(1, 2).reshape(batch, patches, d_model))
-
-
 class Block(nn.Module):
-    """One pre-norm transformer layer."""
+    """One pre-norm transformer layer.
 
-    def __init__(self, d_model: int, n_heads: int, d_ff: int, dropout: float) -> None:
+    The residual stream and the norms keep the precision of the input; the matrix products have
+    that of the matrices.
+    """
+
+    def __init__(self, d_model: int, n_heads: int, d_ff: int) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(d_model)
-        self.attention = Attention(d_model, n_heads, dropout)
+        self.attention = Attention(d_model, n_heads)
         self.feed_forward_norm = nn.LayerNorm(d_model)
         self.expand = nn.Linear(d_model, d_ff)
         self.contract = nn.Linear(d_ff, d_model)
-        self.dropout = Dropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, patches, d_model) to the same shape."""
-        x = x + self.dropout(self.attention(self.attention_norm(x)))
-        hidden = functional.gelu(self.expand(self.feed_forward_norm(x)))
-        return x + self.dropout(self.contract(self.dropout(hidden)))
+    def forward(self, x: Tensor, dropout: DropoutStream) -> Tensor:
+        """(tokens, d_model) to the same shape."""
+        precision = self.expand.weight.dtype
+        x = x + dropout(self.attention(self.attention_norm(x).to(precision), dropout))
+        hidden = functional.gelu(self.expand(self.feed_forward_norm(x).to(precision)))
+        return x + dropout(self.contract(dropout(hidden)))
 
 
 class PatchTST(nn.Module):
@@ -71,19 +56,42 @@ class PatchTST(nn.Module):
     parameters), because prices of a later decade lie outside the range of the training years.
     """
 
-    def __init__(self, architecture: Architecture, *, num_features: int, dropout: float) -> None:
+    def __init__(self, architecture: Architecture, *, num_features: int) -> None:
         super().__init__()
         d_model = architecture.d_model
         self.projection = nn.Linear(PATCH_DAYS * num_features, d_model)
         self.positions = nn.Parameter(torch.empty(N_POSITIONS, d_model))
-        self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList(
-            Block(d_model, architecture.n_heads, architecture.d_ff, dropout)
+            Block(d_model, architecture.n_heads, architecture.d_ff)
             for _ in range(architecture.n_layers)
         )
         self.norm = nn.LayerNorm(d_model)
         self.head = nn.Linear(N_PATCHES * d_model, 1)
         self.reset_parameters()
+
+    @classmethod
+    def build(
+        cls,
+        architecture: Architecture,
+        *,
+        num_features: int,
+        device: torch.device | str = "cpu",
+        matrix_dtype: torch.dtype = torch.float32,
+    ) -> "PatchTST":
+        """A network with fresh weights from torch's default generator, the same on any device.
+
+        `matrix_dtype` is the type of the weights and biases of the blocks' linear layers, nearly
+        all of the parameters; all others stay fp32. No more memory is taken on the way than the
+        finished network needs and one matrix in fp32.
+        """
+        with torch.device("meta"):
+            network = cls(architecture, num_features=num_features)
+        for module in network.blocks.modules():
+            if isinstance(module, nn.Linear):
+                module.to(matrix_dtype)
+        network.to_empty(device=device)
+        network.reset_parameters()
+        return network
 
     def reset_parameters(self) -> None:
         """Draw the weights anew.
@@ -94,25 +102,60 @@ class PatchTST(nn.Module):
         """
         for module in self.modules():
             if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=INITIAL_STD)
+                _draw(module.weight, INITIAL_STD)
                 nn.init.zeros_(module.bias)
             elif isinstance(module, nn.LayerNorm):
                 module.reset_parameters()
-        nn.init.normal_(self.positions, std=INITIAL_STD)
+        _draw(self.positions, INITIAL_STD)
         residual_std = INITIAL_STD / math.sqrt(2 * len(self.blocks))
         for block in self.blocks:
             assert isinstance(block, Block)
-            nn.init.normal_(block.attention.output.weight, std=residual_std)
-            nn.init.normal_(block.contract.weight, std=residual_std)
+            _draw(block.attention.output.weight, residual_std)
+            _draw(block.contract.weight, residual_std)
 
-    def forward(self, windows: Tensor) -> Tensor:
-        """(batch, days, features) to logits (batch,)."""
-        mean = windows.mean(dim=1, keepdim=True)
-        variance = windows.var(dim=1, keepdim=True, correction=0)
-        windows = (windows - mean) * torch.rsqrt(variance + NORMALISATION_EPSILON)
-        patches = windows.unfold(1, PATCH_DAYS, STRIDE_DAYS).flatten(2)
-        x = self.dropout(self.projection(patches) + self.positions[:N_PATCHES])
-        for block in self.blocks:
-            x = block(x)
-        logits: Tensor = self.head(self.norm(x).flatten(1)).squeeze(1)
+    def forward(
+        self, windows: Tensor, dropout: Dropout = NO_DROPOUT, *, checkpoint_every: int = 0
+    ) -> Tensor:
+        """(batch, days, features) to logits (batch,).
+
+        With `checkpoint_every` only the input of every so-many layers is kept for the backward
+        pass, which computes what lies between again (Chen et al., "Training Deep Nets with
+        Sublinear Memory Cost", 2016). The gradients are the same.
+        """
+        patches = normalise_windows(windows).unfold(1, PATCH_DAYS, STRIDE_DAYS).flatten(2)
+        x = self.projection(patches) + self.positions[:N_PATCHES]
+        x = dropout.at(0)(x).flatten(0, 1)
+        if checkpoint_every:
+            for first in range(0, len(self.blocks), checkpoint_every):
+                layers = range(first, min(first + checkpoint_every, len(self.blocks)))
+                x = checkpoint(
+                    self._run,
+                    x,
+                    dropout,
+                    layers,
+                    use_reentrant=False,
+                    preserve_rng_state=x.device.type != "cpu",
+                )
+        else:
+            x = self._run(x, dropout, range(len(self.blocks)))
+        logits: Tensor = self.head(self.norm(x).view(len(windows), -1)).squeeze(1)
         return logits
+
+    def _run(self, x: Tensor, dropout: Dropout, layers: Sequence[int]) -> Tensor:
+        for layer in layers:
+            x = self.blocks[layer](x, dropout.at(layer + 1))
+        return x
+
+
+def normalise_windows(windows: Tensor) -> Tensor:
+    """(batch, days, features) to the same: each feature over the days, mean 0 and variance 1."""
+    mean = windows.mean(dim=1, keepdim=True)
+    variance = windows.var(dim=1, keepdim=True, correction=0)
+    return (windows - mean) * torch.rsqrt(variance + NORMALISATION_EPSILON)
+
+
+@torch.no_grad()
+def _draw(parameter: Tensor, std: float) -> None:
+    """Fill with N(0, std), drawn in fp32 on the CPU so that type and device change no weight."""
+    if parameter.device.type != "meta":
+        parameter.copy_(torch.empty(parameter.shape).normal_(std=std))

@@ -4,7 +4,6 @@ An analysis describes many studies at one moment, so its results hang on a run o
 study's run is changed by being looked at, and earlier analyses stay.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,8 +13,6 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlproject.errors import UserError
 from mlproject.tracking.names import ANALYSIS_TAG, NOTE_TAG
 from mlproject.tracking.store import (
-    DEFAULT_EXPERIMENT,
-    MLFLOW_DEFAULT_EXPERIMENT,
     Connection,
     TrackingStore,
     connect,
@@ -47,12 +44,8 @@ def view_experiment(name: str | None) -> ExperimentView:
         NoSuchExperiment: there is none of this name.
         TrackingUnreachable: the store does not answer.
     """
-    launched = "MLFLOW_RUN_ID" in os.environ
-    connection = connect(None if launched else name)
-    wanted = name or connection.experiment_name
-    if name is None and wanted == MLFLOW_DEFAULT_EXPERIMENT:
-        wanted = DEFAULT_EXPERIMENT
-    return view_of(connection, wanted)
+    connection = connect(name, may_differ=True)
+    return view_of(connection, connection.experiment_name)
 
 
 def view_launch() -> ExperimentView:
@@ -85,13 +78,15 @@ def view_of(connection: Connection, name: str) -> ExperimentView:
     return ExperimentView(connection=connection, name=name, store=store)
 
 
-def open_analysis_run(view: ExperimentView, analysis: str) -> str:
+def open_analysis_run(view: ExperimentView, analysis: str, of: str | None = None) -> str:
     """The id of the run that is to hold the results of `analysis`, such as ``audit``.
+
+    Its name says what the analysis is of: `of`, by default the experiment.
 
     The run that `mlflow run` made for this process, if it did; else a new one in the experiment.
     """
     client, launched = view.store.client, view.store.launch_run_id
-    name, tags = f"{analysis} of {view.name}", {ANALYSIS_TAG: analysis}
+    name, tags = f"{analysis} of {of or view.name}", {ANALYSIS_TAG: analysis}
     with tracking_errors(view.connection.uri):
         if launched is None:
             created = client.create_run(

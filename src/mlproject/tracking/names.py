@@ -45,6 +45,14 @@ WHOLE_PARAMS = (
     Param.WARMUP_STEPS,
 )
 REAL_PARAMS = (Param.LEARNING_RATE, Param.WEIGHT_DECAY, Param.DROPOUT)
+SEARCHED_PARAMS = (
+    Param.LEARNING_RATE,
+    Param.EPOCHS,
+    Param.WEIGHT_DECAY,
+    Param.WARMUP_STEPS,
+    Param.DROPOUT,
+)
+"""What the search chooses beside the architecture: a trial has all of them, or it never began."""
 
 
 class Metric(StrEnum):
@@ -69,6 +77,36 @@ class Metric(StrEnum):
     N_LAYERS = "n_layers"
 
 
+class TestMetric(StrEnum):
+    """Metrics of an evaluation's run: on the test span, the mean over the seeds.
+
+    `spread_of` names their standard deviation over the seeds, `of_baseline` those of a baseline.
+    """
+
+    __test__ = False  # no test of pytest's
+
+    LOSS = "test_loss"
+    AUC = "test_auc"
+    AVERAGE_PRECISION = "test_average_precision"
+    BRIER = "test_brier"
+    ACCURACY = "test_accuracy"
+
+
+def spread_of(metric: TestMetric) -> str:
+    """Such as ``test_loss_std``."""
+    return f"{metric}_std"
+
+
+def of_baseline(metric: TestMetric, baseline: str) -> str:
+    """Such as ``logistic_regression.test_loss``."""
+    return f"{baseline}.{metric}"
+
+
+def lead_over(baseline: str) -> str:
+    """Such as ``loss_minus.logistic_regression``; ``.low`` and ``.high`` are its interval."""
+    return f"loss_minus.{baseline}"
+
+
 EPOCH_METRICS = (Metric.TRAIN_LOSS, Metric.VAL_LOSS)
 SIZE_METRICS = (Metric.PARAM_COUNT, Metric.HORIZON, Metric.D_MODEL, Metric.N_LAYERS)
 
@@ -85,6 +123,21 @@ class Tag(StrEnum):
     ORIGIN = "origin"
     FAILURE_REASON = "failure_reason"
     DIVERGED = "diverged"
+
+
+ATTR_TAGS = (Tag.FORCED_EXTREME, Tag.SUPPLEMENT, Tag.RETRY_OF, Tag.DIVERGED)
+"""Tags that a trial keeps under the same names among its user attributes in Optuna's storage."""
+
+IDENTITY_ATTR = "identity"
+"""User attribute of a study in Optuna's storage: the settings that all its trials share."""
+METRICS_ATTR = "metrics"
+"""User attribute of a trial: its metrics with one value, by name."""
+TRAIN_LOSSES_ATTR = "train_losses"
+"""User attribute of a trial: its training losses, one per epoch; the validation losses are the
+intermediate values that its pruner saw."""
+
+PROCESS_DIED = "its process died (killed, out of memory, or power lost)"
+"""The failure reason of a trial that left no word."""
 
 
 class Origin(StrEnum):
@@ -113,10 +166,18 @@ MLFLOW_STATUS = {
 
 PARENT_RUN_ID_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
+PLAN_OPTIMISER_PARAM = "plan.optimiser"
+"""On a parent run: what its trials train with; `mlflow run` logs what was asked for, such as
+``auto``, under the plain name."""
+PLAN_PRECISION_PARAM = "plan.precision"
 PLANNED_TRIALS_TAG = "planned_trials"
 """On a parent run: how many trials its last launch was asked for."""
 ANALYSIS_TAG = "analysis"
 """On a run that is neither a study nor a trial: the command that made it, such as ``audit``."""
+EVALUATED_STUDY_TAG = "evaluated_study"
+"""On an evaluation's run: the study. `Tag.STUDY_NAME` there would make it a study's own run."""
+EVALUATED_TRIAL_TAG = "evaluated_trial_run"
+"""On an evaluation's run: the run of the trial whose architecture was trained."""
 N_HEADS_FROM_TAG = "recovery.n_heads_from"
 """``grid`` where a recovered trial's source did not say the heads and its grid proves them."""
 

@@ -177,7 +177,8 @@ def _metrics(trial: TrialRun, timestamp_ms: int) -> list[MlflowMetric]:
 
 def _epoch_metrics(epochs: Sequence[EpochLosses], timestamp_ms: int) -> list[MlflowMetric]:
     return [
-        MlflowMetric(str(name), getattr(epoch, name), timestamp_ms, epoch.epoch)
+        MlflowMetric(str(name), value, timestamp_ms, epoch.epoch)
         for epoch in epochs
         for name in EPOCH_METRICS
+        if (value := getattr(epoch, name)) is not None
     ]

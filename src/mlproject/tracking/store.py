@@ -16,11 +16,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from mlproject.errors import UserError
 
 DEFAULT_EXPERIMENT = "phase6a"
-MLFLOW_DEFAULT_EXPERIMENT = "Default"
+_MLFLOW_DEFAULT_EXPERIMENT = "Default"
 
 # MLflow retries a dead server for minutes by default; a user at a terminal wants to know sooner.
 _REQUEST_SETTINGS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 _SQLITE = "sqlite:///"
+_ADVICE = "start it, or set MLFLOW_TRACKING_URI to another"
 
 
 class TrackingUnreachable(UserError):
@@ -48,9 +49,8 @@ class Connection:
         The study's other files go beside it, so that they lie together wherever
         `mlflow run` was called from.
         """
-        if self.uri.startswith(_SQLITE):
-            return Path(self.uri.removeprefix(_SQLITE)).parent
-        return Path.cwd()
+        file = sqlite_file(self.uri)
+        return Path.cwd() if file is None else file.parent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +67,26 @@ def without_password(url: str) -> str:
     return re.sub(r"(://[^\s/@:]*):\S*@", r"\1:***@", url)
 
 
-def connect(experiment: str | None) -> Connection:
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite URL; None for a server."""
+    return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
+
+
+def study_prefix(experiment: str) -> str:
+    """What the names of an experiment's studies begin with: its own name.
+
+    `mlflow run` without --experiment-name runs in MLflow's own default experiment, which names
+    nothing: studies there are called as on the command line without --experiment.
+    """
+    return DEFAULT_EXPERIMENT if experiment == _MLFLOW_DEFAULT_EXPERIMENT else experiment
+
+
+def connect(experiment: str | None, *, may_differ: bool = False) -> Connection:
     """Connect to the store of MLFLOW_TRACKING_URI, by default ``mlflow.db`` in this directory.
 
-    Under `mlflow run` the experiment is the one of the run it made; otherwise it is `experiment`
-    or `DEFAULT_EXPERIMENT`. Nothing is written.
+    The experiment is `experiment`, else the one of the run that `mlflow run` made, else
+    `DEFAULT_EXPERIMENT`. A study has to be in that of `mlflow run`, whose run becomes its parent;
+    what only reads, or brings its own parent runs, `may_differ`. Nothing is written.
 
     Raises:
         TrackingUnreachable: the store does not answer or cannot be used.
@@ -90,29 +105,26 @@ def connect(experiment: str | None) -> Connection:
     launch_run_id = os.environ.pop("MLFLOW_RUN_ID", None)
     with tracking_errors(uri):
         client = MlflowClient(tracking_uri=uri)
-        if launch_run_id is None:
-            name = experiment or DEFAULT_EXPERIMENT
-            _refuse_deleted(client.get_experiment_by_name(name))
-        else:
-            run = client.get_run(launch_run_id)
-            name = client.get_experiment(run.info.experiment_id).name
-    if experiment not in (None, name):
-        raise ExperimentConflict(
-            f"experiment {experiment!r} was asked for, but 'mlflow run' runs in {name!r}: "
-            f"give 'mlflow run' the option --experiment-name {experiment}"
-        )
+        launched_in = None if launch_run_id is None else _experiment_of(client, launch_run_id)
+        name = experiment or launched_in or DEFAULT_EXPERIMENT
+        if launched_in not in (None, name) and not may_differ:
+            raise ExperimentConflict(
+                f"experiment {name!r} was asked for, but 'mlflow run' runs in {launched_in!r}: "
+                f"give 'mlflow run' the option --experiment-name {name}"
+            )
+        _refuse_deleted(client.get_experiment_by_name(name))
     return Connection(client=client, uri=uri, experiment_name=name, launch_run_id=launch_run_id)
 
 
 @contextmanager
-def tracking_errors(uri: str) -> Iterator[None]:
+def tracking_errors(uri: str, advice: str = _ADVICE) -> Iterator[None]:
     """Turn what MLflow raises when a store is away into `TrackingUnreachable`."""
     try:
         yield
     except (MlflowException, SQLAlchemyError) as error:
         raise TrackingUnreachable(
             f"tracking store {without_password(uri)} does not answer ({first_line(error)}): "
-            "start it, or set MLFLOW_TRACKING_URI to another"
+            f"{advice}"
         ) from error
 
 
@@ -133,9 +145,13 @@ def first_line(error: Exception) -> str:
 
 
 def _absolute(uri: str) -> str:
-    if uri.startswith(_SQLITE):
-        return f"{_SQLITE}{Path(uri.removeprefix(_SQLITE)).absolute()}"
-    return uri
+    file = sqlite_file(uri)
+    return uri if file is None else f"{_SQLITE}{file.absolute()}"
+
+
+def _experiment_of(client: MlflowClient, run_id: str) -> str:
+    run = client.get_run(run_id)
+    return str(client.get_experiment(run.info.experiment_id).name)
 
 
 def _refuse_deleted(experiment: Experiment | None) -> None:

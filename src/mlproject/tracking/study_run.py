@@ -41,9 +41,9 @@ def open_study_run(store: TrackingStore, study_name: str) -> str:
         client.update_run(store.launch_run_id, name=f"launch of {study_name}")
         client.set_tag(store.launch_run_id, PARENT_RUN_ID_TAG, parent_id)
     client.update_run(parent_id, status="RUNNING")
-    for run in child_runs(store, parent_id):
+    for run in child_runs(store, parent_id, "attributes.status = 'RUNNING'"):
         is_launch = Tag.TRIAL_NUMBER not in run.data.tags
-        if is_launch and run.info.status == "RUNNING" and run.info.run_id != store.launch_run_id:
+        if is_launch and run.info.run_id != store.launch_run_id:
             client.set_tag(run.info.run_id, Tag.FAILURE_REASON, _PROCESS_DIED)
             client.set_terminated(run.info.run_id, "FAILED")
     return parent_id
@@ -81,14 +81,18 @@ def find_study_run(store: TrackingStore, study_name: str) -> Run | None:
     return runs[0] if runs else None
 
 
-def child_runs(store: TrackingStore, parent_run_id: str) -> list[Run]:
-    """All runs under the parent: trials (with a `trial_number`) and launch records (without)."""
+def child_runs(store: TrackingStore, parent_run_id: str, condition: str | None = None) -> list[Run]:
+    """The runs under the parent: trials (with a `trial_number`) and launch records (without).
+
+    All of them, or those that meet a `condition` in MLflow's search language.
+    """
+    parent = f"tags.`{PARENT_RUN_ID_TAG}` = '{parent_run_id}'"
     runs: list[Run] = []
     token: str | None = None
     while True:
         page = store.client.search_runs(
             [store.experiment_id],
-            f"tags.`{PARENT_RUN_ID_TAG}` = '{parent_run_id}'",
+            f"{parent} AND {condition}" if condition else parent,
             max_results=1000,
             page_token=token,
         )

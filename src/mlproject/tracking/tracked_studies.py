@@ -84,6 +84,17 @@ def recovered_trials(store: TrackingStore, parent_run_id: str) -> list[TrialRun]
     return sorted(found, key=lambda trial: (trial.trial_number, trial.started_ms))
 
 
+def validation_losses(view: ExperimentView, run_id: str) -> dict[int, float]:
+    """The validation loss of each epoch of a trial's run; empty where its source did not say.
+
+    Raises:
+        TrackingUnreachable: the store stopped answering.
+    """
+    with tracking_errors(view.connection.uri):
+        history = view.store.client.get_metric_history(run_id, Metric.VAL_LOSS)
+    return {each.step: each.value for each in history}
+
+
 def _sort(experiment_name: str, runs: Iterable[Run]) -> TrackedExperiment:
     parents: list[Run] = []
     children: dict[str, list[Run]] = {}

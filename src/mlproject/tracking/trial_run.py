@@ -3,8 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mlproject.models.arch_grid import Architecture
 from mlproject.tracking.names import Metric, Param, TrialState
 from mlproject.training.epoch_losses import EpochLosses
+
+
+def architecture_params(architecture: Architecture) -> dict[Param, int]:
+    """The params that name an architecture, but for the grid that it stands in."""
+    return {
+        Param.ARCH_IDX: architecture.arch_idx,
+        Param.D_MODEL: architecture.d_model,
+        Param.N_LAYERS: architecture.n_layers,
+        Param.N_HEADS: architecture.n_heads,
+        Param.D_FF: architecture.d_ff,
+        Param.PARAM_COUNT: architecture.param_count,
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,25 +4,46 @@ It knows no framework but torch. Whoever watches (a pruner, a tracker, a progres
 callback.
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from mlproject.data.windows import WindowedData
+from mlproject.errors import UserError
 from mlproject.models.arch_grid import Architecture
 from mlproject.models.patchtst import PatchTST
+from mlproject.training.allocator import never_keep_freed_tensors, trim
+from mlproject.training.batch_threads import BatchThreads
+from mlproject.training.checkpoint import CheckpointFile, identity_of
 from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.memory import Workload, choose_layout, free_memory_bytes
+from mlproject.training.optimisers import make_optimiser
 from mlproject.training.peak_memory import PeakMemory
+from mlproject.training.plan import FP32_ADAMW, OptimiserName, TrainingPlan
 from mlproject.training.scores import Scores, score
 from mlproject.training.settings import TrainingSettings
+from mlproject.training.step import TrainingStep
 
-EVALUATION_BATCH = 1024
+EXPLODED_LOSS = 10.0
+"""Nats: as bad as being certain of the wrong class (e⁻¹⁰) for every window."""
+
+_logger = logging.getLogger(__name__)
+
+
+class TrainingDiverged(UserError):
+    """The loss of a training that was to give a network is no number any more."""
+
+    exit_code = 1
 
 
 class Ending(StrEnum):
@@ -54,6 +75,9 @@ class TrainingResult:
 OnEpoch = Callable[[EpochLosses], bool]
 """Called after each epoch; training stops when it returns True."""
 
+OnStep = Callable[[int, int], None]
+"""Called after each step with how many of the epoch's steps are done, and how many there are."""
+
 
 def prior_loss(labels: Tensor, base_rate: float) -> float:
     """The cross-entropy (nats) of predicting `base_rate` for every label."""
@@ -62,15 +86,22 @@ def prior_loss(labels: Tensor, base_rate: float) -> float:
 
 
 def build_model(
-    architecture: Architecture, data: WindowedData, settings: TrainingSettings, device: torch.device
+    architecture: Architecture,
+    data: WindowedData,
+    settings: TrainingSettings,
+    plan: TrainingPlan = FP32_ADAMW,
 ) -> PatchTST:
     """A model with fresh weights that predicts the training base rate for every window.
 
     Training so begins at the prior's loss, however deep the architecture.
     """
     torch.manual_seed(settings.seed)
-    with device:
-        model = PatchTST(architecture, num_features=data.n_features, dropout=settings.dropout)
+    model = PatchTST.build(
+        architecture,
+        num_features=data.n_features,
+        device=data.features.device,
+        matrix_dtype=plan.precision.dtype,
+    )
     with torch.no_grad():
         model.head.weight.zero_()
         model.head.bias.fill_(math.log(data.base_rate / (1 - data.base_rate)))
@@ -90,62 +121,92 @@ def learning_rate_factor(step: int, *, warmup_steps: int, total_steps: int) -> f
 
 
 def train(
-    architecture: Architecture, data: WindowedData, settings: TrainingSettings, on_epoch: OnEpoch
+    architecture: Architecture,
+    data: WindowedData,
+    settings: TrainingSettings,
+    on_epoch: OnEpoch,
+    *,
+    plan: TrainingPlan = FP32_ADAMW,
+    checkpoint: CheckpointFile | None = None,
+    on_step: OnStep | None = None,
 ) -> TrainingResult:
     """Train one architecture on `data.train`, validate after each epoch on `data.validation`.
 
-    AdamW on the binary cross-entropy, gradients clipped by their norm. A loss that is not finite
-    ends the training as diverged. The data must lie on the device that is to train.
+    Binary cross-entropy; optimiser and precision are the plan's. A loss that is not a number or
+    has exploded ends the training as diverged. The data must lie on the device that is to train.
+    A training that finds a checkpoint of its own goes on from it, and `on_epoch` hears of the
+    earlier epochs again.
     """
-    device = data.features.device
-    started = time.perf_counter()
-    training_seconds = 0.0
-    best = _Best()
-    epoch = 0
-    ending = Ending.ALL_EPOCHS
-    with PeakMemory(device) as memory:
-        model = build_model(architecture, data, settings, device)
-        optimiser = torch.optim.AdamW(
-            model.parameters(),
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            fused=True,
+    with (
+        _training_step(architecture, data, settings, plan) as step,
+        PeakMemory(data.features.device) as memory,
+    ):
+        training = _Training(
+            data=data,
+            settings=settings,
+            step=step,
+            checkpoint=checkpoint,
+            on_step=on_step,
+            identity=identity_of(architecture, settings, plan),
         )
-        total_steps = settings.epochs * math.ceil(len(data.train) / settings.batch_size)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser,
-            lambda step: learning_rate_factor(
-                step, warmup_steps=settings.warmup_steps, total_steps=total_steps
-            ),
-        )
-        for epoch in range(1, settings.epochs + 1):
-            epoch_started = time.perf_counter()
-            train_loss = _train_epoch(model, data, settings, optimiser, schedule)
-            training_seconds += time.perf_counter() - epoch_started
-            logits = predict(model, data, data.validation)
-            labels = data.labels[data.validation]
-            val_loss = functional.binary_cross_entropy_with_logits(logits, labels).item()
-            if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
-                ending = Ending.DIVERGED
-                break
-            if val_loss < best.val_loss:
-                best = _Best(epoch, val_loss, score(logits, labels))
-            if on_epoch(EpochLosses(epoch=epoch, train_loss=train_loss, val_loss=val_loss)):
-                ending = Ending.STOPPED
-                break
-            if epoch - best.epoch >= settings.patience_epochs:
-                ending = Ending.NO_IMPROVEMENT
-                break
+        ending = training.run(on_epoch)
+    progress = training.progress
+    best = progress.best
     return TrainingResult(
         ending=ending,
         best_epoch=best.epoch or None,
         best_val_loss=best.val_loss if best.epoch else None,
         best_scores=best.scores,
-        epochs_run=epoch,
-        duration_seconds=time.perf_counter() - started,
-        samples_per_second=epoch * len(data.train) / training_seconds,
+        epochs_run=progress.epoch,
+        duration_seconds=progress.seconds,
+        samples_per_second=progress.windows / progress.training_seconds,
         peak_memory_bytes=memory.peak_bytes,
     )
+
+
+def train_final(
+    architecture: Architecture,
+    data: WindowedData,
+    settings: TrainingSettings,
+    *,
+    epochs: int,
+    on_epoch: Callable[[float], None],
+    plan: TrainingPlan = FP32_ADAMW,
+) -> PatchTST:
+    """Train on `data.train` for `epochs` and return the network; no other window is looked at.
+
+    The learning rate runs as in a training of `settings.epochs`. `on_epoch` hears the
+    training loss of each epoch.
+
+    Raises:
+        TrainingDiverged: the loss of an epoch was not finite.
+    """
+    with _training_step(architecture, data, settings, plan) as step:
+        _Training(data=data, settings=settings, step=step).run_unvalidated(epochs, on_epoch)
+    return step.model
+
+
+@contextmanager
+def _training_step(
+    architecture: Architecture, data: WindowedData, settings: TrainingSettings, plan: TrainingPlan
+) -> Iterator[TrainingStep]:
+    """A fresh model and its optimiser, in the layout that fits into the memory that is free now."""
+    device = data.features.device
+    if plan.optimiser is OptimiserName.ADAFACTOR:
+        never_keep_freed_tensors()
+    trim()
+    workload = Workload(device=device, n_features=data.n_features, batch_size=settings.batch_size)
+    layout = choose_layout(architecture, plan, workload, free_memory_bytes(device))
+    with BatchThreads(layout.threads) as threads:
+        model = build_model(architecture, data, settings, plan)
+        yield TrainingStep(
+            model=model,
+            optimiser=make_optimiser(plan, model, settings),
+            data=data,
+            settings=settings,
+            threads=threads,
+            layout=layout,
+        )
 
 
 @dataclass(frozen=True)
@@ -155,35 +216,165 @@ class _Best:
     scores: Scores | None = None
 
 
-def _train_epoch(
-    model: nn.Module,
-    data: WindowedData,
-    settings: TrainingSettings,
-    optimiser: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-) -> float:
-    """One pass over the training windows; the mean loss, nan or inf as soon as it is one."""
-    model.train()
-    total = torch.zeros((), device=data.features.device)
-    for ends in _shuffled_batches(data.train, settings.batch_size):
-        windows, labels = data.gather(ends)
-        loss = functional.binary_cross_entropy_with_logits(model(windows), labels)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip_norm)
-        optimiser.step()
-        schedule.step()
-        total += loss.detach() * len(ends)
-    return total.item() / len(data.train)
+@dataclass(kw_only=True)
+class _Progress:
+    """How far a training is. Everything random follows from the seed and this."""
+
+    epoch: int = 0
+    """The epoch at work, or the last one."""
+    step: int = 0
+    """Steps of it that are done."""
+    loss_sum: float = 0.0
+    """Over the windows of these steps."""
+    losses: list[EpochLosses] = field(default_factory=list)
+    best: _Best = _Best()
+    windows: int = 0
+    training_seconds: float = 0.0
+    seconds: float = 0.0
 
 
-def _shuffled_batches(ends: Tensor, batch_size: int) -> Iterator[Tensor]:
-    order = torch.randperm(len(ends), device=ends.device)
-    yield from ends[order].split(batch_size)
+class _Training:
+    """One training at work."""
 
+    def __init__(
+        self,
+        *,
+        data: WindowedData,
+        settings: TrainingSettings,
+        step: TrainingStep,
+        checkpoint: CheckpointFile | None = None,
+        on_step: OnStep | None = None,
+        identity: dict[str, Any] | None = None,
+    ) -> None:
+        self._begun = self._saved = time.perf_counter()
+        self._data = data
+        self._settings = settings
+        self._step = step
+        self._checkpoint = checkpoint
+        self._on_step = on_step
+        self._identity = identity or {}
+        steps = math.ceil(len(data.train) / settings.batch_size)
+        self._steps_per_epoch = min(steps, settings.max_steps or steps)
+        self.progress = _Progress()
 
-@torch.no_grad()
-def predict(model: nn.Module, data: WindowedData, ends: Tensor) -> Tensor:
-    """The logits (len(ends),) of the windows that end at the rows `ends`."""
-    model.eval()
-    return torch.cat([model(data.gather(batch)[0]) for batch in ends.split(EVALUATION_BATCH)])
+    def run(self, on_epoch: OnEpoch) -> Ending:
+        """Train until something ends it."""
+        self._resume()
+        progress, settings = self.progress, self._settings
+        for losses in progress.losses:
+            if on_epoch(losses):
+                return Ending.STOPPED
+        earlier_seconds = progress.seconds
+        ending = Ending.ALL_EPOCHS
+        while ending is Ending.ALL_EPOCHS and len(progress.losses) < settings.epochs:
+            progress.epoch = len(progress.losses) + 1
+            ending = self._run_epoch(on_epoch)
+            progress.seconds = earlier_seconds + time.perf_counter() - self._begun
+            progress.step, progress.loss_sum = 0, 0.0
+            self._save_if_due()
+        return ending
+
+    def run_unvalidated(self, epochs: int, on_epoch: Callable[[float], None]) -> None:
+        """Train for so many epochs, whatever comes of them."""
+        progress = self.progress
+        for progress.epoch in range(1, epochs + 1):
+            train_loss = self._train_epoch()
+            progress.step, progress.loss_sum = 0, 0.0
+            if not math.isfinite(train_loss):
+                raise TrainingDiverged(f"the training diverged in epoch {progress.epoch}")
+            on_epoch(train_loss)
+
+    def _run_epoch(self, on_epoch: OnEpoch) -> Ending:
+        progress, settings, data = self.progress, self._settings, self._data
+        train_loss = self._train_epoch()
+        ends = data.validation
+        if settings.max_steps:
+            ends = ends[: settings.max_steps * settings.batch_size]
+        logits = self._step.predict(ends)
+        labels = data.labels[ends]
+        val_loss = functional.binary_cross_entropy_with_logits(logits, labels).item()
+        if not max(train_loss, val_loss) <= EXPLODED_LOSS:  # NaN is not either
+            return Ending.DIVERGED
+        if val_loss < progress.best.val_loss:
+            progress.best = _Best(progress.epoch, val_loss, score(logits, labels))
+        losses = EpochLosses(epoch=progress.epoch, train_loss=train_loss, val_loss=val_loss)
+        progress.losses.append(losses)
+        if on_epoch(losses):
+            return Ending.STOPPED
+        if progress.epoch - progress.best.epoch >= settings.patience_epochs:
+            return Ending.NO_IMPROVEMENT
+        return Ending.ALL_EPOCHS
+
+    def _train_epoch(self) -> float:
+        """The rest of the epoch's steps; the mean loss over all of them."""
+        progress, batch_size = self.progress, self._settings.batch_size
+        batches = self._shuffled().split(batch_size)[: self._steps_per_epoch]
+        loss_sum = torch.tensor(progress.loss_sum, device=self._data.features.device)
+        for ends in batches[progress.step :]:
+            begun = time.perf_counter()
+            loss_sum += self._run_step(ends) * len(ends)
+            progress.step += 1
+            progress.windows += len(ends)
+            progress.training_seconds += time.perf_counter() - begun
+            if self._on_step is not None:
+                self._on_step(progress.step, self._steps_per_epoch)
+            if self._save_is_due():
+                progress.loss_sum = loss_sum.item()
+                self._save()
+        return loss_sum.item() / sum(map(len, batches))
+
+    def _shuffled(self) -> Tensor:
+        """The training windows in the order of this epoch."""
+        order = np.random.default_rng((self._settings.seed, self.progress.epoch))
+        places = torch.from_numpy(order.permutation(len(self._data.train)))
+        return self._data.train[places.to(self._data.train.device)]
+
+    def _run_step(self, ends: Tensor) -> Tensor:
+        settings = self._settings
+        step = (self.progress.epoch - 1) * self._steps_per_epoch + self.progress.step
+        factor = learning_rate_factor(
+            step,
+            warmup_steps=settings.warmup_steps,
+            total_steps=settings.epochs * self._steps_per_epoch,
+        )
+        return self._step.run(ends, step, settings.learning_rate * factor)
+
+    def _resume(self) -> None:
+        saved = self._checkpoint.load(self._identity) if self._checkpoint else None
+        if saved is None:
+            return
+        self._step.model.load_state_dict(saved["model"])
+        self._step.optimiser.load(saved["optimiser"])
+        progress = saved["progress"]
+        scores = progress["best"]["scores"]
+        self.progress = _Progress(
+            **progress
+            | {
+                "best": _Best(**progress["best"] | {"scores": scores and Scores(**scores)}),
+                "losses": [EpochLosses(**losses) for losses in progress["losses"]],
+            }
+        )
+
+    def _save_is_due(self) -> bool:
+        return (
+            self._checkpoint is not None
+            and time.perf_counter() - self._saved >= self._checkpoint.save_every_seconds
+        )
+
+    def _save_if_due(self) -> None:
+        if self._save_is_due():
+            self._save()
+
+    def _save(self) -> None:
+        """Save the state. A disk that is full costs the checkpoint, not the training."""
+        assert self._checkpoint is not None
+        state = {
+            "model": self._step.model.state_dict(),
+            "optimiser": self._step.optimiser.state(),
+            "progress": asdict(self.progress),
+        }
+        try:
+            self._checkpoint.save(self._identity, state)
+        except (OSError, RuntimeError) as error:
+            _logger.warning("the checkpoint could not be saved: %s", str(error).splitlines()[0])
+        self._saved = time.perf_counter()

@@ -145,7 +145,7 @@ def _is_trial(run: Run) -> bool:
 def test_an_interrupted_supplement_goes_on_and_doubles_nothing(
     old_study: None, supplement: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*_args: Any) -> None:
+    def interrupt(*_args: Any, **_more: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

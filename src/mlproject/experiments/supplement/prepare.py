@@ -3,19 +3,15 @@
 from dataclasses import dataclass, replace
 
 from mlproject.data.features import FEATURES
-from mlproject.errors import UserError
 from mlproject.experiments.audit import DEFAULT_PLANNED, audit_study
 from mlproject.experiments.audit.study_facts import StudyFacts
+from mlproject.experiments.find_study import find_study
 from mlproject.experiments.search_space import SearchSpace
 from mlproject.experiments.settings import StudySettings
 from mlproject.experiments.supplement.plan import SupplementTrial, owed_trial, plan_supplement
 from mlproject.experiments.trial_queue import OwedTrial
 from mlproject.models.arch_grid import architecture_grid
 from mlproject.tracking.tracked_studies import TrackedExperiment
-
-
-class NoSuchStudy(UserError):
-    """The experiment does not hold the study."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +37,7 @@ def prepare_supplement(
     Raises:
         NoSuchStudy: there is no study of this name to supplement.
     """
-    name = settings.study_name
-    study = next((s for s in experiment.studies if s.study_name == name), None)
-    if study is None:
-        there = ", ".join(s.study_name for s in experiment.studies) or "no study at all"
-        raise NoSuchStudy(
-            f"no study {name!r} in experiment {experiment.name!r}: there is {there}; "
-            "run the study, or recover its log, before you supplement it"
-        )
+    study = find_study(experiment, settings.study_name, to="supplement")
     facts = StudyFacts(study, DEFAULT_PLANNED)
     settings = replace(settings, n_trials=facts.planned)
     grid = architecture_grid(settings.budget, len(FEATURES), settings.grid_version)

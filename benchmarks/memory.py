@@ -1,0 +1,95 @@
+"""Whether the memory plan is true, and how fast each budget trains.
+
+    python benchmarks/memory.py
+
+trains an architecture of each budget for two steps in a process of its own, and prints the
+predicted and the measured peak and the training windows per second. The 2B rows take minutes on
+two cores.
+"""
+
+import json
+import subprocess
+import sys
+
+from mlproject.training.torch_environment import set_torch_environment
+
+CASES = (
+    ("2M", 48, "adamw", "fp32"),
+    ("2M", 48, "adamw", "bf16"),
+    ("20M", 73, "adamw", "bf16"),
+    ("20M", 73, "adafactor", "bf16"),
+    ("200M", 91, "adamw", "bf16"),
+    ("2B", 1, "adafactor", "bf16"),
+    ("2B", 74, "adafactor", "bf16"),
+)
+
+
+def main() -> None:
+    """Print the table."""
+    print(
+        "| budget, arch_idx | parameters | plan "
+        "| predicted, GB | measured, GB | ratio | windows/s |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for budget, arch_idx, optimiser, precision in CASES:
+        command = [sys.executable, __file__, budget, str(arch_idx), optimiser, precision]
+        found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+        predicted, measured = found["predicted"], found["measured"]
+        print(
+            f"| {budget}, {arch_idx} | {found['param_count']:,} | {optimiser}, {precision} "
+            f"| {predicted / 1e9:.2f} | {measured / 1e9:.2f} | {predicted / measured:.2f} "
+            f"| {found['windows_per_second']:.1f} |",
+            flush=True,
+        )
+
+
+def measure(budget: str, arch_idx: int, optimiser: str, precision: str) -> dict[str, float]:
+    """Predict the peak of this process, train two steps and validate on two batches, measure."""
+    import torch
+
+    from mlproject.data.bars import load_bars
+    from mlproject.data.labels import parse_task
+    from mlproject.data.windows import build_windows
+    from mlproject.models.arch_grid import get_architectures_for_budget
+    from mlproject.training.loop import train
+    from mlproject.training.memory import (
+        Workload,
+        choose_layout,
+        free_memory_bytes,
+        memory_need,
+    )
+    from mlproject.training.plan import OptimiserName, Precision, TrainingPlan
+    from mlproject.training.settings import TrainingSettings
+
+    row = get_architectures_for_budget(budget, 25)[arch_idx]
+    data = build_windows(load_bars("sp500"), horizon_days=3, task=parse_task("threshold_1pct"))
+    plan = TrainingPlan(optimiser=OptimiserName(optimiser), precision=Precision(precision))
+    cpu = torch.device("cpu")
+    workload = Workload(device=cpu, n_features=25, batch_size=256)
+    layout = choose_layout(row, plan, workload, free_memory_bytes(cpu))
+    predicted = memory_need(row, plan, layout, workload).total
+    settings = TrainingSettings(
+        learning_rate=1e-4,
+        epochs=1,
+        batch_size=256,
+        weight_decay=0.0,
+        warmup_steps=0,
+        dropout=0.1,
+        seed=0,
+        max_steps=2,
+    )
+    result = train(row, data, settings, lambda _losses: False, plan=plan)
+    return {
+        "param_count": row.param_count,
+        "predicted": predicted,
+        "measured": result.peak_memory_bytes,
+        "windows_per_second": result.samples_per_second,
+    }
+
+
+if __name__ == "__main__":
+    set_torch_environment()
+    if len(sys.argv) == 1:
+        main()
+    else:
+        print(json.dumps(measure(sys.argv[1], int(sys.argv[2]), *sys.argv[3:5])))

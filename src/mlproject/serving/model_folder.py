@@ -1,0 +1,91 @@
+"""A trained network in a folder: a card that a person can read, and the weights.
+
+Nothing in the folder is code: the card is JSON, and the weights are read by torch with
+`weights_only`, which makes tensors and refuses everything else.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from mlproject.errors import UserError
+from mlproject.models.arch_grid import Architecture
+from mlproject.models.patchtst import PatchTST
+
+FORMAT = 1
+_CARD = "model.json"
+_WEIGHTS = "weights.pt"
+
+
+class UnreadableModel(UserError):
+    """The folder holds no model that this version of the program can read."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainedModel:
+    """A network and what turns bars into its input."""
+
+    network: PatchTST
+    architecture: Architecture
+    feature_names: tuple[str, ...]
+    scaling_mean: npt.NDArray[np.float64]
+    """(features,): taken off each feature."""
+    scaling_std: npt.NDArray[np.float64]
+    """(features,): then divided by."""
+    task: str
+    horizon_days: int
+    label_price: str
+    trained_until: str
+    """ISO date of the last window that the network was trained on."""
+
+
+def save_model(model: TrainedModel, folder: Path) -> None:
+    """Write the model into a folder, made if missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    card = {
+        "format": FORMAT,
+        "architecture": asdict(model.architecture),
+        "feature_names": list(model.feature_names),
+        "scaling_mean": model.scaling_mean.tolist(),
+        "scaling_std": model.scaling_std.tolist(),
+        "task": model.task,
+        "horizon_days": model.horizon_days,
+        "label_price": model.label_price,
+        "trained_until": model.trained_until,
+    }
+    (folder / _CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
+    weights = {name: value.cpu() for name, value in model.network.state_dict().items()}
+    torch.save(weights, folder / _WEIGHTS)
+
+
+def load_model(folder: Path) -> TrainedModel:
+    """The model of a folder, its network on the CPU and in the precision it was trained in.
+
+    Raises:
+        UnreadableModel: the card is of another format, or the weights are not the card's.
+    """
+    card: dict[str, Any] = json.loads((folder / _CARD).read_text(encoding="utf-8"))
+    if card.pop("format", None) != FORMAT:
+        raise UnreadableModel(f"{folder}: {_CARD} is not of format {FORMAT}")
+    architecture = Architecture(**card.pop("architecture"))
+    feature_names = tuple(card.pop("feature_names"))
+    with torch.device("meta"):
+        network = PatchTST(architecture, num_features=len(feature_names))
+    weights = torch.load(folder / _WEIGHTS, map_location="cpu", weights_only=True, mmap=True)
+    try:
+        network.load_state_dict(weights, assign=True)
+    except RuntimeError as error:
+        raise UnreadableModel(f"{folder}: the weights are not those of {_CARD}") from error
+    return TrainedModel(
+        network=network.requires_grad_(False),
+        architecture=architecture,
+        feature_names=feature_names,
+        scaling_mean=np.array(card.pop("scaling_mean")),
+        scaling_std=np.array(card.pop("scaling_std")),
+        **card,
+    )

@@ -1,0 +1,104 @@
+"""One optimiser step, cut into parts that fit the memory and the cores."""
+
+import logging
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mlproject.data.windows import WindowedData
+from mlproject.models.dropout import Dropout
+from mlproject.models.patchtst import PatchTST
+from mlproject.training.batch_threads import BatchThreads
+from mlproject.training.optimisers import Gradients, Optimiser
+from mlproject.training.plan import Layout
+from mlproject.training.settings import TrainingSettings
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class TrainingStep:
+    """What every step of a training works with."""
+
+    model: PatchTST
+    optimiser: Optimiser
+    data: WindowedData
+    settings: TrainingSettings
+    threads: BatchThreads
+    layout: Layout
+    """Gets smaller micro-batches when memory runs out."""
+
+    def run(self, ends: Tensor, step: int, learning_rate: float) -> Tensor:
+        """Take the `step`-th step on the windows that end at the rows `ends`.
+
+        Returns the mean loss over them, before the step. When memory runs out the step is tried
+        again with half the micro-batch.
+
+        Raises:
+            torch.OutOfMemoryError, RuntimeError: one window alone is too much.
+        """
+        while True:
+            try:
+                return self._run(ends, step, learning_rate)
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error) or self.layout.micro_batch == 1:
+                    raise
+                self.optimiser.forget()
+            smaller = -(-self.layout.micro_batch // 2)
+            _logger.warning("out of memory: micro-batches of %d windows from now on", smaller)
+            self.layout = replace(self.layout, micro_batch=smaller)
+
+    def _run(self, ends: Tensor, step: int, learning_rate: float) -> Tensor:
+        self.optimiser.learning_rate = learning_rate
+
+        def loss_and_gradients(part: tuple[int, Tensor]) -> tuple[Tensor, Gradients]:
+            place, part_ends = part
+            windows, labels = self.data.gather(part_ends)
+            dropout = Dropout(self.settings.dropout, (self.settings.seed, step, place))
+            logits = self.model(windows, dropout, checkpoint_every=self.layout.checkpoint_every)
+            summed = functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
+            share = summed / len(ends)
+            return share.detach(), self.optimiser.gradients(share)
+
+        loss = torch.zeros((), device=ends.device)
+        parts = ends.split(self.layout.micro_batch)
+        for part_loss, gradients in self.threads.map(loss_and_gradients, enumerate(parts)):
+            loss += part_loss
+            self.optimiser.add(gradients)
+        self.optimiser.step()
+        return loss
+
+    def predict(self, ends: Tensor) -> Tensor:
+        """As the function `predict`, in the layout of the step."""
+        return predict(
+            self.model, self.data, ends, threads=self.threads, batch=self.layout.micro_batch
+        )
+
+
+def predict(
+    model: PatchTST,
+    data: WindowedData,
+    ends: Tensor,
+    *,
+    threads: BatchThreads | None = None,
+    batch: int = 256,
+) -> Tensor:
+    """The logits (len(ends),) of the windows that end at the rows `ends`, without dropout.
+
+    `batch` windows go through the network together.
+    """
+
+    @torch.no_grad()
+    def logits(part: Tensor) -> Tensor:
+        return model(data.gather(part)[0])
+
+    parts = ends.split(batch)
+    return torch.cat(list(threads.map(logits, parts) if threads else map(logits, parts)))
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    # The CPU allocator raises a plain RuntimeError.
+    is_named = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return is_named or "can't allocate memory" in str(error)

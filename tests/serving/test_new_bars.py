@@ -1,0 +1,96 @@
+"""Bars that a model is asked about are refused exactly where a study's bars would be."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlproject.data.bars import Bars, digest_of
+from mlproject.data.checks import BadBars, check_bars
+from mlproject.errors import UserError
+from mlproject.serving.new_bars import FEWEST_BARS, UnusableBars, read_new_bars
+
+Change = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, 700)))
+    return pd.DataFrame(
+        {
+            "date": pd.date_range("2010-01-06", periods=700, freq="B").astype("datetime64[us]"),
+            "open": close,
+            "high": close * 1.01,
+            "low": close * 0.99,
+            "close": close,
+            "volume": 1e6,
+        }
+    )
+
+
+def _with(column: str, row: int, value: object) -> Change:
+    def change(frame: pd.DataFrame) -> pd.DataFrame:
+        frame.loc[row, column] = value
+        return frame
+
+    return change
+
+
+REFUSED: dict[str, Change] = {
+    "is empty": _with("close", 5, np.nan),
+    "later than the row before": _with("date", 8, pd.Timestamp("2010-01-06")),
+    "within 12 days": lambda frame: frame.drop(index=range(300, 320)),
+    "above 0": _with("low", 9, 0.0),
+    "at most 1e\\+12": _with("high", 9, 1e13),
+    "volume must be 0 or more": _with("volume", 9, -1.0),
+    "not be below low": _with("low", 9, 150.0),
+    "not be above high": _with("high", 9, 20.0),
+}
+ACCEPTED: dict[str, Change] = {
+    "as it is": lambda frame: frame,
+    "no trade": _with("volume", 9, 0.0),
+    "a holiday of twelve days": lambda frame: frame.drop(index=range(302, 309)),
+}
+
+
+def _as_study(frame: pd.DataFrame) -> None:
+    frame = frame.reset_index(drop=True)
+    check_bars(Bars(name="made", source="made", frame=frame, digest=digest_of(frame)))
+
+
+@pytest.mark.parametrize("rule", REFUSED)
+def test_what_a_study_refuses_is_refused(rule: str, frame: pd.DataFrame) -> None:
+    changed = REFUSED[rule](frame)
+    with pytest.raises(BadBars):
+        _as_study(changed)
+    with pytest.raises(UnusableBars, match=rule):
+        read_new_bars(changed)
+
+
+@pytest.mark.parametrize("kind", ACCEPTED)
+def test_what_a_study_accepts_is_accepted(kind: str, frame: pd.DataFrame) -> None:
+    changed = ACCEPTED[kind](frame)
+    _as_study(changed)
+    assert len(read_new_bars(changed)) == len(changed)
+
+
+def test_dates_and_whole_numbers_are_read_in_every_spelling(frame: pd.DataFrame) -> None:
+    right = read_new_bars(frame)
+    text = frame.assign(
+        date=frame["date"].dt.strftime("%Y-%m-%d"), volume=frame["volume"].astype(int)
+    )
+    for spelt in (text, frame.assign(date=frame["date"].dt.date), text[text.columns[::-1]]):
+        pd.testing.assert_frame_equal(read_new_bars(spelt), right)
+
+
+@pytest.mark.parametrize("rows", [0, 1, FEWEST_BARS - 1])
+def test_too_few_days_are_one_line(rows: int, frame: pd.DataFrame) -> None:
+    with pytest.raises(UnusableBars, match=f"{rows} days are too few.*{FEWEST_BARS} or more"):
+        read_new_bars(frame.head(rows))
+
+
+def test_a_missing_column_is_named(frame: pd.DataFrame) -> None:
+    with pytest.raises(UserError, match="missing column low"):
+        read_new_bars(frame.drop(columns="low"))
