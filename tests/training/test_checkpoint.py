@@ -146,6 +146,18 @@ def test_the_checkpoint_of_another_training_is_not_used(
     assert found[1] == fresh[1]
 
 
+def test_a_training_that_had_ended_early_is_not_trained_on(
+    data: WindowedData, tmp_path: Path
+) -> None:
+    still = replace(SETTINGS, learning_rate=1e-12, epochs=30, patience_epochs=2, dropout=0.0)
+    ended, losses = _train(data, FP32_ADAMW, _file(tmp_path), settings=still)
+    assert ended.epochs_run < 30
+    # The process died before it could remove the file.
+    again, losses_again = _train(data, FP32_ADAMW, _file(tmp_path), settings=still)
+    assert losses_again == losses
+    assert again.ending is ended.ending
+
+
 def test_a_disk_that_is_full_costs_the_checkpoint_only(
     data: WindowedData, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

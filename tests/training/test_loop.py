@@ -139,6 +139,16 @@ def test_a_loss_that_is_not_finite_ends_it_as_diverged(data: WindowedData) -> No
     assert result.epochs_run == 1
 
 
+def test_a_validation_loss_alone_that_is_no_number_ends_it_as_diverged(data: WindowedData) -> None:
+    features = data.features.clone()
+    features[data.validation[-1]] = math.nan
+    broken = replace(data, features=features)
+    result = train(ARCHITECTURE, broken, SETTINGS, _keep_going)
+    assert result.ending is Ending.DIVERGED
+    assert result.epochs_run == 1
+    assert result.best_val_loss is None
+
+
 def test_a_loss_that_explodes_ends_it_as_diverged(data: WindowedData) -> None:
     features = data.features.clone()
     features[data.train] *= torch.linspace(1, 1e4, len(data.train)).unsqueeze(1)

@@ -41,7 +41,7 @@ _logger = logging.getLogger(__name__)
 
 
 class TrainingDiverged(UserError):
-    """The loss of a training that was to give a network is no number any more."""
+    """The loss of a training that was to give a network exploded or is no number any more."""
 
     exit_code = 1
 
@@ -179,7 +179,7 @@ def train_final(
     training loss of each epoch.
 
     Raises:
-        TrainingDiverged: the loss of an epoch was not finite.
+        TrainingDiverged: the loss of an epoch was no number or had exploded.
     """
     with _training_step(architecture, data, settings, plan) as step:
         _Training(data=data, settings=settings, step=step).run_unvalidated(epochs, on_epoch)
@@ -207,6 +207,10 @@ def _training_step(
             threads=threads,
             layout=layout,
         )
+
+
+def _has_diverged(loss: float) -> bool:
+    return not loss <= EXPLODED_LOSS  # NaN is not either
 
 
 @dataclass(frozen=True)
@@ -271,7 +275,9 @@ class _Training:
             ending = self._run_epoch(on_epoch)
             progress.seconds = earlier_seconds + time.perf_counter() - self._begun
             progress.step, progress.loss_sum = 0, 0.0
-            self._save_if_due()
+            # What has ended is not saved as if it went on: resumed, it would.
+            if ending is Ending.ALL_EPOCHS and self._save_is_due():
+                self._save()
         return ending
 
     def run_unvalidated(self, epochs: int, on_epoch: Callable[[float], None]) -> None:
@@ -280,7 +286,7 @@ class _Training:
         for progress.epoch in range(1, epochs + 1):
             train_loss = self._train_epoch()
             progress.step, progress.loss_sum = 0, 0.0
-            if not math.isfinite(train_loss):
+            if _has_diverged(train_loss):
                 raise TrainingDiverged(f"the training diverged in epoch {progress.epoch}")
             on_epoch(train_loss)
 
@@ -293,7 +299,7 @@ class _Training:
         logits = self._step.predict(ends)
         labels = data.labels[ends]
         val_loss = functional.binary_cross_entropy_with_logits(logits, labels).item()
-        if not max(train_loss, val_loss) <= EXPLODED_LOSS:  # NaN is not either
+        if _has_diverged(train_loss) or _has_diverged(val_loss):
             return Ending.DIVERGED
         if val_loss < progress.best.val_loss:
             progress.best = _Best(progress.epoch, val_loss, score(logits, labels))
@@ -360,10 +366,6 @@ class _Training:
             self._checkpoint is not None
             and time.perf_counter() - self._saved >= self._checkpoint.save_every_seconds
         )
-
-    def _save_if_due(self) -> None:
-        if self._save_is_due():
-            self._save()
 
     def _save(self) -> None:
         """Save the state. A disk that is full costs the checkpoint, not the training."""

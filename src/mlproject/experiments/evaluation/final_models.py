@@ -64,7 +64,7 @@ def train_final_models(
     """Train on `data.train` once per seed; one network at a time is held here.
 
     Raises:
-        TrainingDiverged: the loss of an epoch was not finite.
+        TrainingDiverged: the loss of an epoch was no number or had exploded.
     """
     for place, seed in enumerate(story.seeds, 1):
         losses: list[float] = []
