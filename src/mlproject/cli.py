@@ -18,6 +18,7 @@ from mlproject.study_command import (
     how_it_runs,
     how_many_trials,
     launch_study,
+    on_device,
     settings_and_connection,
     surroundings,
     which_study,
@@ -167,7 +168,7 @@ def report(experiment: str | None, output_dir: str | None) -> None:
     show_default=True,
     help="The bars of the study: sp500, or a CSV or Parquet file.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@on_device
 @_EXPERIMENT_TO_READ
 def evaluate(seeds: int, data: str, device: str, experiment: str | None, **which: str) -> None:
     """Test a study's best architecture, once, on days that nothing was chosen by.
@@ -177,22 +178,19 @@ def evaluate(seeds: int, data: str, device: str, experiment: str | None, **which
     """
     from mlproject.data.bars import load_bars
     from mlproject.data.checks import check_bars
-    from mlproject.data.labels import parse_horizon, parse_task
     from mlproject.experiments.evaluation import evaluate_study
-    from mlproject.experiments.settings import StudySettings
-    from mlproject.models.budget import parse_budget
+    from mlproject.experiments.settings import StudySettings, parse_study
     from mlproject.tracking.analysis_run import view_experiment
     from mlproject.training.device import select_device
 
-    budget = parse_budget(which["budget"])
-    horizon_days, task = parse_horizon(which["horizon"]), parse_task(which["task"])
+    meant = parse_study(which["budget"], which["horizon"], which["task"])
     target = select_device(device)
     view = view_experiment(experiment or None)
     bars = load_bars(data)
     check_bars(bars)
     done = evaluate_study(
         view,
-        StudySettings(experiment=view.name, budget=budget, horizon_days=horizon_days, task=task),
+        StudySettings(experiment=view.name, **meant),
         bars,
         seeds=seeds,
         device=target,

@@ -28,6 +28,11 @@ _WHICH_STUDY = (
 _N_TRIALS = click.option(
     "--n-trials", type=int, default=50, show_default=True, help="Trials of the study in all."
 )
+on_device = click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."
+)
+"""Give a command the option of where it computes."""
+
 _HOW_IT_RUNS = (
     click.option(
         "--max-epochs",
@@ -72,9 +77,7 @@ _HOW_IT_RUNS = (
         "or optuna.db beside MLflow's file]",
     ),
     click.option("--seed", type=int, default=0, show_default=True),
-    click.option(
-        "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."
-    ),
+    on_device,
     click.option(
         "--experiment",
         envvar="MLFLOW_EXPERIMENT_NAME",
@@ -105,21 +108,15 @@ def settings_and_connection(
 
     Everything that can be read is checked before MLflow is.
     """
-    from mlproject.data.labels import parse_horizon, parse_task
-    from mlproject.experiments.settings import StudySettings
-    from mlproject.models.budget import parse_budget
+    from mlproject.experiments.settings import StudySettings, parse_study
     from mlproject.tracking.store import connect
     from mlproject.training.plan import OptimiserName, Precision
 
-    budget = parse_budget(options["budget"])
-    horizon_days = parse_horizon(options["horizon"])
-    task = parse_task(options["task"])
+    which = parse_study(options["budget"], options["horizon"], options["task"])
     connection = connect(options["experiment"])
     settings = StudySettings(
         experiment=connection.experiment_name,
-        budget=budget,
-        horizon_days=horizon_days,
-        task=task,
+        **which,
         label_price=options["label_price"],
         n_trials=options.get("n_trials", 1),
         max_epochs=options["max_epochs"],

@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import dataclass
+from typing import TypedDict
 
 from mlproject.data.bars import Bars
-from mlproject.data.labels import LabelPrice, Task
+from mlproject.data.labels import LabelPrice, Task, parse_horizon, parse_task
 from mlproject.errors import UserError
 from mlproject.models.arch_grid import CURRENT_GRID_VERSION, GRID_VERSIONS
-from mlproject.models.budget import Budget
+from mlproject.models.budget import Budget, parse_budget
 from mlproject.tracking.store import study_prefix
 from mlproject.training.plan import OptimiserName, Precision, TrainingPlan
 
@@ -16,6 +17,27 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\- ]{0,99}", re.ASCII)
 
 class BadSetting(UserError):
     """A setting of the study that cannot be used."""
+
+
+class WhichStudy(TypedDict):
+    """The settings that say which study of an experiment is meant."""
+
+    budget: Budget
+    horizon_days: int
+    task: Task
+
+
+def parse_study(budget: str | Budget, horizon: str | int, task: str) -> WhichStudy:
+    """Read what a user writes.
+
+    Raises:
+        UserError: names what cannot be read, and what could.
+    """
+    return {
+        "budget": parse_budget(budget) if isinstance(budget, str) else budget,
+        "horizon_days": parse_horizon(horizon),
+        "task": parse_task(task),
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,16 +92,12 @@ def check_script(script: StudyScript) -> None:
         OutdatedScript: names what the script states otherwise.
         UserError: a setting that cannot be used.
     """
-    from mlproject.data.labels import parse_horizon, parse_task
-    from mlproject.experiments.settings import StudySettings
-    from mlproject.models.budget import parse_budget
+    from mlproject.experiments.settings import StudySettings, parse_study
 
     today = state_study(
         StudySettings(
             experiment=script.experiment,
-            budget=parse_budget(script.budget),
-            horizon_days=parse_horizon(script.horizon_days),
-            task=parse_task(script.task),
+            **parse_study(script.budget, script.horizon_days, script.task),
             label_price=script.label_price,  # type: ignore[arg-type] # the option checks it
             n_trials=script.n_trials,
             max_epochs=script.max_epochs,

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
-from mlproject.data.labels import parse_horizon, parse_task
-from mlproject.experiments.settings import StudySettings
+from mlproject.experiments.settings import StudySettings, parse_study
 from mlproject.experiments.study_script import StudyScript, state_study
 from mlproject.experiments.written_files import write_text
-from mlproject.models.budget import TOLERANCE, Budget, parse_budget
+from mlproject.models.budget import TOLERANCE, Budget
 from mlproject.tracking.store import DEFAULT_EXPERIMENT
 
 _TEMPLATE = '''\
@@ -58,9 +57,7 @@ def generate_hpo_script(
     """
     settings = StudySettings(
         experiment=DEFAULT_EXPERIMENT,
-        budget=parse_budget(budget) if isinstance(budget, str) else budget,
-        horizon_days=parse_horizon(horizon),
-        task=parse_task(task),
+        **parse_study(budget, horizon, task),
     )
     path = Path(output_dir) / _file_name(settings)
     write_text(path, script_text(settings))

@@ -54,12 +54,18 @@ class DropoutStream:
         masked: Tensor = _Masked.apply(x, self)  # type: ignore[no-untyped-call]
         return masked
 
-    def draw(self, count: int) -> Tensor:
-        """(count,) int16, uniform over all its values."""
+    def draw(self, x: Tensor) -> Tensor:
+        """As `random_lanes`, of the shape of `x`."""
         if self._bits is None:
             self._bits = np.random.SFC64(self._key)
-        words = self._bits.random_raw(-(-count // _LANES))
-        return torch.from_numpy(words.view(np.int16))[:count]
+        return random_lanes(self._bits, x)
+
+
+def random_lanes(bits: np.random.SFC64, like: Tensor) -> Tensor:
+    """int16 of the shape of a CPU tensor, uniform over all values: four of each draw."""
+    count = like.numel()
+    words = bits.random_raw(-(-count // _LANES))
+    return torch.from_numpy(words.view(np.int16))[:count].view(like.shape)
 
 
 class _Masked(torch.autograd.Function):
@@ -67,7 +73,7 @@ class _Masked(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, stream: DropoutStream) -> Tensor:
         levels_dropped = round(stream.probability * _LEVELS)
         ctx.scale = _LEVELS / (_LEVELS - levels_dropped)
-        lanes = stream.draw(x.numel()).view(x.shape)
+        lanes = stream.draw(x)
         # For bf16 the mask is bits to be kept, for other types a factor: comparing straight into
         # the mask's own type is many times faster than by way of booleans.
         mask = torch.empty(x.shape, dtype=torch.int16 if x.dtype == torch.bfloat16 else x.dtype)

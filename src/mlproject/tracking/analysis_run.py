@@ -107,8 +107,7 @@ def keep_texts(view: ExperimentView, run_id: str, *, texts: Mapping[str, str], n
     with tracking_errors(view.connection.uri):
         for name, text in texts.items():
             view.store.client.log_text(run_id, text, name)
-        view.store.client.set_tag(run_id, NOTE_TAG, note)
-        view.store.client.set_terminated(run_id)
+        _end(view, run_id, note)
 
 
 def keep_folder(view: ExperimentView, run_id: str, folder: str, *, note: str) -> None:
@@ -119,8 +118,12 @@ def keep_folder(view: ExperimentView, run_id: str, folder: str, *, note: str) ->
     """
     with tracking_errors(view.connection.uri):
         view.store.client.log_artifacts(run_id, folder)
-        view.store.client.set_tag(run_id, NOTE_TAG, note)
-        view.store.client.set_terminated(run_id)
+        _end(view, run_id, note)
+
+
+def _end(view: ExperimentView, run_id: str, note: str) -> None:
+    view.store.client.set_tag(run_id, NOTE_TAG, note)
+    view.store.client.set_terminated(run_id)
 
 
 def keep_launch(view: ExperimentView, analysis: str, *, texts: Mapping[str, str]) -> None:

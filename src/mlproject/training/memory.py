@@ -141,12 +141,18 @@ def choose_layout(
     free: int,
 ) -> Layout:
     """The fastest layout that fits into `free` bytes, or the smallest should none do."""
-    layouts = _layouts(architecture, plan, workload)
-    for layout in layouts:
+    return _fit(architecture, plan, workload, free)[0]
+
+
+def _fit(
+    architecture: Architecture, plan: TrainingPlan, workload: Workload, free: int
+) -> tuple[Layout, MemoryNeed]:
+    """The layout of `choose_layout` and what it needs."""
+    for layout in _layouts(architecture, plan, workload):
         need = memory_need(architecture, plan, layout, workload)
         if _fits(need, free):
-            return layout
-    return layouts[-1]
+            break
+    return layout, need
 
 
 def memory_need(
@@ -240,8 +246,7 @@ def _largest_need(
 ) -> MemoryPlan:
     found = []
     for architecture in architectures:
-        layout = choose_layout(architecture, plan, workload, free)
-        need = memory_need(architecture, plan, layout, workload)
+        layout, need = _fit(architecture, plan, workload, free)
         found.append(
             MemoryPlan(
                 training=plan, architecture=architecture, layout=layout, need=need, free=free

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mlproject.models.dropout import random_lanes
 from mlproject.models.patchtst import PatchTST
 from mlproject.training.plan import OptimiserName, TrainingPlan
 from mlproject.training.settings import TrainingSettings
@@ -219,9 +220,7 @@ def round_stochastically(values: Tensor, key: tuple[int, ...]) -> None:
     """
     bits = values.view(torch.int32)
     if values.device.type == "cpu":
-        words = np.random.SFC64(key).random_raw(-(-values.numel() // 4))
-        noise = torch.from_numpy(words.view(np.uint16))[: values.numel()].view(values.shape)
-        bits.add_(noise.int())
+        bits.add_(random_lanes(np.random.SFC64(key), values).view(torch.uint16).int())
     else:
         bits.add_(torch.randint_like(bits, 2**16))
     bits.bitwise_and_(-(2**16))
