@@ -61,6 +61,7 @@ def _train(
     checkpoint: CheckpointFile | None,
     *,
     kill_after: int = -1,
+    seconds_a_step: float = 0.0,
     settings: TrainingSettings = SETTINGS,
 ) -> tuple[TrainingResult, list[EpochLosses]]:
     seen: list[EpochLosses] = []
@@ -71,6 +72,7 @@ def _train(
         if steps == kill_after:
             raise Killed
         steps += 1
+        time.sleep(seconds_a_step)
 
     result = train(
         ARCHITECTURE,
@@ -115,6 +117,16 @@ def test_what_was_done_is_not_done_again(data: WindowedData, tmp_path: Path) -> 
     with pytest.raises(Killed):  # the step that was cut off, and then the next one
         _train(data, FP32_ADAMW, _file(tmp_path), kill_after=1)
     _train(data, FP32_ADAMW, _file(tmp_path), kill_after=STEPS_PER_EPOCH)  # never gets there
+
+
+def test_its_duration_includes_the_part_of_an_epoch_before_the_kill(
+    data: WindowedData, tmp_path: Path
+) -> None:
+    with pytest.raises(Killed):
+        _train(data, FP32_ADAMW, _file(tmp_path), kill_after=3, seconds_a_step=0.5)
+    begun = time.perf_counter()
+    again, _ = _train(data, FP32_ADAMW, _file(tmp_path))
+    assert again.duration_seconds > time.perf_counter() - begun + 0.5
 
 
 def test_the_earlier_epochs_are_told_again_and_can_stop_it(

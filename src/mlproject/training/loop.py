@@ -251,6 +251,7 @@ class _Training:
         identity: dict[str, Any] | None = None,
     ) -> None:
         self._begun = self._saved = time.perf_counter()
+        self._earlier_seconds = 0.0
         self._data = data
         self._settings = settings
         self._step = step
@@ -268,16 +269,15 @@ class _Training:
         for losses in progress.losses:
             if on_epoch(losses):
                 return Ending.STOPPED
-        earlier_seconds = progress.seconds
         ending = Ending.ALL_EPOCHS
         while ending is Ending.ALL_EPOCHS and len(progress.losses) < settings.epochs:
             progress.epoch = len(progress.losses) + 1
             ending = self._run_epoch(on_epoch)
-            progress.seconds = earlier_seconds + time.perf_counter() - self._begun
             progress.step, progress.loss_sum = 0, 0.0
             # What has ended is not saved as if it went on: resumed, it would.
             if ending is Ending.ALL_EPOCHS and self._save_is_due():
                 self._save()
+        progress.seconds = self._seconds()
         return ending
 
     def run_unvalidated(self, epochs: int, on_epoch: Callable[[float], None]) -> None:
@@ -360,6 +360,11 @@ class _Training:
                 "losses": [EpochLosses(**losses) for losses in progress["losses"]],
             }
         )
+        self._earlier_seconds = self.progress.seconds
+
+    def _seconds(self) -> float:
+        """What the training has taken, what was done before a kill included."""
+        return self._earlier_seconds + time.perf_counter() - self._begun
 
     def _save_is_due(self) -> bool:
         return (
@@ -370,6 +375,7 @@ class _Training:
     def _save(self) -> None:
         """Save the state. A disk that is full costs the checkpoint, not the training."""
         assert self._checkpoint is not None
+        self.progress.seconds = self._seconds()
         state = {
             "model": self._step.model.state_dict(),
             "optimiser": self._step.optimiser.state(),
