@@ -1,6 +1,8 @@
 # Every target sets up what it needs. `make` alone lists them.
 PYTHON ?= python3.11
 PORT ?= 5000
+# Files of tests that run at the same time; many tests wait for a process or a disk.
+TEST_PROCESSES ?= 2
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -33,7 +35,7 @@ ui: $(INSTALLED) ## open the MLflow UI on the store of this directory
 		--host 127.0.0.1 --port $(PORT)
 
 test: lint ## lint, types and all tests
-	pytest
+	pytest -n $(TEST_PROCESSES) --dist loadfile
 
 lint: $(INSTALLED) ## ruff (format and lint) and mypy
 	ruff format --check .

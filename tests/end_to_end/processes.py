@@ -86,7 +86,8 @@ def mlflow_server(directory: Path, port: int, store: str | None = None) -> Itera
             *("--backend-store-uri", store),
         ],
         cwd=directory,
-        env=environment(),
+        # Its job runners are eight more processes, and nothing here is a job.
+        env=environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
