@@ -50,6 +50,7 @@ bench: $(INSTALLED) ## reproduce the figures of docs/benchmarks.md
 	python benchmarks/training_step.py
 	python benchmarks/optimisers.py
 	python benchmarks/memory.py
+	python benchmarks/cost.py
 	python benchmarks/overhead.py
 	python -m benchmarks.search
 	python -m benchmarks.search --learning-rate 3e-4
