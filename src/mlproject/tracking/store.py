@@ -11,7 +11,17 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
+from mlflow.protos.databricks_pb2 import (
+    ALREADY_EXISTS,
+    BAD_REQUEST,
+    INVALID_PARAMETER_VALUE,
+    INVALID_STATE,
+    NOT_FOUND,
+    RESOURCE_ALREADY_EXISTS,
+    RESOURCE_DOES_NOT_EXIST,
+    ErrorCode,
+)
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from mlproject.errors import UserError
 
@@ -20,6 +30,18 @@ _MLFLOW_DEFAULT_EXPERIMENT = "Default"
 
 # MLflow retries a dead server for minutes by default; a user at a terminal wants to know sooner.
 _REQUEST_SETTINGS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+_REFUSALS = frozenset(
+    ErrorCode.Name(code)
+    for code in (
+        ALREADY_EXISTS,
+        BAD_REQUEST,
+        INVALID_PARAMETER_VALUE,
+        INVALID_STATE,
+        NOT_FOUND,
+        RESOURCE_ALREADY_EXISTS,
+        RESOURCE_DOES_NOT_EXIST,
+    )
+)
 _SQLITE = "sqlite:///"
 _ADVICE = "start it, or set MLFLOW_TRACKING_URI to another"
 
@@ -137,6 +159,17 @@ def open_experiment(connection: Connection) -> TrackingStore:
         experiment_id=found.experiment_id if found else client.create_experiment(name),
         launch_run_id=connection.launch_run_id,
     )
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether a store that is well refuses what it was given, and would do so again.
+
+    Anything else passes: a connection that breaks, a server in trouble (5xx) or overrun (429), a
+    database that is locked, full or restarted, credentials that expired, a proxy's own 404.
+    """
+    if isinstance(error.__cause__, SQLAlchemyError):
+        return isinstance(error.__cause__, (IntegrityError, DataError))
+    return isinstance(error, MlflowException) and error.error_code in _REFUSALS
 
 
 def first_line(error: Exception) -> str:
