@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ N_TRIALS = 6
 MANY = 500
 """More trials than a study comes to before its test ends it."""
 REQUEST_SECONDS = 2
+
+StartedStudy = tuple["subprocess.Popen[str]", Path]
+Start = Callable[[list[str], str], StartedStudy]
 
 
 @pytest.fixture(scope="module")
@@ -63,20 +66,28 @@ def _command(market: Path, n_trials: int = N_TRIALS, experiment: str = "phase6a"
     ]
 
 
-def _start(
-    command: list[str], directory: Path, address: str
-) -> tuple["subprocess.Popen[str]", Path]:
-    """A study that has begun its first trial, and its trial log."""
-    study = start_project(
-        *command,
-        cwd=directory,
-        MLFLOW_TRACKING_URI=address,
-        MLFLOW_HTTP_REQUEST_TIMEOUT=str(REQUEST_SECONDS),
-    )
-    logs = directory / "trial_logs"
-    wait_until(lambda: any("Trial 0: " in log.read_text() for log in logs.glob("*")), "trial 0")
-    (log,) = logs.glob("*.log")
-    return study, log
+@pytest.fixture
+def start(work_directory: Path) -> Iterator[Start]:
+    """Starts a study, and hands it over with its trial log when it has begun its first trial."""
+    started = []
+
+    def start(command: list[str], address: str) -> StartedStudy:
+        study = start_project(
+            *command,
+            cwd=work_directory,
+            MLFLOW_TRACKING_URI=address,
+            MLFLOW_HTTP_REQUEST_TIMEOUT=str(REQUEST_SECONDS),
+        )
+        started.append(study)
+        logs = work_directory / "trial_logs"
+        wait_until(lambda: any("Trial 0: " in log.read_text() for log in logs.glob("*")), "trial 0")
+        (log,) = logs.glob("*.log")
+        return study, log
+
+    yield start
+    for study in started:
+        study.kill()
+        study.communicate()
 
 
 def _ended(log: Path) -> int:
@@ -97,9 +108,10 @@ def test_runs_arrive_while_the_study_goes_on_and_ctrl_c_ends_it_at_once(
     small_market: Path,
     server: str,
     proxy: FaultyProxy,
+    start: Start,
 ) -> None:
     command = _command(small_market, MANY, "comes-back")
-    study, log = _start(command, work_directory, proxy.address)
+    study, log = start(command, proxy.address)
     for fault in (Fault.LOST_ANSWER, Fault.ERROR, Fault.DROP):
         proxy.fault, before = fault, proxy.faults
         wait_until(lambda: proxy.faults > before, f"{fault} was met")  # noqa: B023
@@ -138,10 +150,11 @@ def test_a_server_that_never_answers_again_stalls_nothing_and_loses_nothing(
     small_market: Path,
     server: str,
     proxy: FaultyProxy,
+    start: Start,
     mlflow_template: Path,
 ) -> None:
     command = _command(small_market, experiment="stays-away")
-    study, log = _start(command, work_directory, proxy.address)
+    study, log = start(command, proxy.address)
     proxy.fault = Fault.HANG
     answered = proxy.answered
     _wait_for_ended(log, N_TRIALS)
@@ -174,13 +187,13 @@ def test_a_server_that_never_answers_again_stalls_nothing_and_loses_nothing(
 
 @pytest.mark.long
 def test_a_real_server_is_stopped_and_started_again(
-    work_directory: Path, small_market: Path, undisturbed: dict[int, Told]
+    work_directory: Path, small_market: Path, start: Start, undisturbed: dict[int, Told]
 ) -> None:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     command = _command(small_market, 60)
     with mlflow_server(work_directory, port):
-        study, log = _start(command, work_directory, address)
+        study, log = start(command, address)
         _wait_for_ended(log, 1)
     away = _ended(log)
     _wait_for_ended(log, away + 3)
@@ -205,12 +218,13 @@ def test_a_fault_of_some_trials_leaves_no_trace(
     small_market: Path,
     server: str,
     proxy: FaultyProxy,
+    start: Start,
     undisturbed: dict[int, Told],
     fault: Fault,
 ) -> None:
     experiment = f"fault-{fault.name}"
     command = _command(small_market, 20, experiment)
-    study, log = _start(command, work_directory, proxy.address)
+    study, log = start(command, proxy.address)
     for _ in range(2):
         proxy.fault, before = fault, proxy.faults
         wait_until(lambda: proxy.faults > before, f"{fault} was met")  # noqa: B023
@@ -230,10 +244,11 @@ def test_a_slow_server_may_finish(
     small_market: Path,
     server: str,
     proxy: FaultyProxy,
+    start: Start,
     undisturbed: dict[int, Told],
 ) -> None:
     command = _command(small_market, experiment="slow")
-    study, log = _start(command, work_directory, proxy.address)
+    study, log = start(command, proxy.address)
     proxy.fault, proxy.delay_seconds = Fault.DELAY, REQUEST_SECONDS * 0.9
     answered = proxy.answered
     _wait_for_ended(log, N_TRIALS)
@@ -246,12 +261,12 @@ def test_a_slow_server_may_finish(
 
 @pytest.mark.long
 def test_a_trial_that_is_refused_is_named_and_holds_nothing_up(
-    work_directory: Path, small_market: Path, server: str, proxy: FaultyProxy
+    work_directory: Path, small_market: Path, server: str, proxy: FaultyProxy, start: Start
 ) -> None:
     command = _command(small_market, experiment="refused")
     proxy.refused_text = b'"key": "trial_number", "value": "2"'
     proxy.fault = Fault.REFUSE_TRIAL
-    study, _ = _start(command, work_directory, proxy.address)
+    study, _ = start(command, proxy.address)
     _, stderr = study.communicate(timeout=300)
     assert study.returncode == 3, stderr
     last = stderr.rstrip().splitlines()[-1]
@@ -265,10 +280,10 @@ def test_a_trial_that_is_refused_is_named_and_holds_nothing_up(
 
 @pytest.mark.long
 def test_a_store_that_another_process_locks_is_an_outage(
-    work_directory: Path, small_market: Path, undisturbed: dict[int, Told]
+    work_directory: Path, small_market: Path, start: Start, undisturbed: dict[int, Told]
 ) -> None:
     store = work_directory / "mlflow.db"
-    study, log = _start(_command(small_market), work_directory, f"sqlite:///{store}")
+    study, log = start(_command(small_market), f"sqlite:///{store}")
     holder = sqlite3.connect(store, timeout=60, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     _wait_for_ended(log, N_TRIALS)

@@ -1,5 +1,6 @@
 """The connection to MLflow: which store, which experiment, and whether it answers."""
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -29,7 +30,8 @@ DEFAULT_EXPERIMENT = "phase6a"
 _MLFLOW_DEFAULT_EXPERIMENT = "Default"
 
 # MLflow retries a dead server for minutes by default; a user at a terminal wants to know sooner.
-_REQUEST_SETTINGS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+REQUEST_RETRIES = 2
+_REQUEST_TIMEOUT_SECONDS = 30
 _REFUSALS = frozenset(
     ErrorCode.Name(code)
     for code in (
@@ -103,19 +105,26 @@ def study_prefix(experiment: str) -> str:
     return DEFAULT_EXPERIMENT if experiment == _MLFLOW_DEFAULT_EXPERIMENT else experiment
 
 
-def connect(experiment: str | None, *, may_differ: bool = False) -> Connection:
+def connect(
+    experiment: str | None, *, may_differ: bool = False, request_retries: int = REQUEST_RETRIES
+) -> Connection:
     """Connect to the store of MLFLOW_TRACKING_URI, by default ``mlflow.db`` in this directory.
 
     The experiment is `experiment`, else the one of the run that `mlflow run` made, else
     `DEFAULT_EXPERIMENT`. A study has to be in that of `mlflow run`, whose run becomes its parent;
     what only reads, or brings its own parent runs, `may_differ`. Nothing is written.
 
+    Requests that fail are repeated `request_retries` times, unless MLFLOW_HTTP_REQUEST_MAX_RETRIES
+    says how often. Repeated after a lost answer, the request for a run makes a second one: a study,
+    which finds its runs again, does without.
+
     Raises:
         TrackingUnreachable: the store does not answer or cannot be used.
         ExperimentConflict: `experiment` differs from the one of `mlflow run`, or is deleted.
     """
-    for name, value in _REQUEST_SETTINGS.items():
-        os.environ.setdefault(name, value)
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(request_retries))
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(_REQUEST_TIMEOUT_SECONDS))
+    logging.getLogger("mlflow.store.db.utils").addFilter(_has_no_trace)
     uri = _absolute(mlflow.get_tracking_uri())
     if uri.startswith("file:") or "://" not in uri:
         raise TrackingUnreachable(
@@ -175,6 +184,11 @@ def is_refusal(error: Exception) -> bool:
 def first_line(error: Exception) -> str:
     """The first line of an error's text, fit to be shown."""
     return without_password((str(error).strip() or type(error).__name__).splitlines()[0])
+
+
+def _has_no_trace(record: logging.LogRecord) -> bool:
+    """What MLflow logs with a stack trace it raises as well."""
+    return not record.exc_info
 
 
 def _absolute(uri: str) -> str:
