@@ -3,6 +3,7 @@
 The long forms; the short form of the kills is test_kill_and_resume.py.
 """
 
+import contextlib
 import os
 import random
 import shutil
@@ -61,11 +62,12 @@ def test_killed_at_random_moments_a_study_is_whole_in_the_end(
         env = {"MLFLOW_TRACKING_URI": f"sqlite:///{directory / 'mlflow.db'}"}
         while True:
             process = launches.start(*command, cwd=directory, **env)
-            if kills < KILLS and _kill_later(process, rng.uniform(0, LATEST_KILL_SECONDS * 1.2)):
-                kills += 1
+            if kills < KILLS:
+                _kill_later(process, rng.uniform(0, LATEST_KILL_SECONDS * 1.2))
             ended = launches.wait()
             if ended.returncode != -signal.SIGKILL:
                 break
+            kills += 1
         assert ended.returncode == 0, ended.stderr
         trials = check_whole(directory, N_TRIALS)
         states = Counter(told.state.value for told in trials.values())
@@ -81,21 +83,16 @@ def test_killed_at_random_moments_a_study_is_whole_in_the_end(
     assert died > 0, "no kill hit a trial: nothing was tested"
 
 
-def _kill_later(process: int, seconds: float) -> bool:
-    """Kill a process after so long; False: it is left alone, or ended before."""
+def _kill_later(process: int, seconds: float) -> None:
+    """Kill a process after so long, unless it has ended before or is to be left alone."""
     if seconds > LATEST_KILL_SECONDS:
-        return False
+        return
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if _is_over(process):
-            return False
+    while time.monotonic() < deadline and not _is_over(process):
         time.sleep(0.01)
-    os.kill(process, signal.SIGKILL)
-    return True
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
+        os.kill(process, signal.SIGKILL)
 
 
 def _is_over(process: int) -> bool:
-    try:
-        return "Z" in Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return True
+    return not Path(f"/proc/{process}").exists()

@@ -87,7 +87,9 @@ def start(work_directory: Path) -> Iterator[Start]:
     yield start
     for study in started:
         study.kill()
-        study.communicate()
+        study.wait()
+        assert study.stderr is not None
+        study.stderr.close()
 
 
 def _ended(log: Path) -> int:
