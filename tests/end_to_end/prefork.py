@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,24 +30,31 @@ class Ended:
 
 
 class Launcher:
-    """Starts one launch at a time."""
+    """Starts one launch at a time; one that a test left running is killed by the next."""
 
-    def __init__(self, requests: IO[str], answers: IO[str]) -> None:
+    def __init__(self, requests: IO[str], answers: IO[str], stderr: Path) -> None:
         self._requests = requests
         self._answers = answers
-        self._stderr = Path()
+        self._stderr = stderr
+        self._running: int | None = None
 
     def start(self, *arguments: str, cwd: Path, **env: str) -> int:
         """``python -m mlproject …``, left running; its process id."""
-        self._stderr = cwd / "stderr.txt"
+        if self._running is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._running, signal.SIGKILL)
+            self.wait()
         request = {"arguments": arguments, "cwd": str(cwd), "env": env}
+        request["stderr"] = str(self._stderr)
         self._requests.write(json.dumps(request) + "\n")
         self._requests.flush()
-        return int(self._answers.readline())
+        self._running = int(self._answers.readline())
+        return self._running
 
     def wait(self) -> Ended:
         """Wait for the launch that was started last."""
         status = int(self._answers.readline())
+        self._running = None
         return Ended(
             returncode=os.waitstatus_to_exitcode(status),
             stderr=self._stderr.read_text(errors="replace"),
@@ -73,7 +81,8 @@ def launcher() -> Iterator[Launcher]:
     assert process.stdin is not None and process.stdout is not None
     try:
         assert process.stdout.readline() == "ready\n"
-        yield Launcher(process.stdin, process.stdout)
+        with tempfile.TemporaryDirectory() as directory:
+            yield Launcher(process.stdin, process.stdout, Path(directory) / "stderr.txt")
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -101,7 +110,7 @@ def _launch(request: dict[str, Any]) -> None:
     os.chdir(request["cwd"])
     os.environ.update(request["env"])
     null = os.open(os.devnull, os.O_RDWR)
-    errors = os.open("stderr.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    errors = os.open(request["stderr"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for source, target in ((null, 0), (null, 1), (errors, 2)):
         os.dup2(source, target)
     sys.argv = ["mlproject", *request["arguments"]]

@@ -26,6 +26,7 @@ from mlproject.experiments.storage import (
     open_study,
     open_study_storage,
     sole_launcher,
+    storage_errors,
     stored_identity,
 )
 from mlproject.experiments.summary import best_trial, describe_study, summarise_study
@@ -126,7 +127,11 @@ def run_study(
     check_unoccupied(storage, identity)
     print(plan.as_text(), flush=True)
     trial_log = connection.directory / "trial_logs" / f"{settings.study_name}.log"
-    with sole_launcher(storage, connection.directory), open_trial_log(trial_log):
+    with (
+        sole_launcher(storage, connection.directory),
+        storage_errors(storage),
+        open_trial_log(trial_log),
+    ):
         with tracking_errors(connection.uri):
             store = open_experiment(connection)
             parent_run_id = open_study_run(store, settings.study_name)

@@ -21,10 +21,12 @@ from pathlib import Path
 
 import optuna
 
+from mlproject.errors import UserError
 from mlproject.tracking.names import Param, Tag
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.epoch_losses import EpochLosses
 
+_own_logger = logging.getLogger(__name__)
 _logger = optuna.logging.get_logger("optuna.trial_log")
 _logger.setLevel(logging.INFO)  # the journal is kept however quiet Optuna has been told to be
 
@@ -49,6 +51,16 @@ _NEW_FIELDS = (
     Param.TASK,
 )
 _START_TAGS = (Tag.STUDY_NAME, Tag.FORCED_EXTREME, Tag.SUPPLEMENT, Tag.RETRY_OF)
+
+
+class TrialLogIncomplete(UserError):
+    """The trial log could not be written; its study's storage has what is missing there."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"trial log {path} cannot be written ({error.strerror}): mend that and run the same "
+            "command again, which adds the lines that are missing"
+        )
 
 
 def start_line(trial: TrialRun) -> str:
@@ -99,10 +111,17 @@ def write_line(line: str, *, to_terminal: bool = False) -> None:
 
 @contextmanager
 def open_trial_log(path: Path) -> Iterator[None]:
-    """Let everything that passes Optuna's logger be appended to `path`, safe on disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _end_torn_line(path)
-    handler = _DurableHandler(path, mode="a", encoding="utf-8")
+    """Let everything that passes Optuna's logger be appended to `path`, safe on disk.
+
+    Raises:
+        TrialLogIncomplete: the file cannot be opened, or, at the end, a line could not be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _end_torn_line(path)
+        handler = _DurableHandler(path)
+    except OSError as error:
+        raise TrialLogIncomplete(path, error) from error
     formatter = logging.Formatter("[%(levelname)1.1s %(asctime)s] %(message)s")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
@@ -118,6 +137,8 @@ def open_trial_log(path: Path) -> Iterator[None]:
         for other in terminal:
             other.removeFilter(_is_for_terminal)
         handler.close()
+    if handler.error is not None:
+        raise TrialLogIncomplete(path, handler.error)
 
 
 def write_missing_lines(path: Path, trials: Sequence[TrialRun]) -> None:
@@ -152,11 +173,36 @@ def _is_for_terminal(record: logging.LogRecord) -> bool:
     return getattr(record, _TO_TERMINAL, True) and is_loud_enough
 
 
-class _DurableHandler(logging.FileHandler):
+class _DurableHandler(logging.Handler):
+    """Appends whole lines, each safe on disk before the next.
+
+    After the first that could not be written (a full disk) it writes no more: what is in the file
+    is then what it holds up to a moment, and the next launch goes on from there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.error: OSError | None = None
+        self._path = path
+        self._file = path.open("ab", buffering=0)
+
     def emit(self, record: logging.LogRecord) -> None:
-        super().emit(record)
-        if self.stream is not None:
-            os.fsync(self.stream.fileno())
+        if self.error is not None:
+            return
+        line = memoryview(f"{self.format(record)}\n".encode())
+        end = os.fstat(self._file.fileno()).st_size
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self.error = error
+            os.ftruncate(self._file.fileno(), end)  # no torn line
+            _own_logger.warning("the study goes on, but %s", TrialLogIncomplete(self._path, error))
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def _end_torn_line(path: Path) -> None:

@@ -61,7 +61,8 @@ class Undelivered:
     def as_text(self) -> str | None:
         """What is missing and what mends it, the end of a sentence; None if all was delivered."""
         if self.outage is not None:
-            waiting = f", {self.trials_waiting} trials wait" if self.trials_waiting else ""
+            waiting = f", and {_count(self.trials_waiting, 'trial')} wait"
+            waiting *= self.trials_waiting > 0
             return f"{self.outage}{waiting}: start the tracking server"
         if self.refused:
             named = "; ".join(f"trial {n} ({why})" for n, why in self.refused.items())
@@ -304,11 +305,11 @@ class LiveTracking:
             self._changed.notify_all()
         if begins:
             _logger.warning(
-                "%s: training goes on; %d trials and %d epochs wait in the study's storage and "
-                "its trial log until it does",
+                "%s: training goes on; %s and %s wait in the study's storage and its trial log "
+                "until it does",
                 self._outage,
-                self._trials_waiting,
-                epochs,
+                _count(self._trials_waiting, "trial"),
+                _count(epochs, "epoch"),
             )
         _logger.debug("MLflow does not answer", exc_info=error)
 
@@ -319,14 +320,18 @@ class LiveTracking:
             self._written = time.monotonic()
         if outage is not None:
             _logger.warning(
-                "MLflow answers again, after it had not since %s: %d runs were brought up to date",
+                "MLflow answers again, after it had not since %s: %s brought up to date",
                 f"{outage.since:%H:%M}",
-                written,
+                _count(written, "run"),
             )
 
 
 def _silence() -> Outage:
     return Outage(since=datetime.now(), reason="it takes too long")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _identity(trial: TrialRun) -> tuple[int, int]:

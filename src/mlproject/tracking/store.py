@@ -149,10 +149,10 @@ def connect(
 
 @contextmanager
 def tracking_errors(uri: str, advice: str = _ADVICE) -> Iterator[None]:
-    """Turn what MLflow raises when a store is away into `TrackingUnreachable`."""
+    """Turn what MLflow raises when a store is away or its disk full into `TrackingUnreachable`."""
     try:
         yield
-    except (MlflowException, SQLAlchemyError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         raise TrackingUnreachable(
             f"tracking store {without_password(uri)} does not answer ({first_line(error)}): "
             f"{advice}"
