@@ -30,7 +30,11 @@ from mlproject.experiments.storage import (
     stored_identity,
 )
 from mlproject.experiments.summary import best_trial, describe_study, summarise_study
-from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
+from mlproject.experiments.trial_log import (
+    open_trial_log,
+    with_logged_epochs,
+    write_missing_lines,
+)
 from mlproject.experiments.trial_queue import (
     OwedTrial,
     counts_towards_plan,
@@ -272,8 +276,9 @@ class Launch:
         return sum(counts_towards_plan(trial) for trial in self._trials())
 
     def _ended_trials(self) -> list[TrialRun]:
-        return [
+        ended = [
             ended_trial(trial, self.space)
             for trial in self._trials()
             if trial.state.is_finished() and trial.datetime_start is not None
         ]
+        return with_logged_epochs(self.trial_log, ended)

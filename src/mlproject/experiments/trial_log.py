@@ -14,15 +14,16 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import optuna
 
 from mlproject.errors import UserError
-from mlproject.tracking.names import Param, Tag
+from mlproject.tracking.names import Param, Tag, TrialState
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.epoch_losses import EpochLosses
 
@@ -34,6 +35,7 @@ _TO_TERMINAL = "to_terminal"
 
 _STARTED = re.compile(r"Trial (\d+): .*\.$")
 _EPOCH = re.compile(r"Trial (\d+) epoch (\d+): .*\.$")
+_LOSSES = re.compile(r"train_loss=([^ ,]+), val_loss=([^ ,]+)\.$")
 _ENDED = re.compile(r"Trial (\d+) ended: .*\.$")
 
 # The order and spelling up to batch_size are those of the old logs, whose readers stop there.
@@ -161,6 +163,43 @@ def write_missing_lines(path: Path, trials: Sequence[TrialRun]) -> None:
                 if is_whole and (trial.trial_number, losses.epoch) not in epochs:
                     write_line(epoch_line(trial.trial_number, losses))
             write_line(end_line(trial))
+
+
+def with_logged_epochs(path: Path, trials: Sequence[TrialRun]) -> list[TrialRun]:
+    """Give each failed trial the epochs and training losses that the trial log alone kept.
+
+    Optuna is told the training losses when a trial ends, and of an epoch after its line is written:
+    a process that died may have come to tell less.
+    """
+    failed = {trial.trial_number: trial for trial in trials if trial.state is TrialState.FAIL}
+    if not failed:
+        return list(trials)
+    logged: dict[int, dict[int, EpochLosses]] = {}
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if match := _STARTED.search(line):
+                # A log may hold an older study of the same name, whose trials started elsewhen.
+                trial = failed.get(int(match[1]))
+                logged.pop(int(match[1]), None)
+                if trial is not None and f", started={_time(trial.started_ms)}" in line:
+                    logged[trial.trial_number] = {}
+            elif (match := _EPOCH.search(line)) and int(match[1]) in logged:
+                losses = _parse_losses(int(match[2]), line)
+                if losses is not None:
+                    logged[int(match[1])][losses.epoch] = losses
+    return [_with_epochs(trial, logged.get(trial.trial_number, {})) for trial in trials]
+
+
+def _with_epochs(trial: TrialRun, logged: Mapping[int, EpochLosses]) -> TrialRun:
+    epochs = {losses.epoch: losses for losses in trial.epochs} | dict(logged)
+    return replace(trial, epochs=tuple(epochs[epoch] for epoch in sorted(epochs)))
+
+
+def _parse_losses(epoch: int, line: str) -> EpochLosses | None:
+    match = _LOSSES.search(line)
+    if match is None or match[1] == "None":
+        return None
+    return EpochLosses(epoch=epoch, train_loss=float(match[1]), val_loss=float(match[2]))
 
 
 def _has_start_line(trial: TrialRun) -> bool:
