@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help study ui test lint format bench scripts supplement-plan clean
+.PHONY: help study ui test test-long lint format bench scripts supplement-plan clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -34,8 +34,11 @@ ui: $(INSTALLED) ## open the MLflow UI on the store of this directory
 	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" \
 		--host 127.0.0.1 --port $(PORT)
 
-test: lint ## lint, types and all tests
+test: lint ## lint, types and all tests but the long ones
 	pytest -n $(TEST_PROCESSES) --dist loadfile
+
+test-long: $(INSTALLED) ## the long tests: a hundred kills, outages, full disks, clocks that jump
+	pytest -m long -s
 
 lint: $(INSTALLED) ## ruff (format and lint) and mypy
 	ruff format --check .

@@ -74,6 +74,7 @@ def _record(
     started_ms = math.floor(trial.datetime_start.timestamp() * 1000)
     finished = trial.datetime_complete
     ended_ms = math.floor(finished.timestamp() * 1000) if finished else started_ms
+    ended_ms = max(started_ms, ended_ms)  # as in live runs, whatever the clock did
     state = TrialState(trial.state.name) if finished else TrialState.FAIL
     attrs = trial.user_attrs
     params: dict[Param, int | float | str] = {}

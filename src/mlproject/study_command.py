@@ -113,7 +113,7 @@ def settings_and_connection(
     from mlproject.training.plan import OptimiserName, Precision
 
     which = parse_study(options["budget"], options["horizon"], options["task"])
-    connection = connect(options["experiment"])
+    connection = connect(options["experiment"], request_retries=0)
     settings = StudySettings(
         experiment=connection.experiment_name,
         **which,

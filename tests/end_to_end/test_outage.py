@@ -1,58 +1,297 @@
-"""The tracking server goes away in the middle of a study, and comes back."""
+"""The tracking server goes away in the middle of a study, and comes back, or does not."""
 
+import re
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from mlflow import MlflowClient
+import pytest
 
-from mlproject.tracking.names import Metric, Param, Tag
+from mlproject.tracking.names import Metric, Param
+from tests.end_to_end.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from tests.end_to_end.processes import (
+    backfill,
     free_port,
     mlflow_server,
     project,
     start_project,
     wait_until,
 )
+from tests.end_to_end.whole_study import Told, check_whole, told_by_mlflow, told_by_storage
 
-N_TRIALS = 4
+N_TRIALS = 6
+MANY = 500
+"""More trials than a study comes to before its test ends it."""
+REQUEST_SECONDS = 2
+
+StartedStudy = tuple["subprocess.Popen[str]", Path]
+Start = Callable[[list[str], str], StartedStudy]
 
 
-def test_a_study_outlives_its_tracking_server(work_directory: Path, small_market: Path) -> None:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, mlflow_template: Path) -> Iterator[str]:
+    """A real tracking server for all tests here: each has an experiment of its own."""
+    directory = tmp_path_factory.mktemp("server")
+    (directory / "mlflow.db").write_bytes(mlflow_template.read_bytes())
+    with mlflow_server(directory, free_port()) as address:
+        yield address
+
+
+@pytest.fixture
+def proxy(server: str) -> Iterator[FaultyProxy]:
+    with faulty_proxy(server) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, mlflow_template: Path, small_market: Path
+) -> dict[int, Told]:
+    """The trials of a study that nothing befell, as MLflow shows them."""
+    directory = tmp_path_factory.mktemp("undisturbed")
+    (directory / "mlflow.db").write_bytes(mlflow_template.read_bytes())
+    study = project(*_command(small_market), cwd=directory)
+    assert study.returncode == 0, study.stderr
+    return check_whole(directory, N_TRIALS)
+
+
+def _command(market: Path, n_trials: int = N_TRIALS, experiment: str = "phase6a") -> list[str]:
+    return [
+        *("study", "--budget", "100k", "--horizon", "3", "--data", str(market)),
+        *("--n-trials", str(n_trials), "--max-epochs", "4", "--experiment", experiment),
+    ]
+
+
+@pytest.fixture
+def start(work_directory: Path) -> Iterator[Start]:
+    """Starts a study, and hands it over with its trial log when it has begun its first trial."""
+    started = []
+
+    def start(command: list[str], address: str) -> StartedStudy:
+        study = start_project(
+            *command,
+            cwd=work_directory,
+            MLFLOW_TRACKING_URI=address,
+            MLFLOW_HTTP_REQUEST_TIMEOUT=str(REQUEST_SECONDS),
+        )
+        started.append(study)
+        logs = work_directory / "trial_logs"
+        wait_until(lambda: any("Trial 0: " in log.read_text() for log in logs.glob("*")), "trial 0")
+        (log,) = logs.glob("*.log")
+        return study, log
+
+    yield start
+    for study in started:
+        study.kill()
+        study.wait()
+        assert study.stderr is not None
+        study.stderr.close()
+
+
+def _ended(log: Path) -> int:
+    return log.read_text().count(" ended: ")
+
+
+def _wait_for_ended(log: Path, count: int) -> None:
+    wait_until(lambda: _ended(log) >= count, f"{count} trials have ended")
+
+
+def _assert_equal(trials: dict[int, Told], others: dict[int, Told]) -> None:
+    for number in trials.keys() & others.keys():
+        assert trials[number].of_any_machine() == others[number].of_any_machine()
+
+
+def test_runs_arrive_while_the_study_goes_on_and_ctrl_c_ends_it_at_once(
+    work_directory: Path,
+    small_market: Path,
+    server: str,
+    proxy: FaultyProxy,
+    start: Start,
+) -> None:
+    command = _command(small_market, MANY, "comes-back")
+    study, log = start(command, proxy.address)
+    for fault in (Fault.LOST_ANSWER, Fault.ERROR, Fault.DROP):
+        proxy.fault, before = fault, proxy.faults
+        wait_until(lambda: proxy.faults > before, f"{fault} was met")  # noqa: B023
+    away = _ended(log)
+    _wait_for_ended(log, away + 2)
+    answered = proxy.answered
+    assert proxy.fault is Fault.DROP
+    proxy.fault = Fault.NONE
+    missed = away + 2
+    shown: Any = {"uri": server, "experiment": "comes-back", "in_progress": True}
+    wait_until(
+        lambda: sum(n < missed for n in told_by_mlflow(**shown)) == missed,
+        "the runs of the outage have arrived",
+    )
+    assert study.poll() is None
+    arrived = told_by_mlflow(**shown)
+    assert sorted(arrived)[:missed] == list(range(missed))
+    trained = told_by_storage(f"sqlite:///{work_directory / 'optuna.db'}", in_progress=True)
+    assert arrived == {number: trained[number] for number in arrived}
+    assert proxy.answered > answered
+
+    proxy.fault, before = Fault.HANG, proxy.faults
+    wait_until(lambda: proxy.faults > before, "a request hangs")
+    interrupted = time.monotonic()
+    study.send_signal(signal.SIGINT)
+    _, stderr = study.communicate(timeout=60)
+    assert time.monotonic() - interrupted < 20
+    assert study.returncode == 130
+    assert stderr.rstrip().endswith("error: interrupted: run the same command again to go on")
+    assert len(re.findall("MLflow does not answer since", stderr)) <= 2
+    assert stderr.count("MLflow answers again") == 1
+
+
+def test_a_server_that_never_answers_again_stalls_nothing_and_loses_nothing(
+    work_directory: Path,
+    small_market: Path,
+    server: str,
+    proxy: FaultyProxy,
+    start: Start,
+    mlflow_template: Path,
+) -> None:
+    command = _command(small_market, experiment="stays-away")
+    study, log = start(command, proxy.address)
+    proxy.fault = Fault.HANG
+    answered = proxy.answered
+    _wait_for_ended(log, N_TRIALS)
+    assert proxy.answered <= answered + 1  # one may have been on its way
+    _, stderr = study.communicate(timeout=60)
+    assert study.returncode == 3, stderr
+    last = stderr.rstrip().splitlines()[-1]
+    assert last.startswith(f"error: study {log.stem} is finished, but MLflow does not answer")
+    assert "run the same command again" in last and str(log) in last
+
+    # The trial log alone brings the runs into another store …
+    fresh = work_directory / "fresh.db"
+    fresh.write_bytes(mlflow_template.read_bytes())
+    store = f"sqlite:///{fresh}"
+    written = backfill(
+        *(str(log), "--experiment", "fresh"), cwd=work_directory, MLFLOW_TRACKING_URI=store
+    )
+    assert written.returncode == 0, written.stderr
+    # … and the same command into the server that is back.
+    proxy.fault = Fault.NONE
+    again = project(*command, cwd=work_directory, MLFLOW_TRACKING_URI=proxy.address)
+    assert again.returncode == 0, again.stderr
+    trials = check_whole(work_directory, N_TRIALS, mlflow_uri=server, experiment="stays-away")
+    assert told_by_mlflow(store, "fresh") == trials
+    for told in trials.values():
+        assert set(told.params) == {str(name) for name in Param}
+        assert {*told.metrics, *told.curves} == {str(name) for name in Metric}
+        assert all(len(points) == 4 for points in told.curves.values())
+
+
+@pytest.mark.long
+def test_a_real_server_is_stopped_and_started_again(
+    work_directory: Path, small_market: Path, start: Start, undisturbed: dict[int, Told]
+) -> None:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    env = {"MLFLOW_TRACKING_URI": address, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-    command = (
-        *("study", "--budget", "100k", "--horizon", "3", "--data", str(small_market)),
-        *("--n-trials", str(N_TRIALS), "--max-epochs", "4"),
-    )
-    log = work_directory / "trial_logs" / "phase6a_100k_h3_threshold_1pct.log"
-
+    command = _command(small_market, 60)
     with mlflow_server(work_directory, port):
-        study = start_project(*command, cwd=work_directory, **env)
-        wait_until(lambda: log.exists() and "Trial 1 epoch 1" in log.read_text(), "trial 1")
+        study, log = start(command, address)
+        _wait_for_ended(log, 1)
+    away = _ended(log)
+    _wait_for_ended(log, away + 3)
+    with mlflow_server(work_directory, port):
+        wait_until(
+            lambda: len(told_by_mlflow(address, in_progress=True)) >= away + 3,
+            "the runs have arrived",
+        )
+        assert study.poll() is None, "it came back too late to test anything"
+        _, stderr = study.communicate(timeout=300)
+        assert study.returncode == 0, stderr
+        trials = check_whole(work_directory, 60, mlflow_uri=address)
+    assert stderr.count("MLflow does not answer since") == 1
+    assert stderr.count("MLflow answers again") == 1
+    _assert_equal(trials, undisturbed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", [Fault.ERROR, Fault.DROP, Fault.LOST_ANSWER, Fault.HANG])
+def test_a_fault_of_some_trials_leaves_no_trace(
+    work_directory: Path,
+    small_market: Path,
+    server: str,
+    proxy: FaultyProxy,
+    start: Start,
+    undisturbed: dict[int, Told],
+    fault: Fault,
+) -> None:
+    experiment = f"fault-{fault.name}"
+    command = _command(small_market, 20, experiment)
+    study, log = start(command, proxy.address)
+    for _ in range(2):
+        proxy.fault, before = fault, proxy.faults
+        wait_until(lambda: proxy.faults > before, f"{fault} was met")  # noqa: B023
+        _wait_for_ended(log, _ended(log) + 2)
+        proxy.fault = Fault.NONE
+        answered = proxy.answered
+        wait_until(lambda: proxy.answered > answered, "it is asked again")  # noqa: B023
     _, stderr = study.communicate(timeout=300)
-    assert study.returncode == 3
+    assert study.returncode == 0, stderr
+    trials = check_whole(work_directory, 20, mlflow_uri=server, experiment=experiment)
+    _assert_equal(trials, undisturbed)
+
+
+@pytest.mark.long
+def test_a_slow_server_may_finish(
+    work_directory: Path,
+    small_market: Path,
+    server: str,
+    proxy: FaultyProxy,
+    start: Start,
+    undisturbed: dict[int, Told],
+) -> None:
+    command = _command(small_market, experiment="slow")
+    study, log = start(command, proxy.address)
+    proxy.fault, proxy.delay_seconds = Fault.DELAY, REQUEST_SECONDS * 0.9
+    answered = proxy.answered
+    _wait_for_ended(log, N_TRIALS)
+    assert proxy.answered - answered < N_TRIALS  # five requests a trial, had training waited
+    _, stderr = study.communicate(timeout=300)
+    assert study.returncode == 0, stderr
+    trials = check_whole(work_directory, N_TRIALS, mlflow_uri=server, experiment="slow")
+    _assert_equal(trials, undisturbed)
+
+
+@pytest.mark.long
+def test_a_trial_that_is_refused_is_named_and_holds_nothing_up(
+    work_directory: Path, small_market: Path, server: str, proxy: FaultyProxy, start: Start
+) -> None:
+    command = _command(small_market, experiment="refused")
+    proxy.refused_text = b'"key": "trial_number", "value": "2"'
+    proxy.fault = Fault.REFUSE_TRIAL
+    study, _ = start(command, proxy.address)
+    _, stderr = study.communicate(timeout=300)
+    assert study.returncode == 3, stderr
     last = stderr.rstrip().splitlines()[-1]
-    assert last.startswith("error: study phase6a_100k_h3_threshold_1pct is finished, but MLflow")
-    assert "run the same command again" in last
-    assert log.read_text().count(" ended: ") == N_TRIALS
-
-    refused = project(*command, cwd=work_directory, **env)
-    assert refused.returncode == 2
-    assert f"error: tracking store {address} does not answer" in refused.stderr
-
-    with mlflow_server(work_directory, port):
-        again = project(*command, cwd=work_directory, **env)
+    assert "but MLflow refuses trial 2 (INVALID_PARAMETER_VALUE: not this one)" in last
+    assert sorted(told_by_mlflow(server, "refused")) == [0, 1, 3, 4, 5]
+    proxy.fault = Fault.NONE
+    again = project(*command, cwd=work_directory, MLFLOW_TRACKING_URI=proxy.address)
     assert again.returncode == 0, again.stderr
+    check_whole(work_directory, N_TRIALS, mlflow_uri=server, experiment="refused")
 
-    client = MlflowClient(f"sqlite:///{work_directory / 'mlflow.db'}")
-    (experiment,) = client.search_experiments(filter_string="name = 'phase6a'")
-    runs = client.search_runs([experiment.experiment_id])
-    assert {run.info.status for run in runs} == {"FINISHED"}
-    trials = [run for run in runs if Tag.TRIAL_NUMBER in run.data.tags]
-    assert sorted(run.data.tags[Tag.TRIAL_NUMBER] for run in trials) == ["0", "1", "2", "3"]
-    for run in trials:
-        assert set(run.data.params) == {str(name) for name in Param}
-        assert set(run.data.metrics) == {str(name) for name in Metric}
-        for name in (Metric.TRAIN_LOSS, Metric.VAL_LOSS):
-            steps = [p.step for p in client.get_metric_history(run.info.run_id, name)]
-            assert sorted(steps) == [1, 2, 3, 4]
+
+@pytest.mark.long
+def test_a_store_that_another_process_locks_is_an_outage(
+    work_directory: Path, small_market: Path, start: Start, undisturbed: dict[int, Told]
+) -> None:
+    store = work_directory / "mlflow.db"
+    study, log = start(_command(small_market), f"sqlite:///{store}")
+    holder = sqlite3.connect(store, timeout=60, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    _wait_for_ended(log, N_TRIALS)
+    holder.execute("ROLLBACK")
+    holder.close()
+    _, stderr = study.communicate(timeout=300)
+    assert study.returncode == 0, stderr
+    assert "Traceback" not in stderr
+    _assert_equal(check_whole(work_directory, N_TRIALS), undisturbed)

@@ -45,11 +45,13 @@ def ended_trial(trial: FrozenTrial, space: SearchSpace) -> TrialRun:
     if reason is not None:
         tags[Tag.FAILURE_REASON.value] = reason
     architecture = space.architecture(trial.params)
+    started_ms = _milliseconds(trial.datetime_start)
     return TrialRun(
         trial_number=trial.number,
         state=TrialState(trial.state.name),
-        started_ms=_milliseconds(trial.datetime_start),
-        ended_ms=_milliseconds(trial.datetime_complete),
+        started_ms=started_ms,
+        # A clock that was set back on the way does not make a trial end before it began.
+        ended_ms=max(started_ms, _milliseconds(trial.datetime_complete)),
         params=_params(trial.number, trial.params, space),
         metrics=_sizes(architecture, space)
         | {Metric(k): v for k, v in trial.user_attrs.get(METRICS_ATTR, {}).items()},

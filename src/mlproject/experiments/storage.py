@@ -8,7 +8,7 @@ from pathlib import Path
 
 import optuna
 from filelock import FileLock, Timeout
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -34,6 +34,10 @@ ONCE_IMPLIED: Mapping[str, str | int] = {
 
 class StorageUnreachable(UserError):
     """The storage URL is malformed, or nothing that can be used answers there."""
+
+
+class StorageFailing(UserError):
+    """The storage could be opened, but does not take the study's trials."""
 
 
 class StudyOccupied(UserError):
@@ -139,11 +143,42 @@ def open_study(storage: StudyStorage, identity: Mapping[str, str | int]) -> optu
 
 
 @contextmanager
+def storage_errors(storage: StudyStorage) -> Iterator[None]:
+    """Turn what Optuna raises when its storage fails (full, read-only, locked) into one line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        failure = _storage_failure(error)
+        if failure is None:
+            raise
+        reason = without_password(str(failure).strip().splitlines()[0])
+        raise StorageFailing(
+            f"storage {storage.shown_url} cannot be written ({reason}): mend that and run the same "
+            "command again, which goes on from the last trial that it holds"
+        ) from error
+
+
+def _storage_failure(error: BaseException | None) -> BaseException | None:
+    """What failed in the database, if that is behind an error.
+
+    Optuna raises an AssertionError of its own where the end of a trial cannot be written.
+    """
+    while error is not None:
+        if isinstance(error, StorageInternalError | SQLAlchemyError):
+            return error.__cause__ if isinstance(error, StorageInternalError) else error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+@contextmanager
 def sole_launcher(storage: StudyStorage, default_directory: Path) -> Iterator[None]:
     """Hold the study for this process; the system lets go when the process ends, however it ends.
 
     Raises:
         StudyRunning: another process on this machine holds it.
+        StorageFailing: nothing can be written there.
     """
     directory = storage.directory or default_directory
     lock = FileLock(directory / f"{storage.study_name}.lock", timeout=0)
@@ -153,6 +188,11 @@ def sole_launcher(storage: StudyStorage, default_directory: Path) -> Iterator[No
         raise StudyRunning(
             f"study {storage.study_name} is being run by another process (it holds "
             f"{lock.lock_file}): wait for it, or stop it"
+        ) from error
+    except OSError as error:
+        raise StorageFailing(
+            f"{lock.lock_file} cannot be written ({error.strerror}): mend that and run the same "
+            "command again"
         ) from error
     try:
         yield

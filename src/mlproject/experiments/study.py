@@ -26,10 +26,15 @@ from mlproject.experiments.storage import (
     open_study,
     open_study_storage,
     sole_launcher,
+    storage_errors,
     stored_identity,
 )
 from mlproject.experiments.summary import best_trial, describe_study, summarise_study
-from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
+from mlproject.experiments.trial_log import (
+    open_trial_log,
+    with_logged_epochs,
+    write_missing_lines,
+)
 from mlproject.experiments.trial_queue import (
     OwedTrial,
     counts_towards_plan,
@@ -38,7 +43,11 @@ from mlproject.experiments.trial_queue import (
 )
 from mlproject.experiments.trial_watch import TrialWatch
 from mlproject.models.arch_grid import ArchitectureGrid, architecture_grid
-from mlproject.tracking.recorder import bring_up_to_date
+from mlproject.tracking.live_tracking import (
+    INTERRUPTED_PATIENCE_SECONDS,
+    LiveTracking,
+    patience_seconds,
+)
 from mlproject.tracking.store import (
     Connection,
     TrackingStore,
@@ -47,6 +56,7 @@ from mlproject.tracking.store import (
     tracking_errors,
 )
 from mlproject.tracking.study_run import close_study_run, open_study_run
+from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.device import select_device
 from mlproject.training.loop import prior_loss
 from mlproject.training.memory import MemoryPlan, Workload, plan_memory
@@ -121,7 +131,11 @@ def run_study(
     check_unoccupied(storage, identity)
     print(plan.as_text(), flush=True)
     trial_log = connection.directory / "trial_logs" / f"{settings.study_name}.log"
-    with sole_launcher(storage, connection.directory), open_trial_log(trial_log):
+    with (
+        sole_launcher(storage, connection.directory),
+        storage_errors(storage),
+        open_trial_log(trial_log),
+    ):
         with tracking_errors(connection.uri):
             store = open_experiment(connection)
             parent_run_id = open_study_run(store, settings.study_name)
@@ -175,20 +189,21 @@ class Launch:
 
     def run(self, data: WindowedData) -> StudyOutcome:
         """Run the trials that are missing; leave MLflow and the trial log true in any case."""
-        self._bring_up_to_date()
+        write_missing_lines(self.trial_log, self._ended_trials())
+        tracking = LiveTracking(self.store, self.parent_run_id, self._ended_trials)
         status = "FAILED"
         try:
-            self._run_trials(data)
+            self._run_trials(data, tracking)
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
             raise
         finally:
-            behind = self._conclude(status)
+            behind = self._conclude(status, tracking)
         if behind is not None:
             raise TrackingBehind(
-                f"study {self.study.study_name} is finished, but MLflow does not take its runs "
-                f"({behind}): start the tracking server and run the same command again"
+                f"study {self.study.study_name} is finished, but {behind} and run the same "
+                f"command again; everything is in {self.trial_log} and in the study's storage"
             )
         return StudyOutcome(
             study_name=self.study.study_name,
@@ -198,23 +213,28 @@ class Launch:
             trial_log=self.trial_log,
         )
 
-    def _conclude(self, status: str) -> str | None:
-        """Bring everything up to date and end the parent; return why MLflow could not, if so."""
-        behind = self._bring_up_to_date()
-        if behind is None:
+    def _conclude(self, status: str, tracking: LiveTracking) -> str | None:
+        """Bring everything up to date and end the parent; say what MLflow did not take, if so."""
+        write_missing_lines(self.trial_log, self._ended_trials())
+        interrupted = status == "KILLED"
+        left = tracking.finish(INTERRUPTED_PATIENCE_SECONDS if interrupted else patience_seconds())
+        behind = left.as_text()
+        if left.outage is None:
             trials = self._trials()
             try:
                 summarise_study(self.store, self.parent_run_id, self.space, trials, self.trial_log)
                 close_study_run(self.store, self.parent_run_id, status)
             except MlflowException as error:
-                behind = first_line(error)
+                behind = f"MLflow does not take its summary ({first_line(error)}): start the server"
+        if behind is not None and status != "FINISHED":
+            _logger.warning("%s and run the same command again", behind)
         return behind
 
-    def _run_trials(self, data: WindowedData) -> None:
+    def _run_trials(self, data: WindowedData, tracking: LiveTracking) -> None:
         failures_in_a_row = 0
         n_trials = self.space.settings.n_trials
         with show_progress(self.study, finished=self._finished(), n_trials=n_trials) as progress:
-            watch = TrialWatch(self.store, self.parent_run_id, self.space, progress)
+            watch = TrialWatch(tracking, self.space, progress)
             objective = Objective(
                 space=self.space,
                 plan=self.plan,
@@ -255,17 +275,10 @@ class Launch:
     def _finished(self) -> int:
         return sum(counts_towards_plan(trial) for trial in self._trials())
 
-    def _bring_up_to_date(self) -> str | None:
-        """Complete the trial log and MLflow; return why MLflow could not be, if it could not."""
+    def _ended_trials(self) -> list[TrialRun]:
         ended = [
             ended_trial(trial, self.space)
             for trial in self._trials()
             if trial.state.is_finished() and trial.datetime_start is not None
         ]
-        write_missing_lines(self.trial_log, ended)
-        try:
-            bring_up_to_date(self.store, self.parent_run_id, ended)
-        except MlflowException as error:
-            _logger.warning("MLflow could not be brought up to date: %s", first_line(error))
-            return first_line(error)
-        return None
+        return with_logged_epochs(self.trial_log, ended)

@@ -1,7 +1,8 @@
 """What the parent run shows of a study: its settings at the start, tables and pictures at the end.
 
 Nothing here can lose a study: the trials are in Optuna's storage, MLflow and the trial log before
-any of this runs, each part stands alone, and one that fails is reported and left out.
+any of this runs, each part stands alone, and one that fails is reported and left out. Where MLflow
+does not answer any more, the same command writes the summary later.
 """
 
 import html
@@ -19,6 +20,7 @@ import optuna
 import pandas as pd
 import torch
 from mlflow.data.pandas_dataset import from_pandas
+from mlflow.exceptions import MlflowException
 from optuna.trial import FrozenTrial, TrialState
 
 from mlproject.data.bars import Bars
@@ -36,7 +38,7 @@ from mlproject.tracking.names import (
     PLANNED_TRIALS_TAG,
     Tag,
 )
-from mlproject.tracking.store import TrackingStore
+from mlproject.tracking.store import TrackingStore, is_refusal
 from mlproject.tracking.study_run import (
     log_study_dataset,
     log_study_params,
@@ -96,7 +98,11 @@ def summarise_study(
     trials: Sequence[FrozenTrial],
     trial_log: Path,
 ) -> None:
-    """Log the best trial, the table of trials, the pictures, the trial log and a note."""
+    """Log the best trial, the table of trials, the pictures, the trial log and a note.
+
+    Raises:
+        MlflowException: MLflow does not answer; what is left would wait for it part by part.
+    """
     runs = _all_runs(store, run_id, space, trials)
     parts: dict[str, Callable[[], None]] = {
         "best trial": lambda: _log_best(store, run_id, space, runs),
@@ -111,6 +117,8 @@ def summarise_study(
         try:
             log_part()
         except Exception as error:
+            if isinstance(error, MlflowException) and not is_refusal(error):
+                raise
             _logger.warning("the %s is left out of the summary: %s", name, error)
             _logger.debug("why", exc_info=True)
 

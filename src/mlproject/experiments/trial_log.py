@@ -14,17 +14,20 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import optuna
 
-from mlproject.tracking.names import Param, Tag
+from mlproject.errors import UserError
+from mlproject.tracking.names import Param, Tag, TrialState
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.epoch_losses import EpochLosses
 
+_own_logger = logging.getLogger(__name__)
 _logger = optuna.logging.get_logger("optuna.trial_log")
 _logger.setLevel(logging.INFO)  # the journal is kept however quiet Optuna has been told to be
 
@@ -32,6 +35,7 @@ _TO_TERMINAL = "to_terminal"
 
 _STARTED = re.compile(r"Trial (\d+): .*\.$")
 _EPOCH = re.compile(r"Trial (\d+) epoch (\d+): .*\.$")
+_LOSSES = re.compile(r"train_loss=([^ ,]+), val_loss=([^ ,]+)\.$")
 _ENDED = re.compile(r"Trial (\d+) ended: .*\.$")
 
 # The order and spelling up to batch_size are those of the old logs, whose readers stop there.
@@ -49,6 +53,16 @@ _NEW_FIELDS = (
     Param.TASK,
 )
 _START_TAGS = (Tag.STUDY_NAME, Tag.FORCED_EXTREME, Tag.SUPPLEMENT, Tag.RETRY_OF)
+
+
+class TrialLogIncomplete(UserError):
+    """The trial log could not be written; its study's storage has what is missing there."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"trial log {path} cannot be written ({error.strerror}): mend that and run the same "
+            "command again, which adds the lines that are missing"
+        )
 
 
 def start_line(trial: TrialRun) -> str:
@@ -99,10 +113,17 @@ def write_line(line: str, *, to_terminal: bool = False) -> None:
 
 @contextmanager
 def open_trial_log(path: Path) -> Iterator[None]:
-    """Let everything that passes Optuna's logger be appended to `path`, safe on disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _end_torn_line(path)
-    handler = _DurableHandler(path, mode="a", encoding="utf-8")
+    """Let everything that passes Optuna's logger be appended to `path`, safe on disk.
+
+    Raises:
+        TrialLogIncomplete: the file cannot be opened, or, at the end, a line could not be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _end_torn_line(path)
+        handler = _DurableHandler(path)
+    except OSError as error:
+        raise TrialLogIncomplete(path, error) from error
     formatter = logging.Formatter("[%(levelname)1.1s %(asctime)s] %(message)s")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
@@ -118,6 +139,8 @@ def open_trial_log(path: Path) -> Iterator[None]:
         for other in terminal:
             other.removeFilter(_is_for_terminal)
         handler.close()
+    if handler.error is not None:
+        raise TrialLogIncomplete(path, handler.error)
 
 
 def write_missing_lines(path: Path, trials: Sequence[TrialRun]) -> None:
@@ -142,6 +165,43 @@ def write_missing_lines(path: Path, trials: Sequence[TrialRun]) -> None:
             write_line(end_line(trial))
 
 
+def with_logged_epochs(path: Path, trials: Sequence[TrialRun]) -> list[TrialRun]:
+    """Give each failed trial the epochs and training losses that the trial log alone kept.
+
+    Optuna is told the training losses when a trial ends, and of an epoch after its line is written:
+    a process that died may have come to tell less.
+    """
+    failed = {trial.trial_number: trial for trial in trials if trial.state is TrialState.FAIL}
+    if not failed:
+        return list(trials)
+    logged: dict[int, dict[int, EpochLosses]] = {}
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if match := _STARTED.search(line):
+                # A log may hold an older study of the same name, whose trials started elsewhen.
+                trial = failed.get(int(match[1]))
+                logged.pop(int(match[1]), None)
+                if trial is not None and f", started={_time(trial.started_ms)}" in line:
+                    logged[trial.trial_number] = {}
+            elif (match := _EPOCH.search(line)) and int(match[1]) in logged:
+                losses = _parse_losses(int(match[2]), line)
+                if losses is not None:
+                    logged[int(match[1])][losses.epoch] = losses
+    return [_with_epochs(trial, logged.get(trial.trial_number, {})) for trial in trials]
+
+
+def _with_epochs(trial: TrialRun, logged: Mapping[int, EpochLosses]) -> TrialRun:
+    epochs = {losses.epoch: losses for losses in trial.epochs} | dict(logged)
+    return replace(trial, epochs=tuple(epochs[epoch] for epoch in sorted(epochs)))
+
+
+def _parse_losses(epoch: int, line: str) -> EpochLosses | None:
+    match = _LOSSES.search(line)
+    if match is None or match[1] == "None":
+        return None
+    return EpochLosses(epoch=epoch, train_loss=float(match[1]), val_loss=float(match[2]))
+
+
 def _has_start_line(trial: TrialRun) -> bool:
     """A trial whose process died before its params were all chosen never began."""
     return Param.DROPOUT in trial.params
@@ -152,11 +212,36 @@ def _is_for_terminal(record: logging.LogRecord) -> bool:
     return getattr(record, _TO_TERMINAL, True) and is_loud_enough
 
 
-class _DurableHandler(logging.FileHandler):
+class _DurableHandler(logging.Handler):
+    """Appends whole lines, each safe on disk before the next.
+
+    After the first that could not be written (a full disk) it writes no more: what is in the file
+    is then what it holds up to a moment, and the next launch goes on from there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.error: OSError | None = None
+        self._path = path
+        self._file = path.open("ab", buffering=0)
+
     def emit(self, record: logging.LogRecord) -> None:
-        super().emit(record)
-        if self.stream is not None:
-            os.fsync(self.stream.fileno())
+        if self.error is not None:
+            return
+        line = memoryview(f"{self.format(record)}\n".encode())
+        end = os.fstat(self._file.fileno()).st_size
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self.error = error
+            os.ftruncate(self._file.fileno(), end)  # no torn line
+            _own_logger.warning("the study goes on, but %s", TrialLogIncomplete(self._path, error))
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def _end_torn_line(path: Path) -> None:

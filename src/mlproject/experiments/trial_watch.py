@@ -8,8 +8,8 @@ from mlproject.experiments.progress import Progress
 from mlproject.experiments.search_space import SearchSpace
 from mlproject.experiments.trial_log import end_line, write_line
 from mlproject.tracking.live_run import LiveRun
+from mlproject.tracking.live_tracking import LiveTracking
 from mlproject.tracking.names import Param, Tag
-from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.epoch_losses import EpochLosses
 
@@ -17,11 +17,8 @@ from mlproject.training.epoch_losses import EpochLosses
 class TrialWatch:
     """Follows the trials of one launch, one at a time."""
 
-    def __init__(
-        self, store: TrackingStore, parent_run_id: str, space: SearchSpace, progress: Progress
-    ) -> None:
-        self._store = store
-        self._parent_run_id = parent_run_id
+    def __init__(self, tracking: LiveTracking, space: SearchSpace, progress: Progress) -> None:
+        self._tracking = tracking
         self._space = space
         self._progress = progress
         self._run: LiveRun | None = None
@@ -30,7 +27,7 @@ class TrialWatch:
 
     def begin(self, trial: TrialRun) -> "TrialWatch":
         """A trial has its params and is about to train."""
-        self._run = LiveRun(self._store, self._parent_run_id, trial)
+        self._run = self._tracking.begin(trial)
         self._progress.begin_trial(trial.trial_number, int(trial.params[Param.EPOCHS]))
         return self
 

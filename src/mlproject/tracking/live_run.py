@@ -1,70 +1,78 @@
-"""The run of a trial in progress: what a tracking outage must never stop."""
+"""The run of one trial in progress: what is known of it, and how much of that MLflow has."""
 
-import logging
+import threading
 import time
 
-from mlflow.exceptions import MlflowException
-
 from mlproject.tracking import recorder
-from mlproject.tracking.store import TrackingStore, first_line
+from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.epoch_losses import EpochLosses
 
 FLUSH_SECONDS = 2.0
 """Epochs shorter than this share a call to MLflow."""
 
-_logger = logging.getLogger(__name__)
-
 
 class LiveRun:
-    """Writes one trial to MLflow while it trains.
+    """A trial in progress. `add` and `close` only take note; a writer calls `write`."""
 
-    When MLflow does not answer, a warning is logged once and the rest of this trial is left to
-    `recorder.bring_up_to_date`, which finds everything in the study's storage.
-    """
-
-    def __init__(self, store: TrackingStore, parent_run_id: str, trial: TrialRun) -> None:
-        self._store = store
-        self._run_id: str | None = None
-        self._pending: list[EpochLosses] = []
+    def __init__(self, begun: TrialRun, changed: threading.Condition) -> None:
+        self.begun = begun
+        self.ended: TrialRun | None = None
+        """The trial as it ended; None while it runs."""
+        self.run_id: str | None = None
+        """The run in MLflow; None before there is one, as far as is known."""
+        self.is_refused = False
+        """MLflow does not take its values: no more are sent before it has ended."""
+        self._epochs: list[EpochLosses] = []
+        self._times_ms: list[int] = []
+        self._epochs_written = 0
+        self._params_written = False
         self._flushed = time.monotonic()
-        self._trial_number = trial.trial_number
-        try:
-            self._run_id = recorder.create_trial_run(store, parent_run_id, trial)
-            recorder.log_params(store, self._run_id, trial)
-        except MlflowException as error:
-            self._give_up(error)
+        self._changed = changed
 
     def add(self, losses: EpochLosses) -> None:
-        """Take the losses of an epoch; write them now or with a later epoch."""
-        self._pending.append(losses)
-        if time.monotonic() - self._flushed >= FLUSH_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write the epochs that wait."""
-        if self._run_id is not None and self._pending:
-            try:
-                recorder.log_epochs(self._store, self._run_id, self._pending)
-            except MlflowException as error:
-                self._give_up(error)
-        self._pending.clear()
-        self._flushed = time.monotonic()
+        """Take the losses of an epoch."""
+        with self._changed:
+            self._epochs.append(losses)
+            self._times_ms.append(int(time.time() * 1000))
+            self._changed.notify_all()
 
     def close(self, trial: TrialRun) -> None:
-        """Write what waits and the trial's end."""
-        self.flush()
-        if self._run_id is not None:
-            try:
-                recorder.close_trial_run(self._store, self._run_id, trial)
-            except MlflowException as error:
-                self._give_up(error)
+        """Take the trial's end."""
+        with self._changed:
+            self.ended = trial
+            self._changed.notify_all()
 
-    def _give_up(self, error: MlflowException) -> None:
-        self._run_id = None
-        _logger.warning(
-            "MLflow does not take the values of trial %d (%s): they are kept in the study's "
-            "storage and written when the study ends or is launched again",
-            self._trial_number,
-            first_line(error),
-        )
+    @property
+    def epochs_waiting(self) -> int:
+        """Epochs that MLflow has not been given."""
+        return len(self._epochs) - self._epochs_written
+
+    def seconds_until_due(self) -> float | None:
+        """When `write` has something to do; None: not before more is known of the trial."""
+        if self.is_refused and self.ended is None:
+            return None
+        if not self._params_written or self.ended is not None:
+            return 0.0
+        if not self.epochs_waiting:
+            return None
+        return max(0.0, self._flushed + FLUSH_SECONDS - time.monotonic())
+
+    def write(self, store: TrackingStore, parent_run_id: str) -> None:
+        """Write what MLflow does not have; repeated after an error, it doubles nothing.
+
+        A call for the start, one for the params, one for the epochs, two for the end.
+        """
+        ended, known = self.ended, len(self._epochs)
+        if self.run_id is None:
+            self.run_id = recorder.create_trial_run(store, parent_run_id, self.begun)
+        if not self._params_written:
+            recorder.log_params(store, self.run_id, self.begun)
+            self._params_written = True
+        if self._epochs_written < known:
+            new = slice(self._epochs_written, known)
+            recorder.log_epochs(store, self.run_id, self._epochs[new], self._times_ms[new])
+            self._epochs_written = known
+            self._flushed = time.monotonic()
+        if ended is not None:
+            recorder.close_trial_run(store, self.run_id, ended)

@@ -1,5 +1,6 @@
 """The connection to MLflow: which store, which experiment, and whether it answers."""
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -11,7 +12,17 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
+from mlflow.protos.databricks_pb2 import (
+    ALREADY_EXISTS,
+    BAD_REQUEST,
+    INVALID_PARAMETER_VALUE,
+    INVALID_STATE,
+    NOT_FOUND,
+    RESOURCE_ALREADY_EXISTS,
+    RESOURCE_DOES_NOT_EXIST,
+    ErrorCode,
+)
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from mlproject.errors import UserError
 
@@ -19,7 +30,20 @@ DEFAULT_EXPERIMENT = "phase6a"
 _MLFLOW_DEFAULT_EXPERIMENT = "Default"
 
 # MLflow retries a dead server for minutes by default; a user at a terminal wants to know sooner.
-_REQUEST_SETTINGS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+REQUEST_RETRIES = 2
+_REQUEST_TIMEOUT_SECONDS = 30
+_REFUSALS = frozenset(
+    ErrorCode.Name(code)
+    for code in (
+        ALREADY_EXISTS,
+        BAD_REQUEST,
+        INVALID_PARAMETER_VALUE,
+        INVALID_STATE,
+        NOT_FOUND,
+        RESOURCE_ALREADY_EXISTS,
+        RESOURCE_DOES_NOT_EXIST,
+    )
+)
 _SQLITE = "sqlite:///"
 _ADVICE = "start it, or set MLFLOW_TRACKING_URI to another"
 
@@ -81,19 +105,26 @@ def study_prefix(experiment: str) -> str:
     return DEFAULT_EXPERIMENT if experiment == _MLFLOW_DEFAULT_EXPERIMENT else experiment
 
 
-def connect(experiment: str | None, *, may_differ: bool = False) -> Connection:
+def connect(
+    experiment: str | None, *, may_differ: bool = False, request_retries: int = REQUEST_RETRIES
+) -> Connection:
     """Connect to the store of MLFLOW_TRACKING_URI, by default ``mlflow.db`` in this directory.
 
     The experiment is `experiment`, else the one of the run that `mlflow run` made, else
     `DEFAULT_EXPERIMENT`. A study has to be in that of `mlflow run`, whose run becomes its parent;
     what only reads, or brings its own parent runs, `may_differ`. Nothing is written.
 
+    Requests that fail are repeated `request_retries` times, unless MLFLOW_HTTP_REQUEST_MAX_RETRIES
+    says how often. Repeated after a lost answer, the request for a run makes a second one: a study,
+    which finds its runs again, does without.
+
     Raises:
         TrackingUnreachable: the store does not answer or cannot be used.
         ExperimentConflict: `experiment` differs from the one of `mlflow run`, or is deleted.
     """
-    for name, value in _REQUEST_SETTINGS.items():
-        os.environ.setdefault(name, value)
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(request_retries))
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(_REQUEST_TIMEOUT_SECONDS))
+    logging.getLogger("mlflow.store.db.utils").addFilter(_has_no_trace)
     uri = _absolute(mlflow.get_tracking_uri())
     if uri.startswith("file:") or "://" not in uri:
         raise TrackingUnreachable(
@@ -118,10 +149,10 @@ def connect(experiment: str | None, *, may_differ: bool = False) -> Connection:
 
 @contextmanager
 def tracking_errors(uri: str, advice: str = _ADVICE) -> Iterator[None]:
-    """Turn what MLflow raises when a store is away into `TrackingUnreachable`."""
+    """Turn what MLflow raises when a store is away or its disk full into `TrackingUnreachable`."""
     try:
         yield
-    except (MlflowException, SQLAlchemyError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         raise TrackingUnreachable(
             f"tracking store {without_password(uri)} does not answer ({first_line(error)}): "
             f"{advice}"
@@ -139,9 +170,25 @@ def open_experiment(connection: Connection) -> TrackingStore:
     )
 
 
+def is_refusal(error: Exception) -> bool:
+    """Whether a store that is well refuses what it was given, and would do so again.
+
+    Anything else passes: a connection that breaks, a server in trouble (5xx) or overrun (429), a
+    database that is locked, full or restarted, credentials that expired, a proxy's own 404.
+    """
+    if isinstance(error.__cause__, SQLAlchemyError):
+        return isinstance(error.__cause__, (IntegrityError, DataError))
+    return isinstance(error, MlflowException) and error.error_code in _REFUSALS
+
+
 def first_line(error: Exception) -> str:
     """The first line of an error's text, fit to be shown."""
     return without_password((str(error).strip() or type(error).__name__).splitlines()[0])
+
+
+def _has_no_trace(record: logging.LogRecord) -> bool:
+    """What MLflow logs with a stack trace it raises as well."""
+    return not record.exc_info
 
 
 def _absolute(uri: str) -> str:

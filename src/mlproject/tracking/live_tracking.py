@@ -1,0 +1,355 @@
+"""The runs of a launch, written behind its back: training never waits for MLflow.
+
+One thread writes, in the order in which things happened. Nothing here is the only copy of
+anything: trials, their losses and their ends are in the study's storage and in its trial log before
+they come here. So an outage needs no memory of its own: what MLflow misses is read from the storage
+when it answers again (docs/decisions/0010-outages.md).
+"""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import Any, cast
+
+from mlflow import MlflowClient
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_TIMEOUT
+
+from mlproject.tracking.live_run import LiveRun
+from mlproject.tracking.recorder import KnownRuns, known_runs, write_trial
+from mlproject.tracking.store import TrackingStore, first_line, is_refusal
+from mlproject.tracking.trial_run import TrialRun
+
+MAX_HELD_RUNS = 100
+"""More than this are not kept for a slow server: those that ended are read from the storage."""
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60.0
+ATTEMPTS = 3
+"""A trial whose writing fails this often, though MLflow answers, does not hold up the others."""
+INTERRUPTED_PATIENCE_SECONDS = 5.0
+"""How long a launch that was interrupted waits for a server that says nothing."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outage:
+    """MLflow does not answer."""
+
+    since: datetime
+    reason: str
+
+    def __str__(self) -> str:
+        return f"MLflow does not answer since {self.since:%H:%M} ({self.reason})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undelivered:
+    """What MLflow was not given when a launch ended; it stays in the study's storage."""
+
+    outage: Outage | None
+    """Why nothing at all could be written; None where MLflow answers."""
+    trials_waiting: int
+    """Trials that ended during the outage."""
+    refused: Mapping[int, str]
+    """Why MLflow does not take a trial, by its number."""
+
+    def as_text(self) -> str | None:
+        """What is missing and what mends it, the end of a sentence; None if all was delivered."""
+        if self.outage is not None:
+            waiting = f", and {_count(self.trials_waiting, 'trial')} wait"
+            waiting *= self.trials_waiting > 0
+            return f"{self.outage}{waiting}: start the tracking server"
+        if self.refused:
+            named = "; ".join(f"trial {n} ({why})" for n, why in self.refused.items())
+            return f"MLflow refuses {named}: mend the cause"
+        return None
+
+
+def patience_seconds() -> float:
+    """How long a launch that ends waits for a server that says nothing: as long as for an answer.
+
+    A slow server may take any time: each of its answers begins the wait anew.
+    """
+    return float(MLFLOW_HTTP_REQUEST_TIMEOUT.get())
+
+
+class LiveTracking:
+    """Follows the trials of one launch, several at a time if need be.
+
+    On an error it notes that MLflow is away, says so once, and asks again with growing pauses.
+    When MLflow answers, it is brought up to date, the trials in progress included. A trial that
+    MLflow refuses is named and left out; the others go on.
+    """
+
+    def __init__(
+        self,
+        store: TrackingStore,
+        parent_run_id: str,
+        ended_trials: Callable[[], Sequence[TrialRun]],
+    ) -> None:
+        """Begin with what earlier launches left to do.
+
+        Args:
+            store: an experiment in a store that answered.
+            parent_run_id: the study's run.
+            ended_trials: reads all trials that ended from the study's storage, in order; called
+                from another thread.
+        """
+        self._store = replace(store, client=_noting_answers(store.client, self._note_answer))
+        self._parent_run_id = parent_run_id
+        self._ended_trials = ended_trials
+        self._changed = threading.Condition()
+        self._held: list[LiveRun] = []
+        self._is_behind = True
+        self._is_finishing = False
+        self._is_stopped = False
+        self._is_idle = False
+        self._outage: Outage | None = None
+        self._trials_waiting = 0
+        self._pause = FIRST_PAUSE_SECONDS
+        self._next_attempt = 0.0
+        self._failed_attempts = 0
+        self._answered = self._written = time.monotonic()
+        self._failures: Counter[int] = Counter()
+        self._refused: dict[int, str] = {}
+        threading.Thread(target=self._work, name="mlflow", daemon=True).start()
+
+    def begin(self, trial: TrialRun) -> LiveRun:
+        """A trial has begun: what is told to the run returned reaches MLflow in time."""
+        run = LiveRun(trial, self._changed)
+        with self._changed:
+            if len(self._held) >= MAX_HELD_RUNS:
+                self._let_go_of_ended()
+                self._is_behind = True
+            self._held.append(run)
+            self._changed.notify_all()
+        return run
+
+    def finish(self, patience: float) -> Undelivered:
+        """Bring MLflow up to date and stop; no trial is in progress any more.
+
+        Waits as long as MLflow answers, and `patience` seconds after its last answer; where it
+        has been away for that long, it is asked once more.
+        """
+        started = time.monotonic()
+        with self._changed:
+            self._let_go_of_ended()
+            self._held.clear()
+            self._is_behind = self._is_finishing = True
+            self._is_idle = False
+            self._next_attempt, self._pause = started, FIRST_PAUSE_SECONDS
+            failed_before = self._failed_attempts
+            self._changed.notify_all()
+            try:
+                while not self._is_idle:
+                    now = time.monotonic()
+                    was_asked = self._failed_attempts > failed_before
+                    if now - self._answered >= patience and (
+                        was_asked or now - started >= patience
+                    ):
+                        break
+                    self._changed.wait(0.2)
+            finally:
+                self._is_stopped = True
+                self._changed.notify_all()
+            return Undelivered(
+                outage=None if self._is_idle else self._outage or _silence(),
+                trials_waiting=self._trials_waiting,
+                refused=dict(sorted(self._refused.items())),
+            )
+
+    def _work(self) -> None:
+        while self._wait_for_work():
+            try:
+                if self._is_behind:
+                    self._catch_up()
+                for run in self._due_runs():
+                    self._write(run)
+            except Exception as error:  # whatever it is, training goes on
+                self._note_outage(error)
+
+    def _wait_for_work(self) -> bool:
+        """Wait until something can be written; False when there is no more to come."""
+        with self._changed:
+            while not self._is_stopped:
+                seconds = self._seconds_until_due()
+                if seconds == 0:
+                    return True
+                if seconds is None and self._is_finishing:
+                    self._is_idle = True
+                    self._changed.notify_all()
+                    return False
+                self._changed.wait(seconds)
+            return False
+
+    def _seconds_until_due(self) -> float | None:
+        if self._outage is not None:
+            return max(0.0, self._next_attempt - time.monotonic())
+        if self._is_behind:
+            return 0.0
+        due = [seconds for run in self._held if (seconds := run.seconds_until_due()) is not None]
+        return min(due, default=None)
+
+    def _due_runs(self) -> list[LiveRun]:
+        with self._changed:
+            return [run for run in self._held if run.seconds_until_due() == 0]
+
+    def _write(self, run: LiveRun) -> None:
+        has_ended = run.ended is not None
+        if not run.is_refused:
+            write = partial(run.write, self._store, self._parent_run_id)
+            run.is_refused = not self._attempt(run.begun.trial_number, write)
+        if has_ended:
+            with self._changed:
+                if run in self._held:
+                    self._held.remove(run)
+                self._is_behind |= run.is_refused  # it is tried once more, as a whole
+
+    def _catch_up(self) -> None:
+        """Make MLflow show all that ended, as the storage has it, and what is in progress."""
+        with self._changed:
+            self._let_go_of_ended()
+            self._is_behind = False  # whatever is let go of from now on makes it so again
+        # In this order: what ended before is no longer held, or MLflow has it already.
+        ended = self._ended_trials()
+        with self._changed:
+            held = list(self._held)
+        known = known_runs(self._store, self._parent_run_id)
+        for run in held:
+            self._find_again(known, run)
+        in_progress = {_identity(run.begun) for run in held}
+        left = [trial for trial in ended if _identity(trial) not in in_progress]
+        behind = known.behind(left)
+        for item in behind:
+            write = partial(write_trial, self._store, self._parent_run_id, item)
+            self._attempt(item.trial.trial_number, write)
+        for trial in left:
+            if (kept := known.of(trial)) is not None:
+                self._delete_doubles(known, trial, str(kept.info.run_id))
+        self._note_end_of_outage(len(behind))
+
+    def _find_again(self, known: KnownRuns, run: LiveRun) -> None:
+        """The run of a trial in progress, where the answer that named it was lost."""
+        found = known.of(run.begun)
+        if run.run_id is None and found is not None:
+            run.run_id = str(found.info.run_id)
+        if run.run_id is not None:
+            self._delete_doubles(known, run.begun, run.run_id)
+
+    def _delete_doubles(self, known: KnownRuns, trial: TrialRun, kept: str) -> None:
+        for run_id in known.doubles(trial, kept):
+            delete = partial(self._store.client.delete_run, run_id)
+            if self._attempt(trial.trial_number, delete):
+                _logger.warning(
+                    "trial %d stood in MLflow twice, because an answer was lost: run %s is deleted",
+                    trial.trial_number,
+                    run_id,
+                )
+
+    def _attempt(self, trial_number: int, write: Callable[[], object]) -> bool:
+        """Write something of a trial; False: MLflow refuses this trial, but takes others."""
+        try:
+            write()
+        except Exception as error:
+            self._failures[trial_number] += 1
+            if not is_refusal(error) and self._failures[trial_number] < ATTEMPTS:
+                raise
+            self._note_refusal(trial_number, first_line(error))
+            return False
+        self._failures.pop(trial_number, None)
+        self._refused.pop(trial_number, None)
+        self._written = time.monotonic()
+        return True
+
+    def _let_go_of_ended(self) -> None:
+        """Forget what the storage holds as well; the lock is held."""
+        if self._outage is not None:
+            self._trials_waiting += sum(run.ended is not None for run in self._held)
+        self._held = [run for run in self._held if run.ended is None]
+
+    def _note_answer(self) -> None:
+        with self._changed:
+            self._answered = time.monotonic()
+
+    def _note_refusal(self, trial_number: int, reason: str) -> None:
+        if self._refused.get(trial_number) != reason:
+            _logger.warning(
+                "MLflow refuses trial %d (%s): it is kept in the study's storage and its trial "
+                "log, and the others go on",
+                trial_number,
+                reason,
+            )
+        self._refused[trial_number] = reason
+
+    def _note_outage(self, error: Exception) -> None:
+        begins = self._outage is None
+        with self._changed:
+            if self._outage is None:
+                self._outage = Outage(since=datetime.now(), reason=first_line(error))
+                self._trials_waiting = 0
+                self._pause = FIRST_PAUSE_SECONDS
+            epochs = sum(run.epochs_waiting for run in self._held)
+            self._let_go_of_ended()
+            self._is_behind = True
+            self._failed_attempts += 1
+            # A store that can be read but not written to gets nowhere: that is no progress.
+            self._answered = self._written
+            self._next_attempt = time.monotonic() + self._pause
+            if not self._is_finishing:
+                self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
+            self._changed.notify_all()
+        if begins:
+            _logger.warning(
+                "%s: training goes on; %s and %s wait in the study's storage and its trial log "
+                "until it does",
+                self._outage,
+                _count(self._trials_waiting, "trial"),
+                _count(epochs, "epoch"),
+            )
+        _logger.debug("MLflow does not answer", exc_info=error)
+
+    def _note_end_of_outage(self, written: int) -> None:
+        with self._changed:
+            outage, self._outage = self._outage, None
+            self._trials_waiting = 0
+            self._written = time.monotonic()
+        if outage is not None:
+            _logger.warning(
+                "MLflow answers again, after it had not since %s: %s brought up to date",
+                f"{outage.since:%H:%M}",
+                _count(written, "run"),
+            )
+
+
+def _silence() -> Outage:
+    return Outage(since=datetime.now(), reason="it takes too long")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _identity(trial: TrialRun) -> tuple[int, int]:
+    return trial.trial_number, trial.started_ms
+
+
+def _noting_answers(client: MlflowClient, note: Callable[[], None]) -> MlflowClient:
+    """The client, telling of every call that MLflow answered with what was asked."""
+
+    class Noting:
+        def __getattr__(self, name: str) -> Callable[..., Any]:
+            method = getattr(client, name)
+
+            def call(*args: Any, **kwargs: Any) -> Any:
+                answer = method(*args, **kwargs)
+                note()
+                return answer
+
+            return call
+
+    return cast(MlflowClient, Noting())

@@ -1,0 +1,218 @@
+"""When a study is whole: Optuna's storage, the trial log and MLflow tell the same story."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import optuna
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from recovery.collect import Collector
+from recovery.resolve import resolve
+from recovery.trial_runs import trial_run
+
+from mlproject.tracking.names import (
+    EPOCH_METRICS,
+    MLFLOW_STATUS,
+    PARENT_RUN_ID_TAG,
+    PROCESS_DIED,
+    Metric,
+    Tag,
+    TrialState,
+)
+from mlproject.tracking.trial_run import TrialRun
+
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """All that a source tells of one trial."""
+
+    state: TrialState
+    started_ms: int
+    ended_ms: int
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    curves: Mapping[str, list[tuple[int, float]]]
+    tags: Mapping[str, str]
+
+    def of_any_machine(self) -> tuple[Any, ...]:
+        """What it has in common with the same trial of a study with the same seed, elsewhere."""
+        measured = (Metric.DURATION_SECONDS, Metric.SAMPLES_PER_SECOND, Metric.PEAK_MEMORY_BYTES)
+        metrics = {name: value for name, value in self.metrics.items() if name not in measured}
+        tags = {name: value for name, value in self.tags.items() if name != Tag.STUDY_NAME}
+        return (self.state, self.params, metrics, self.curves, tags)
+
+
+def check_whole(
+    directory: Path, n_trials: int, *, mlflow_uri: str | None = None, experiment: str = "phase6a"
+) -> dict[int, Told]:
+    """AssertionError unless the one study under `directory` is whole; what is told of its trials.
+
+    Every trial is there once, none is in progress, what died was tried again, and the three
+    sources agree on every state, time, param, metric, curve and tag.
+    """
+    (log,) = (directory / "trial_logs").glob("*.log")
+    storage = f"sqlite:///{directory / 'optuna.db'}"
+    in_mlflow = told_by_mlflow(mlflow_uri or f"sqlite:///{directory / 'mlflow.db'}", experiment)
+    in_log, in_storage = told_by_log(log), told_by_storage(storage)
+    assert sorted(in_storage) == list(range(len(in_storage)))
+    assert in_log.keys() == in_mlflow.keys() == in_storage.keys()
+    for number, told in in_log.items():
+        assert in_mlflow[number] == told, f"trial {number} in MLflow and in the trial log"
+        assert _is_told_by(in_storage[number], told), f"trial {number} in storage and trial log"
+    states = Counter(told.state for told in in_storage.values())
+    assert sum(states[state] for state in FINISHED) == n_trials, states
+    (study,) = optuna.get_all_study_summaries(storage)
+    assert study.n_trials == len(in_storage), "a trial is in progress, or waits"
+    assert_tried_again(in_storage)
+    return in_storage
+
+
+def assert_tried_again(trials: Mapping[int, Told]) -> None:
+    """AssertionError unless each trial whose process died was tried again, once, in its place."""
+    retries = Counter(
+        int(told.tags[Tag.RETRY_OF]) for told in trials.values() if Tag.RETRY_OF in told.tags
+    )
+    assert all(count == 1 for count in retries.values()), retries
+    for number in retries:
+        (retry,) = [t for t in trials.values() if t.tags.get(Tag.RETRY_OF) == str(number)]
+        for name, value in trials[number].params.items():
+            assert retry.params[name] == value
+    labels = Counter(
+        told.tags[Tag.FORCED_EXTREME]
+        for told in trials.values()
+        if told.state in FINISHED and Tag.FORCED_EXTREME in told.tags
+    )
+    assert all(count == 1 for count in labels.values()), labels
+
+
+def _is_told_by(in_storage: Told, in_log: Told) -> bool:
+    """Whether they are equal; of a trial that died, the storage may know less of its curves.
+
+    Optuna is told the training losses at a trial's end, and of an epoch after the log.
+    """
+    if in_storage.tags.get(Tag.FAILURE_REASON) != PROCESS_DIED:
+        return in_storage == in_log
+    known = in_storage.curves[Metric.VAL_LOSS]
+    logged = in_log.curves[Metric.VAL_LOSS]
+    is_start = known == logged[: len(known)] and len(logged) - len(known) <= 1
+    return is_start and replace(in_storage, curves={}) == replace(in_log, curves={})
+
+
+def told_by_log(path: Path) -> dict[int, Told]:
+    """What recovery reads in a trial log; every line of it is accounted for."""
+    collector = Collector(zone=ZoneInfo("UTC"))
+    collector.add_file(str(path))
+    (accounting,) = collector.accounting
+    assert accounting.lines == accounting.accounted
+    assert not accounting.rejected, accounting.rejected
+    return _told_by_recovery(collector)
+
+
+def told_by_storage(url: str, *, in_progress: bool = False) -> dict[int, Told]:
+    """What recovery reads in Optuna's storage; of a study `in_progress`, what has ended."""
+    collector = Collector(zone=ZoneInfo("UTC"))
+    collector.add_storage(url)
+    return _told_by_recovery(collector, in_progress=in_progress)
+
+
+def told_by_mlflow(
+    uri: str, experiment: str = "phase6a", *, in_progress: bool = False
+) -> dict[int, Told]:
+    """What MLflow shows under the study's one parent run.
+
+    Of a study `in_progress`, the trials that have ended; else no run is in progress.
+    """
+    client = MlflowClient(uri)
+    found = client.get_experiment_by_name(experiment)
+    assert found is not None
+    runs = client.search_runs([found.experiment_id], max_results=5000)
+    (parent,) = [run for run in runs if PARENT_RUN_ID_TAG not in run.data.tags]
+    assert parent.info.status == ("RUNNING" if in_progress else "FINISHED")
+    children = [run for run in runs if run is not parent]
+    if in_progress:
+        children = [run for run in children if run.info.status != "RUNNING"]
+    assert all(run.data.tags[PARENT_RUN_ID_TAG] == parent.info.run_id for run in children)
+    numbers = Counter(int(run.data.tags[Tag.TRIAL_NUMBER]) for run in children)
+    assert all(count == 1 for count in numbers.values()), numbers
+    return {int(run.data.tags[Tag.TRIAL_NUMBER]): _told_by_run(client, run) for run in children}
+
+
+def _told_by_run(client: MlflowClient, run: Run) -> Told:
+    tags = _own_tags(run.data.tags)
+    state = TrialState(tags[Tag.TRIAL_STATE])
+    assert run.info.status == MLFLOW_STATUS[state]
+    curves = {
+        str(name): sorted(
+            (point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)
+        )
+        for name in EPOCH_METRICS
+    }
+    metrics = {k: v for k, v in run.data.metrics.items() if k not in EPOCH_METRICS}
+    return _told(
+        state, run.info.start_time, run.info.end_time, run.data.params, metrics, curves, tags
+    )
+
+
+def _told_by_recovery(collector: Collector, *, in_progress: bool = False) -> dict[int, Told]:
+    ((name, records),) = collector.collection().studies.items()
+    assert not any(record.problems for record in records), [r.problems for r in records]
+    study = resolve(name, records)
+    runs = [trial_run(study, trial, ()) for trial in study.trials]
+    if in_progress:
+        runs = [run for run in runs if not run.unfinished]
+    assert not any(run.unfinished for run in runs)
+    return {run.trial_number: _told_by_trial(run) for run in runs}
+
+
+def _told_by_trial(trial: TrialRun) -> Told:
+    curves = {
+        str(name): [
+            (losses.epoch, value)
+            for losses in trial.epochs
+            if (value := getattr(losses, name)) is not None
+        ]
+        for name in EPOCH_METRICS
+    }
+    tags = _own_tags(trial.tags) | {
+        Tag.TRIAL_NUMBER.value: str(trial.trial_number),
+        Tag.TRIAL_STATE.value: str(trial.state),
+    }
+    params = {str(name): str(value) for name, value in trial.params.items()}
+    metrics = {str(name): float(value) for name, value in trial.metrics.items()}
+    assert trial.ended_ms is not None
+    return _told(trial.state, trial.started_ms, trial.ended_ms, params, metrics, curves, tags)
+
+
+def _told(
+    state: TrialState,
+    started_ms: int,
+    ended_ms: int,
+    params: Mapping[str, str],
+    metrics: Mapping[str, float],
+    curves: Mapping[str, list[tuple[int, float]]],
+    tags: Mapping[str, str],
+) -> Told:
+    return Told(
+        state=state,
+        started_ms=started_ms,
+        ended_ms=ended_ms,
+        params=dict(params),
+        metrics=dict(metrics),
+        curves=dict(curves),
+        tags=dict(tags),
+    )
+
+
+def _own_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    others: Iterable[str] = ("mlflow.", "recovery.")
+    return {
+        str(name): value
+        for name, value in tags.items()
+        if name != Tag.ORIGIN and not name.startswith(tuple(others))
+    }
