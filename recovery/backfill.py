@@ -15,6 +15,7 @@ from pathlib import Path
 import mlflow
 from filelock import FileLock, Timeout
 
+from mlproject.credentials import hide_credentials
 from mlproject.errors import UserError
 from mlproject.tracking.recorder import bring_up_to_date
 from mlproject.tracking.store import (
@@ -61,8 +62,6 @@ def open_store(experiment: str | None) -> Iterator[tuple[Connection, TrackingSto
         TrackingUnreachable: the store does not answer, or stopped answering.
         ExperimentConflict: the experiment is deleted.
     """
-    # Over HTTP MLflow prints two lines for every run that ends.
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     uri = mlflow.get_tracking_uri()
     lock = FileLock(_lock_file(uri), timeout=LOCK_SECONDS)
     try:
@@ -105,5 +104,7 @@ def _lock_file(uri: str) -> Path:
     file = sqlite_file(uri)
     if file is not None and file.absolute().parent.is_dir():
         return file.absolute().with_name(f"{file.name}.backfill.lock")
-    name = hashlib.sha256(f"{uri} {os.getuid()}".encode()).hexdigest()[:16]
+    # Of the shown URL: a hash of the whole one would let others try passwords on it.
+    shown = hide_credentials(uri)
+    name = hashlib.sha256(f"{shown} {os.getuid()}".encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"mlproject-backfill-{name}.lock"

@@ -1,7 +1,6 @@
 """The connection to MLflow: which store, which experiment, and whether it answers."""
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,13 +12,20 @@ from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from mlproject.credentials import check_url, hide_credentials
 from mlproject.errors import UserError
+from mlproject.tracking.launch_credentials import take_back_tags
 
 DEFAULT_EXPERIMENT = "phase6a"
 _MLFLOW_DEFAULT_EXPERIMENT = "Default"
 
-# MLflow retries a dead server for minutes by default; a user at a terminal wants to know sooner.
-_REQUEST_SETTINGS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+_MLFLOW_SETTINGS = {
+    # MLflow retries a dead server for minutes; a user at a terminal wants to know sooner.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    # It prints two lines for every run that ends, with the password of the server's URL in them.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
 _SQLITE = "sqlite:///"
 _ADVICE = "start it, or set MLFLOW_TRACKING_URI to another"
 
@@ -62,11 +68,6 @@ class TrackingStore:
     launch_run_id: str | None = None
 
 
-def without_password(url: str) -> str:
-    """The URL fit to be shown: a password in it is replaced by ``***``."""
-    return re.sub(r"(://[^\s/@:]*):\S*@", r"\1:***@", url)
-
-
 def sqlite_file(url: str) -> Path | None:
     """The file of a SQLite URL; None for a server."""
     return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
@@ -90,9 +91,10 @@ def connect(experiment: str | None, *, may_differ: bool = False) -> Connection:
 
     Raises:
         TrackingUnreachable: the store does not answer or cannot be used.
+        AmbiguousUrl: its URL holds a password that is not percent-encoded.
         ExperimentConflict: `experiment` differs from the one of `mlflow run`, or is deleted.
     """
-    for name, value in _REQUEST_SETTINGS.items():
+    for name, value in _MLFLOW_SETTINGS.items():
         os.environ.setdefault(name, value)
     uri = _absolute(mlflow.get_tracking_uri())
     if uri.startswith("file:") or "://" not in uri:
@@ -101,6 +103,7 @@ def connect(experiment: str | None, *, may_differ: bool = False) -> Connection:
             "with 'mlflow migrate-filestore --source mlruns --target sqlite:///mlflow.db' "
             "or set MLFLOW_TRACKING_URI to a database or a server"
         )
+    check_url(uri, "MLFLOW_TRACKING_URI")
     # A worker that inherited the run id would re-open the parent run as its own.
     launch_run_id = os.environ.pop("MLFLOW_RUN_ID", None)
     with tracking_errors(uri):
@@ -123,7 +126,7 @@ def tracking_errors(uri: str, advice: str = _ADVICE) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError) as error:
         raise TrackingUnreachable(
-            f"tracking store {without_password(uri)} does not answer ({first_line(error)}): "
+            f"tracking store {hide_credentials(uri)} does not answer ({first_line(error)}): "
             f"{advice}"
         ) from error
 
@@ -141,7 +144,7 @@ def open_experiment(connection: Connection) -> TrackingStore:
 
 def first_line(error: Exception) -> str:
     """The first line of an error's text, fit to be shown."""
-    return without_password((str(error).strip() or type(error).__name__).splitlines()[0])
+    return hide_credentials((str(error).strip() or type(error).__name__).splitlines()[0])
 
 
 def _absolute(uri: str) -> str:
@@ -151,6 +154,7 @@ def _absolute(uri: str) -> str:
 
 def _experiment_of(client: MlflowClient, run_id: str) -> str:
     run = client.get_run(run_id)
+    take_back_tags(client, run)
     return str(client.get_experiment(run.info.experiment_id).name)
 
 
