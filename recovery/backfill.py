@@ -42,6 +42,10 @@ class AnotherBackfill(UserError):
     """Another backfill into the same store does not come to an end."""
 
 
+class CannotLock(UserError):
+    """The file that keeps other backfills out cannot be opened."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudyWritten:
     """What became of one study."""
@@ -59,6 +63,7 @@ def open_store(experiment: str | None) -> Iterator[tuple[Connection, TrackingSto
 
     Raises:
         AnotherBackfill: one that runs already takes longer than `LOCK_SECONDS`.
+        CannotLock: the file that says so cannot be opened.
         TrackingUnreachable: the store does not answer, or stopped answering.
         ExperimentConflict: the experiment is deleted.
     """
@@ -69,6 +74,11 @@ def open_store(experiment: str | None) -> Iterator[tuple[Connection, TrackingSto
     except Timeout as error:
         raise AnotherBackfill(
             f"another backfill holds {lock.lock_file} since an hour: wait for it, or stop it"
+        ) from error
+    except OSError as error:
+        raise CannotLock(
+            f"{lock.lock_file} cannot be locked ({error.strerror}): if it is somebody else's, set "
+            "TMPDIR to a folder of your own"
         ) from error
     try:
         connection = connect(experiment, may_differ=True)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 _ATTRS = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF, Param.PARAM_COUNT)
+TOO_LARGE = 10**18
+"""No count of any study is, and no table holds more."""
 _NO_REASON = "the storage gives no reason"
 
 
@@ -120,4 +122,4 @@ def _is_number(value: object) -> bool:
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < TOO_LARGE

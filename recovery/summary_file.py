@@ -15,6 +15,7 @@ from recovery.records import LaunchId, TimesFrom, TrialRecord
 
 _BESIDE_PARAMS = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.PARAM_COUNT)
 MAX_BYTES = 64 << 20
+MAX_TRIALS = 10**9
 _METRICS = (Metric.VAL_ACCURACY, Metric.VAL_AUC, Metric.DURATION_SECONDS)
 
 
@@ -48,7 +49,14 @@ def read_summary_file(stream: BinaryIO, path: str, launch: LaunchId) -> list[Tri
             )
             for trial in summary["trials"]
         ]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        OverflowError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise BadSummaryFile(f"{path} is not a summary of trials ({reason[:200]})") from error
 
@@ -71,6 +79,8 @@ def _record(
     written_ms: int,
 ) -> TrialRecord:
     number, value = int(trial["trial_number"]), float(trial["value"])
+    if not 0 <= number < MAX_TRIALS:
+        raise ValueError("no trial has such a number")
     sampled = dict(trial["params"])
     params: dict[Param, int | float | str] = {
         SAMPLED[key]: chosen

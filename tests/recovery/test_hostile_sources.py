@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import optuna
 import pytest
 from mlflow import MlflowClient
 from recovery.records import LaunchId
@@ -144,14 +146,39 @@ def test_a_log_that_unpacks_without_end_takes_constant_memory(tmp_path: Path) ->
     assert int(done.stdout.split()[-1]) < 400_000  # kilobytes
 
 
-def test_a_summary_is_json_and_nothing_else(tmp_path: Path) -> None:
-    trial = {"trial_number": 0, "value": 0.5, "params": {"epochs": "__import__('os').system('x')"}}
-    summary = {
-        "experiment": "phase6a_2M_h1_threshold_1pct'; DROP TABLE runs; --",
-        "timestamp": "2026-11-23T20:14:13",
-        "trials": [trial],
-    }
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"experiment": "phase6a_2M_h1_threshold_1pct'; DROP TABLE runs; --"}, "cannot name"),
+        (
+            {"trials": [{"trial_number": 0, "value": 0.5, "params": {}, "d_model": 10**400}]},
+            "large",
+        ),
+        ({"trials": [{"trial_number": 10**400, "value": 0.5, "params": {}}]}, "no trial has"),
+        ({"trials": [{"trial_number": 0, "value": "__import__('os')", "params": {}}]}, "convert"),
+        ({"trials": {"__reduce__": []}}, "is not a summary"),
+    ],
+)
+def test_a_hostile_summary_is_one_line(change: dict[str, Any], said: str, tmp_path: Path) -> None:
+    name, time = "phase6a_2M_h1_threshold_1pct", "2026-11-23T20:14:13"
     path = tmp_path / "x_all_trials.json"
-    path.write_text(json.dumps(summary))
-    with path.open("rb") as stream, pytest.raises(BadSummaryFile, match="cannot name a study"):
+    path.write_text(json.dumps({"experiment": name, "timestamp": time, "trials": [], **change}))
+    with path.open("rb") as stream, pytest.raises(BadSummaryFile, match=said):
         read_summary_file(stream, str(path), LaunchId(1))
+
+
+def test_a_hostile_storage_is_read_like_any_other(
+    work_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = optuna.create_study(
+        storage="sqlite:///other.db", study_name="phase6a_2M_h1_threshold_1pct"
+    )
+    trial = study.ask()
+    trial.suggest_float("x' OR '1'='1\n<img>" + "y" * 400, 0, 1)
+    trial.set_user_attr("d_model", 10**400)
+    study.tell(trial, 0.5)
+    assert _backfill("--optuna", "sqlite:///other.db", monkeypatch=monkeypatch) == 0
+    (run,) = [r for r in all_runs(work_directory) if Tag.TRIAL_NUMBER in r.data.tags]
+    assert "d_model" not in run.data.params
+    (tag,) = [name for name in run.data.tags if name.startswith("recovery.param.")]
+    assert tag.startswith("recovery.param.x__OR__1___1__img_yyy")
