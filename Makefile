@@ -31,8 +31,9 @@ study: $(INSTALLED) ## run a small real study (2M, 3 days, 8 trials) and say whe
 	@echo "A whole study: mlflow run . --env-manager=local --experiment-name phase6a -P budget=2M -P horizon=3"
 
 ui: $(INSTALLED) ## open the MLflow UI on the store of this directory
-	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" \
-		--host 127.0.0.1 --port $(PORT)
+	@# The store goes by the environment: a password in it would show in the list of processes.
+	MLFLOW_BACKEND_STORE_URI="$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" \
+		mlflow ui --host 127.0.0.1 --port $(PORT)
 
 test: lint ## lint, types and all tests but the long ones
 	pytest -n $(TEST_PROCESSES) --dist loadfile

@@ -15,6 +15,7 @@ from pathlib import Path
 import mlflow
 from filelock import FileLock, Timeout
 
+from mlproject.credentials import hide_credentials
 from mlproject.errors import UserError
 from mlproject.tracking.recorder import bring_up_to_date
 from mlproject.tracking.store import (
@@ -41,6 +42,10 @@ class AnotherBackfill(UserError):
     """Another backfill into the same store does not come to an end."""
 
 
+class CannotLock(UserError):
+    """The file that keeps other backfills out cannot be opened."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudyWritten:
     """What became of one study."""
@@ -58,11 +63,10 @@ def open_store(experiment: str | None) -> Iterator[tuple[Connection, TrackingSto
 
     Raises:
         AnotherBackfill: one that runs already takes longer than `LOCK_SECONDS`.
+        CannotLock: the file that says so cannot be opened.
         TrackingUnreachable: the store does not answer, or stopped answering.
         ExperimentConflict: the experiment is deleted.
     """
-    # Over HTTP MLflow prints two lines for every run that ends.
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     uri = mlflow.get_tracking_uri()
     lock = FileLock(_lock_file(uri), timeout=LOCK_SECONDS)
     try:
@@ -70,6 +74,11 @@ def open_store(experiment: str | None) -> Iterator[tuple[Connection, TrackingSto
     except Timeout as error:
         raise AnotherBackfill(
             f"another backfill holds {lock.lock_file} since an hour: wait for it, or stop it"
+        ) from error
+    except OSError as error:
+        raise CannotLock(
+            f"{lock.lock_file} cannot be locked ({error.strerror}): if it is somebody else's, set "
+            "TMPDIR to a folder of your own"
         ) from error
     try:
         connection = connect(experiment, may_differ=True)
@@ -105,5 +114,7 @@ def _lock_file(uri: str) -> Path:
     file = sqlite_file(uri)
     if file is not None and file.absolute().parent.is_dir():
         return file.absolute().with_name(f"{file.name}.backfill.lock")
-    name = hashlib.sha256(f"{uri} {os.getuid()}".encode()).hexdigest()[:16]
+    # Of the shown URL: a hash of the whole one would let others try passwords on it.
+    shown = hide_credentials(uri)
+    name = hashlib.sha256(f"{shown} {os.getuid()}".encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"mlproject-backfill-{name}.lock"

@@ -3,12 +3,14 @@
 Heavy imports stand inside the commands, so that a mistyped option is answered at once.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from mlproject.command_line import run_command_line
 from mlproject.errors import UserError
+from mlproject.foreign_text import for_terminal
 
 if TYPE_CHECKING:
     from recovery.collect import Collection
@@ -112,13 +114,11 @@ def _show(collection: "Collection", timezone: str, outcome: str) -> int:
     from recovery.plan import plan_studies
     from recovery.report import accounting_lines, study_lines
 
-    for line in accounting_lines(collection, timezone):
-        click.echo(line)
+    _say(accounting_lines(collection, timezone))
     quarantined = 0
     for plan in plan_studies(collection):
         quarantined += plan.quarantined
-        for line in study_lines(plan, outcome):
-            click.echo(line)
+        _say(study_lines(plan, outcome))
     return _exit_code(collection, quarantined)
 
 
@@ -127,18 +127,21 @@ def _write(collection: "Collection", timezone: str, experiment: str | None) -> i
     from recovery.plan import plan_studies
     from recovery.report import accounting_lines, study_lines
 
-    for line in accounting_lines(collection, timezone):
-        click.echo(line)
+    _say(accounting_lines(collection, timezone))
     quarantined = 0
     with open_store(experiment) as (connection, store):
         for plan in plan_studies(collection):
             done = backfill_study(store, plan, threads=threads_for(connection))
             quarantined += plan.quarantined
             outcome = f"in ({done.written} new or completed)"
-            for line in study_lines(plan, outcome):
-                click.echo(line)
+            _say(study_lines(plan, outcome))
     click.echo(f"MLflow experiment {connection.experiment_name}")
     return _exit_code(collection, quarantined)
+
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(for_terminal(line))
 
 
 def _exit_code(collection: "Collection", quarantined: int) -> int:

@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from mlproject.credentials import check_url, hide_credentials
 from mlproject.errors import UserError
 from mlproject.tracking.names import ATTR_TAGS, Metric, Origin, Param, Tag, TrialState
-from mlproject.tracking.store import first_line, sqlite_file, without_password
+from mlproject.tracking.store import first_line, sqlite_file
 from recovery import fingerprints, study_names
 from recovery.old_trials import DIED, DIVERGED_VALUE, SAMPLED
 from recovery.own_storage import is_own_study, own_record, read_identity
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 _ATTRS = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF, Param.PARAM_COUNT)
+TOO_LARGE = 10**18
+"""No count of any study is, and no table holds more."""
 _NO_REASON = "the storage gives no reason"
 
 
@@ -30,11 +33,13 @@ def read_storage(url: str, launch_ids: Iterator[int]) -> Iterator[TrialRecord]:
 
     Raises:
         UnreadableStorage: nothing that Optuna can read answers at `url`.
+        AmbiguousUrl: it holds a password that is not percent-encoded.
     """
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
-    shown = without_password(url)
+    check_url(url, "the storage URL")
+    shown = hide_credentials(url)
     file = sqlite_file(url)
     if file is not None and not file.exists():
         # Optuna would make an empty storage there.
@@ -118,4 +123,4 @@ def _is_number(value: object) -> bool:
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < TOO_LARGE

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from mlproject.tracking.names import REAL_PARAMS, WHOLE_PARAMS, Metric, Param, Tag, TrialState
 from mlproject.training.epoch_losses import EpochLosses
+from recovery import study_names
 from recovery.old_lines import UnreadableLine
 
 OWN_FIELD = b", d_ff="
@@ -137,9 +138,15 @@ def _read(text: str, *, is_end: bool) -> OwnLine:
 
 
 def _check_name(tags: Mapping[str, str], params: Mapping[Param, int | float | str]) -> None:
-    """The study's name ends with what the line says anyway, or it was cut at a point."""
+    """The study's name ends with what the line says anyway, or it was cut at a point.
+
+    Whatever wrote the line, the name can name a study, and so budget and task are plain words too.
+    """
     name = tags.get(Tag.STUDY_NAME)
     parts = [params.get(param) for param in (Param.BUDGET, Param.HORIZON, Param.TASK)]
+    words = [part for part in (name, *parts) if isinstance(part, str)]
+    if not all(map(study_names.is_safe, words)):
+        raise ValueError(words)
     if name is not None and not name.endswith("_{}_h{}_{}".format(*parts)):
         raise ValueError(name)
 

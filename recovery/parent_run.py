@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 from mlflow.entities import Run
 
+from mlproject.foreign_text import for_markdown, for_spreadsheet
 from mlproject.tracking.names import NOTE_TAG, Metric, Origin, Param, Tag, TrialState
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import (
@@ -55,8 +56,7 @@ def complete_parent_run(store: TrackingStore, parent: Run, plan: StudyPlan) -> N
 
 
 def _digest_tag(plan: StudyPlan) -> str:
-    label = "".join(c if c.isalnum() or c in "._-" else "_" for c in plan.label.partition("/")[2])
-    return f"{_VALIDATION_TAG}.{label[:150]}"
+    return f"{_VALIDATION_TAG}.{plan.label.partition('/')[2].replace('+', '_')}"
 
 
 def _log_reports(store: TrackingStore, run_id: str, plan: StudyPlan) -> None:
@@ -92,11 +92,11 @@ def _note(plan: StudyPlan, trials: list[Run], best: Run | None) -> str:
     for run in trials:
         count[TrialState(run.data.tags[Tag.TRIAL_STATE])] += 1
     lines = [
-        f"**{plan.study.study_name}**, recovered from {', '.join(plan.sources)}.",
+        f"**{plan.study.study_name}**, recovered from {for_markdown(', '.join(plan.sources))}.",
         "",
         f"{len(trials)} trials: {count[TrialState.COMPLETE]} complete, "
         f"{count[TrialState.PRUNED]} pruned, {count[TrialState.FAIL]} failed. "
-        f"{plan.quarantined} were quarantined: see `{plan.label}/` among the artifacts.",
+        f"{plan.quarantined} were quarantined: see {plan.label}/ among the artifacts.",
     ]
     if best is not None:
         shown = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF, Param.PARAM_COUNT)
@@ -122,8 +122,7 @@ def _table(trials: list[Run]) -> str:
         }
         for run in trials
     ]
-    return (
-        str(pd.DataFrame(rows).sort_values(Tag.TRIAL_NUMBER.value).to_csv(index=False))
-        if rows
-        else ""
-    )
+    if not rows:
+        return ""
+    table = pd.DataFrame(rows).sort_values(Tag.TRIAL_NUMBER.value)
+    return str(for_spreadsheet(table).to_csv(index=False))

@@ -10,6 +10,9 @@ from recovery.resolve import ResolvedStudy, resolve
 from recovery.trial_runs import trial_run
 from recovery.validate import Validation, validate
 
+MAX_LABEL = 150
+"""Characters of a file name that its artifacts are named after."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StudyPlan:
@@ -32,9 +35,13 @@ class StudyPlan:
 
     @property
     def label(self) -> str:
-        """Where the artifacts of these sources go, so that other sources' artifacts stay."""
+        """Where the artifacts of these sources go, so that other sources' artifacts stay.
+
+        Named after a file, whose name may hold any sign: here those that every store takes.
+        """
         first, *others = self.sources
-        return f"recovery/{first}" + (f"+{len(others)}" if others else "")
+        safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in first[:MAX_LABEL])
+        return f"recovery/{safe}" + (f"+{len(others)}" if others else "")
 
     @property
     def digest(self) -> str:

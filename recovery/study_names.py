@@ -32,9 +32,14 @@ class StudyFacts:
     task: str | None = None
 
 
+def is_safe(name: str) -> bool:
+    """Whether it can name a study: it goes into file names and into MLflow's search language."""
+    return len(name) <= MAX_NAME_CHARACTERS and _SAFE_NAME.fullmatch(name) is not None
+
+
 def from_logged_name(name: str) -> str | None:
     """The study's name from the one that Optuna logged; None if it can name nothing."""
-    if len(name) > MAX_NAME_CHARACTERS or not _SAFE_NAME.fullmatch(name):
+    if not is_safe(name):
         return None
     head, _, last = name.rpartition("_")
     match = _STUDY.fullmatch(head)

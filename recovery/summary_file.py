@@ -14,6 +14,8 @@ from recovery.old_trials import DIVERGED_VALUE, SAMPLED
 from recovery.records import LaunchId, TimesFrom, TrialRecord
 
 _BESIDE_PARAMS = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.PARAM_COUNT)
+MAX_BYTES = 64 << 20
+MAX_TRIALS = 10**9
 _METRICS = (Metric.VAL_ACCURACY, Metric.VAL_AUC, Metric.DURATION_SECONDS)
 
 
@@ -29,7 +31,7 @@ def read_summary_file(stream: BinaryIO, path: str, launch: LaunchId) -> list[Tri
     """
     source = PurePath(path).name
     try:
-        summary = json.load(stream)
+        summary = json.loads(_read(stream))
         name = study_names.from_logged_name(str(summary["experiment"]))
         if name is None:
             raise ValueError("its experiment cannot name a study")
@@ -47,9 +49,24 @@ def read_summary_file(stream: BinaryIO, path: str, launch: LaunchId) -> list[Tri
             )
             for trial in summary["trials"]
         ]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        OverflowError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise BadSummaryFile(f"{path} is not a summary of trials ({reason[:200]})") from error
+
+
+def _read(stream: BinaryIO) -> bytes:
+    """The content; a packed file of a few kilobytes may hold more than fits in memory."""
+    content = stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"it holds more than {MAX_BYTES:,} bytes, which no summary does")
+    return content
 
 
 def _record(
@@ -62,6 +79,8 @@ def _record(
     written_ms: int,
 ) -> TrialRecord:
     number, value = int(trial["trial_number"]), float(trial["value"])
+    if not 0 <= number < MAX_TRIALS:
+        raise ValueError("no trial has such a number")
     sampled = dict(trial["params"])
     params: dict[Param, int | float | str] = {
         SAMPLED[key]: chosen

@@ -2,10 +2,14 @@
 
 from enum import StrEnum
 
+MAX_NAME = 200
+"""Characters of a sampled parameter's name that are kept; MLflow takes 250 in all."""
+
 
 def sampled_param(name: str) -> str:
     """The tag of something sampled for which there is no param today, or none that it proves."""
-    return f"recovery.param.{name}"
+    safe = "".join(sign if sign.isalnum() or sign in "._-" else "_" for sign in name)
+    return f"recovery.param.{safe[:MAX_NAME]}"
 
 
 class RecoveryTag(StrEnum):

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from mlproject.errors import UserError
+from mlproject.foreign_text import for_spreadsheet
 from recovery.resolve import ResolvedStudy
 from recovery.table import trial_table
 
@@ -113,7 +114,8 @@ def _quarantine(table: pd.DataFrame, errors: dict[int, list[str]]) -> str:
         return ""
     rows = table.loc[sorted(errors)].copy()
     rows.insert(0, "reasons", ["; ".join(errors[row]) for row in rows.index])
-    return str(rows.drop(columns=["row", "contradiction"]).to_csv(index=False))
+    kept = rows.drop(columns=["row", "contradiction"])
+    return str(for_spreadsheet(kept).to_csv(index=False))
 
 
 def _render(result: Any) -> str:

@@ -3,11 +3,18 @@
 import gzip
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from mlproject.data.bar_columns import AmbiguousColumns, MissingColumns, UnparsableValues
-from mlproject.data.bar_files import BarsFileMissing, UnreadableBarsFile, UnsupportedBarsFile
+from mlproject.data.bar_files import (
+    MAX_CSV_BYTES,
+    MAX_PARQUET_ROWS,
+    BarsFileMissing,
+    UnreadableBarsFile,
+    UnsupportedBarsFile,
+)
 from mlproject.data.bars import load_bars
 from mlproject.errors import UserError
 
@@ -138,3 +145,14 @@ def test_a_whole_number_that_is_no_date_is_not_read_as_nanoseconds(tmp_path: Pat
     frame = make_frame(5).assign(date=range(5))
     frame.to_parquet(tmp_path / "a.parquet")
     assert "5 values are not dates" in complaint(UnparsableValues, tmp_path / "a.parquet")
+
+
+def test_a_small_file_that_unpacks_without_end_is_refused(tmp_path: Path):
+    packed = tmp_path / "bomb.csv.gz"
+    with gzip.open(packed, "wb", compresslevel=1) as bomb:
+        for _ in range(MAX_CSV_BYTES // (1 << 20) + 1):
+            bomb.write(b"\n" * (1 << 20))
+    assert "holds more than 67,108,864 bytes" in complaint(UnreadableBarsFile, packed)
+    many = tmp_path / "bomb.parquet"
+    pd.DataFrame({"close": np.zeros(MAX_PARQUET_ROWS + 1)}).to_parquet(many)
+    assert "holds 1,000,001 rows" in complaint(UnreadableBarsFile, many)

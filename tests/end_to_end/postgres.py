@@ -31,6 +31,11 @@ class Postgres:
         subprocess.run(command, check=True, capture_output=True)
         return f"postgresql://{_SUPERUSER}@/{name}?host={self._directory}"
 
+    def dump(self, name: str) -> str:
+        """Everything that a database holds."""
+        command = [self._binaries / "pg_dump", "-h", self._directory, "-U", _SUPERUSER, name]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
 
 @contextmanager
 def postgres() -> Iterator[Postgres]:

@@ -13,7 +13,6 @@ from mlproject.tracking.store import (
     TrackingUnreachable,
     connect,
     open_experiment,
-    without_password,
 )
 from mlproject.tracking.study_run import close_study_run, find_study_run, open_study_run
 
@@ -127,16 +126,3 @@ def test_a_store_of_files_is_answered_with_the_way_out(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with pytest.raises(TrackingUnreachable, match="mlflow migrate-filestore"):
         connect(None)
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("postgresql://me:se/c:r@et@host/db", "postgresql://me:***@host/db"),
-        ("postgresql://me@host/db", "postgresql://me@host/db"),
-        ("sqlite:////home/me/optuna.db", "sqlite:////home/me/optuna.db"),
-        ("http://u:p@h:5000 (and http://u:q@h)", "http://u:***@h:5000 (and http://u:***@h)"),
-    ],
-)
-def test_passwords_are_not_shown(url: str, shown: str) -> None:
-    assert without_password(url) == shown

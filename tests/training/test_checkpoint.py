@@ -1,6 +1,7 @@
 """A training that was killed goes on as if nothing had happened."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -207,3 +208,15 @@ _train(data, PLANS[1], _file(Path({str(tmp_path)!r})))
     again, losses_again = _train(_data(), PLANS[1], _file(tmp_path))
     assert losses_again == losses
     assert again.best_val_loss == undisturbed.best_val_loss
+
+
+def test_a_checkpoint_that_holds_code_does_not_run_it(tmp_path: Path) -> None:
+    class Payload:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.system, (f"touch {tmp_path}/owned",)
+
+    path = tmp_path / "trial_0.pt"
+    torch.save({"of": Payload()}, path)
+    with pytest.raises(pickle.UnpicklingError):
+        CheckpointFile(path=path, study={}).load({})
+    assert not (tmp_path / "owned").exists()

@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Literal
 
 import pandas as pd
+from pyarrow.parquet import read_metadata
 
 from mlproject.errors import UserError
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
+MAX_CSV_BYTES = 64 << 20
+MAX_PARQUET_ROWS = 1_000_000
+"""Four thousand years of days: a small file whose cells are all alike may hold far more."""
 
 
 class BarsFileMissing(UserError):
@@ -69,7 +73,13 @@ def _read_csv(path: Path, source: str) -> RawTable:
     opener = gzip.open if path.name.lower().endswith(".gz") else open
     try:
         with opener(path, "rb") as stream:
-            text = stream.read().decode("utf-8-sig")
+            content = stream.read(MAX_CSV_BYTES + 1)
+        if len(content) > MAX_CSV_BYTES:
+            # A packed file of a few kilobytes may hold more than fits in memory.
+            raise UnreadableBarsFile(
+                f"{source}: holds more than {MAX_CSV_BYTES:,} bytes, which no daily bars do"
+            )
+        text = content.decode("utf-8-sig")
         reader = csv.reader(io.StringIO(text, newline=""))
         lines = [(reader.line_num, cells) for cells in reader if cells not in ([], [""])]
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
@@ -91,6 +101,9 @@ def _read_csv(path: Path, source: str) -> RawTable:
 
 def _read_parquet(path: Path, source: str) -> RawTable:
     try:
+        rows = read_metadata(path).num_rows
+        if rows > MAX_PARQUET_ROWS:
+            raise UnreadableBarsFile(f"{source}: holds {rows:,} rows, which no daily bars do")
         frame = pd.read_parquet(path)
     except (OSError, ValueError, NotImplementedError) as error:
         raise _unreadable(source, "Parquet file", error) from error

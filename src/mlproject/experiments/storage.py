@@ -12,10 +12,10 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from mlproject.credentials import check_url, hide_credentials
 from mlproject.errors import UserError
 from mlproject.experiments.sampler import make_pruner
 from mlproject.tracking.names import IDENTITY_ATTR
-from mlproject.tracking.store import without_password
 
 HEARTBEAT_SECONDS = 60
 # A trial is given up after this long without a heartbeat. Shorter, and a machine that merely
@@ -65,10 +65,12 @@ def open_study_storage(url: str | None, study_name: str, default_directory: Path
 
     Raises:
         StorageUnreachable: it cannot be opened.
+        AmbiguousUrl: it holds a password that is not percent-encoded.
     """
     if url is None:
         url = f"sqlite:///{default_directory / 'optuna.db'}"
-    shown = without_password(url)
+    check_url(url, "the storage URL")
+    shown = hide_credentials(url)
     try:
         parsed = make_url(url)
         is_file = parsed.get_backend_name() == "sqlite"
@@ -87,7 +89,7 @@ def open_study_storage(url: str | None, study_name: str, default_directory: Path
             with rdb.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
     except (ArgumentError, SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
-        reason = without_password(str(error).strip().splitlines()[0])
+        reason = hide_credentials(str(error).strip().splitlines()[0])
         raise StorageUnreachable(
             f"storage {shown} cannot be opened ({reason}): give a database URL "
             "such as sqlite:///optuna.db or postgresql://user@host/name"

@@ -30,6 +30,7 @@ from mlproject.experiments.figures import Figure, study_figures, study_over_arch
 from mlproject.experiments.sampler import PRUNER_SETTINGS, SAMPLER_SETTINGS
 from mlproject.experiments.search_space import SearchSpace
 from mlproject.experiments.study_note import best_run, study_note
+from mlproject.foreign_text import for_spreadsheet
 from mlproject.models.extremes import distinct_extremes
 from mlproject.tracking.names import (
     NOTE_TAG,
@@ -172,7 +173,8 @@ def trial_table(runs: Sequence[TrialRun]) -> pd.DataFrame:
 
 
 def _log_table(store: TrackingStore, run_id: str, runs: list[TrialRun]) -> None:
-    store.client.log_text(run_id, trial_table(runs).to_csv(index=False), "trials.csv")
+    table = for_spreadsheet(trial_table(runs))
+    store.client.log_text(run_id, table.to_csv(index=False), "trials.csv")
 
 
 def _log_interactive(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from mlflow.entities import RunTag
 from mlflow.tracking.context.registry import resolve_tags
 
+from mlproject.credentials import hide_credentials
 from mlproject.errors import UserError
 from mlproject.tracking.names import ANALYSIS_TAG, NOTE_TAG
 from mlproject.tracking.store import (
@@ -17,7 +18,6 @@ from mlproject.tracking.store import (
     TrackingStore,
     connect,
     tracking_errors,
-    without_password,
 )
 
 
@@ -66,7 +66,7 @@ def view_of(connection: Connection, name: str) -> ExperimentView:
         if found is None or found.lifecycle_stage != "active":
             there = sorted(e.name for e in connection.client.search_experiments(max_results=50))
             raise NoSuchExperiment(
-                f"no experiment {name!r} in {without_password(connection.uri)}: there are "
+                f"no experiment {name!r} in {hide_credentials(connection.uri)}: there are "
                 f"{', '.join(there)}; "
                 "name one of them, or set MLFLOW_TRACKING_URI to another store"
             )

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +23,9 @@ from mlflow.protos.databricks_pb2 import (
 )
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
+from mlproject.credentials import check_url, hide_credentials
 from mlproject.errors import UserError
+from mlproject.tracking.launch_credentials import take_back_tags
 
 DEFAULT_EXPERIMENT = "phase6a"
 _MLFLOW_DEFAULT_EXPERIMENT = "Default"
@@ -86,11 +87,6 @@ class TrackingStore:
     launch_run_id: str | None = None
 
 
-def without_password(url: str) -> str:
-    """The URL fit to be shown: a password in it is replaced by ``***``."""
-    return re.sub(r"(://[^\s/@:]*):\S*@", r"\1:***@", url)
-
-
 def sqlite_file(url: str) -> Path | None:
     """The file of a SQLite URL; None for a server."""
     return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
@@ -120,10 +116,17 @@ def connect(
 
     Raises:
         TrackingUnreachable: the store does not answer or cannot be used.
+        AmbiguousUrl: its URL holds a password that is not percent-encoded.
         ExperimentConflict: `experiment` differs from the one of `mlflow run`, or is deleted.
     """
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(request_retries))
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(_REQUEST_TIMEOUT_SECONDS))
+    settings = {
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(request_retries),
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(_REQUEST_TIMEOUT_SECONDS),
+        # It prints two lines for every run that ends, the password of the server's URL in them.
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    }
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
     logging.getLogger("mlflow.store.db.utils").addFilter(_has_no_trace)
     uri = _absolute(mlflow.get_tracking_uri())
     if uri.startswith("file:") or "://" not in uri:
@@ -132,6 +135,7 @@ def connect(
             "with 'mlflow migrate-filestore --source mlruns --target sqlite:///mlflow.db' "
             "or set MLFLOW_TRACKING_URI to a database or a server"
         )
+    check_url(uri, "MLFLOW_TRACKING_URI")
     # A worker that inherited the run id would re-open the parent run as its own.
     launch_run_id = os.environ.pop("MLFLOW_RUN_ID", None)
     with tracking_errors(uri):
@@ -154,7 +158,7 @@ def tracking_errors(uri: str, advice: str = _ADVICE) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise TrackingUnreachable(
-            f"tracking store {without_password(uri)} does not answer ({first_line(error)}): "
+            f"tracking store {hide_credentials(uri)} does not answer ({first_line(error)}): "
             f"{advice}"
         ) from error
 
@@ -183,7 +187,7 @@ def is_refusal(error: Exception) -> bool:
 
 def first_line(error: Exception) -> str:
     """The first line of an error's text, fit to be shown."""
-    return without_password((str(error).strip() or type(error).__name__).splitlines()[0])
+    return hide_credentials((str(error).strip() or type(error).__name__).splitlines()[0])
 
 
 def _has_no_trace(record: logging.LogRecord) -> bool:
@@ -198,6 +202,7 @@ def _absolute(uri: str) -> str:
 
 def _experiment_of(client: MlflowClient, run_id: str) -> str:
     run = client.get_run(run_id)
+    take_back_tags(client, run)
     return str(client.get_experiment(run.info.experiment_id).name)
 
 

@@ -71,7 +71,13 @@ def close_study_run(
 
 
 def find_study_run(store: TrackingStore, study_name: str) -> Run | None:
-    """The study's parent run, the oldest should there be several."""
+    """The study's parent run, the oldest should there be several.
+
+    Raises:
+        ValueError: the name holds a quote, which MLflow's search language would end the name at.
+    """
+    if "'" in study_name:
+        raise ValueError(f"no study is called {study_name!r}")
     runs = store.client.search_runs(
         [store.experiment_id],
         f"tags.{Tag.STUDY_NAME} = '{study_name}' AND tags.`{PARENT_RUN_ID_TAG}` IS NULL",

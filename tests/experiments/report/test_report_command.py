@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from mlproject.experiments.audit.trials import has_diverged
 from mlproject.experiments.report.scaling_figure import scaling_figure
 from mlproject.experiments.report.trials import report_trials
 from mlproject.tracking.analysis_run import view_experiment
@@ -149,18 +150,25 @@ def test_foreign_values_are_text_on_the_page(legacy_store: Path, command: Comman
     """A run of the right shape with params from elsewhere cannot put a script on the page."""
     store = open_experiment(connect("phase6a"))
     study = read_studies(view_experiment("phase6a")).studies[0]
-    parent = open_recovered_study_run(store, "phase6a_foreign", 1_763_000_000_000)
+    sound = [each.trial for each in study.trials if not has_diverged(each)][:6]
     hostile = "</script><script>alert(1)</script>"
-    trials = [
-        dataclasses.replace(
-            tracked.trial,
-            params={**tracked.trial.params, Param.TASK: hostile},
-            tags={Tag.STUDY_NAME.value: "phase6a_foreign"},
-        )
-        for tracked in study.trials[:12]
-    ]
-    bring_up_to_date(store, parent.info.run_id, trials)
-    assert command("report", "--experiment", "phase6a", "--output-dir", "out")[0] == 0
+    # Pictures are drawn of tasks, so those of a study whose task is none are left out.
+    tasks = ["threshold_1pct", hostile, r"threshold_$\frac{pct", f"threshold_{'9' * 5000}pct"]
+    for place, task in enumerate(tasks):
+        name = f"phase6a_foreign_{place}"
+        parent = open_recovered_study_run(store, name, 1_763_000_000_000)
+        trials = [
+            dataclasses.replace(
+                trial,
+                params={**trial.params, Param.TASK: task},
+                tags={Tag.STUDY_NAME.value: name, Tag.ORIGIN.value: hostile},
+            )
+            for trial in sound
+        ]
+        bring_up_to_date(store, parent.info.run_id, trials)
+    code, out, _ = command("report", "--experiment", "phase6a", "--output-dir", "out")
+    assert code == 0
+    assert "18 without a known loss or architecture" in out
     page = Path("out/report.html").read_text()
     assert "alert(1)" in page
     assert "<script>alert(1)" not in page

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 
 from mlproject.experiments.audit.findings import ExperimentAudit, Finding, Kind, RunRef, StudyAudit
+from mlproject.foreign_text import for_markdown, for_terminal
 
 _ADVICE = {
     Kind.MISSING_PARAMS: "the run is not compared where it lacks a value",
@@ -37,16 +38,16 @@ def as_text(audit: ExperimentAudit) -> str:
         if study.findings:
             lines += ["", study.study_name]
             lines += [f"  {_sign(f)} {_said(f)}" for f in study.findings]
-    return "\n".join([*lines, "", summary(audit)])
+    return for_terminal("\n".join([*lines, "", summary(audit)]))
 
 
 def as_markdown(audit: ExperimentAudit) -> str:
     """The same as a document, every run by its id."""
     head, *rows = _table(audit)
-    lines = [f"# Audit of {audit.experiment}", "", summary(audit), ""]
+    lines = [f"# Audit of {_cell(audit.experiment)}", "", _cell(summary(audit)), ""]
     lines += [row(head), row(["---"] * len(head)), *map(row, rows)]
     for study in audit.studies:
-        lines += ["", f"## {study.study_name}", ""]
+        lines += ["", f"## {_cell(study.study_name)}", ""]
         lines += [f"Run `{study.run_id}`. " + ("" if study.findings else "Nothing is amiss.")]
         for kind in Kind:
             found = [f for f in study.findings if f.kind is kind]
@@ -128,4 +129,4 @@ def row(cells: Sequence[str]) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return for_markdown(text).replace("|", "\\|")

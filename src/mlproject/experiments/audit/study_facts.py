@@ -40,7 +40,7 @@ class StudyFacts:
     def planned(self) -> int:
         """How many trials the study was last asked for."""
         said = self.study.tags.get(PLANNED_TRIALS_TAG) or self.study.params.get("n_trials", "")
-        return int(said) if said.isdigit() else self.default_planned
+        return _whole(said) or self.default_planned
 
     @property
     def planned_finished(self) -> tuple[TrackedTrial, ...]:
@@ -76,10 +76,10 @@ class StudyFacts:
     @cached_property
     def own_grid(self) -> ArchitectureGrid | None:
         """The grid that the study searched; None when nothing says which one that was."""
-        version = self.shared(Param.GRID_VERSION) or ""
-        if self.budget is None or not version.isdigit() or int(version) not in GRID_VERSIONS:
+        version = _whole(self.shared(Param.GRID_VERSION) or "")
+        if self.budget is None or version not in GRID_VERSIONS:
             return None
-        return _grid_or_none(self.budget, self._n_features, int(version))
+        return _grid_or_none(self.budget, self._n_features, version)
 
     def grid_of(self, trial: TrackedTrial) -> ArchitectureGrid | None:
         """The grid that the trial's own params name; None when they do not."""
@@ -100,8 +100,12 @@ class StudyFacts:
 
     @property
     def _n_features(self) -> int:
-        said = self.shared(Param.N_FEATURES) or ""
-        return int(said) if said.isdigit() and int(said) > 0 else len(FEATURES)
+        return _whole(self.shared(Param.N_FEATURES) or "") or len(FEATURES)
+
+
+def _whole(text: str) -> int:
+    """0 where it is no number that any study has: whoever may write to the store wrote it."""
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
 
 
 def _grid_or_none(budget: Budget, n_features: int, version: int) -> ArchitectureGrid | None:

@@ -5,6 +5,8 @@ import math
 
 import pandas as pd
 
+from mlproject.foreign_text import for_spreadsheet
+
 _COLUMNS = {
     "budget": "budget",
     "target": "target",
@@ -42,7 +44,7 @@ def best_architectures(frame: pd.DataFrame) -> pd.DataFrame:
 def best_csv(best: pd.DataFrame) -> str:
     """All figures at full precision, and the run of each."""
     columns = ["study", "horizon_days", "task", *(c for c in _COLUMNS if c != "target"), "run_id"]
-    return str(best[columns].to_csv(index=False))
+    return str(for_spreadsheet(best[columns]).to_csv(index=False))
 
 
 def best_markdown(best: pd.DataFrame) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from mlproject.data.labels import parse_horizon, parse_task
 from mlproject.errors import UserError
 from mlproject.experiments.audit import DEFAULT_PLANNED
 from mlproject.experiments.audit.study_facts import StudyFacts
@@ -83,7 +84,9 @@ def _row(trial: TrackedTrial, facts: StudyFacts) -> dict[str, object] | None:
     known = all(int(params.get(name, 0)) > 0 for name in _ARCHITECTURE)
     if facts.budget is None or not task or not known or loss is None or loss <= 0:
         return None
-    if horizon is None or not horizon.isdecimal():
+    try:
+        horizon_days, task = parse_horizon(horizon or ""), parse_task(task).name
+    except UserError:
         return None
     d_model, d_ff = int(params[Param.D_MODEL]), int(params[Param.D_FF])
     return {
@@ -93,9 +96,9 @@ def _row(trial: TrackedTrial, facts: StudyFacts) -> dict[str, object] | None:
         "origin": trial.trial.tags.get(Tag.ORIGIN, Origin.LIVE.value),
         "budget": facts.budget.name,
         "budget_parameters": facts.budget.parameters,
-        "horizon_days": int(horizon),
+        "horizon_days": horizon_days,
         "task": task,
-        "target": target_label(int(horizon), task),
+        "target": target_label(horizon_days, task),
         "loss": loss,
         "prior_loss": metrics.get(Metric.PRIOR_LOSS, float("nan")),
         **{str(name): int(params[name]) for name in _ARCHITECTURE},

@@ -1,0 +1,160 @@
+"""A password that the program is given is in nothing that it writes, whatever happens."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.end_to_end.postgres import Postgres, postgres
+from tests.end_to_end.processes import (
+    REPOSITORY,
+    free_port,
+    mlflow_run,
+    mlflow_server,
+    project,
+)
+
+Command = Callable[..., tuple[int, str, str]]
+MLFLOW = str(Path(sys.executable).with_name("mlflow"))
+
+SECRET = "s3cr3t/p@rrot"
+ENCODED = quote(SECRET, safe="")
+_PARTS = ("s3cr3t", "rrot")
+"""A driver that takes the password apart would show one of its halves."""
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Postgres]:
+    with postgres() as server:
+        yield server
+
+
+def _holds_secret(text: str) -> bool:
+    return any(part in text for part in _PARTS)
+
+
+def _files_with_secret(directory: Path) -> list[str]:
+    files = (path for path in directory.rglob("*") if path.is_file())
+    return [str(path) for path in files if _holds_secret(path.read_bytes().decode("latin-1"))]
+
+
+STUDY = ("study", "--budget", "100k", "--horizon", "3", "--n-trials", "1", "--max-epochs", "1")
+
+
+def test_a_password_in_a_url_is_in_nothing_that_is_written(
+    database: Postgres,
+    work_directory: Path,
+    small_market: Path,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = free_port()
+    server = f"http://127.0.0.1:{port}"
+    storage = database.new_database("trials").replace("postgres@", f"postgres:{ENCODED}@", 1)
+    env = {
+        "MLFLOW_TRACKING_URI": f"http://{ENCODED}:{ENCODED}@127.0.0.1:{port}",
+        "MLPROJECT_STORAGE": storage,
+    }
+    arguments = ("--debug", *STUDY, "--data", str(small_market))
+    with mlflow_server(work_directory, port):
+        done = project(*arguments, cwd=work_directory, **env)
+        assert done.returncode == 0, done.stderr
+        # As `mlflow run` calls it, when it has logged its parameters already.
+        client = MlflowClient(server)
+        run_id = client.create_run("0").info.run_id
+        client.log_param(run_id, "storage", storage)
+        for name, value in {**env, "MLFLOW_RUN_ID": run_id}.items():
+            monkeypatch.setenv(name, value)
+        code, out, line = command(*STUDY, f"--storage={storage}")
+        assert code == 2
+        assert line.startswith("error: --storage holds a password or a token")
+        assert f"have 'mlflow gc --run-ids {run_id}' run on the tracking server" in line
+        run = client.get_run(run_id)
+        assert (run.info.lifecycle_stage, run.info.status) == ("deleted", "FAILED")
+    gc = [MLFLOW, "gc", "--backend-store-uri", f"sqlite:///{work_directory}/mlflow.db"]
+    subprocess.run([*gc, "--run-ids", run_id], check=True, capture_output=True)
+    with closing(sqlite3.connect(work_directory / "mlflow.db")) as connection:
+        connection.execute("VACUUM")  # what is deleted stays in the file until then
+    away = project(*arguments, cwd=work_directory, **env)
+    assert away.returncode != 0
+    assert "Traceback" in away.stderr
+    assert f"tracking store http://***@127.0.0.1:{port} does not answer" in away.stderr
+    printed = (done.stdout, done.stderr, out, line, away.stdout, away.stderr)
+    assert not any(map(_holds_secret, printed))
+    assert _files_with_secret(work_directory) == []
+    assert not _holds_secret(database.dump("trials"))
+
+
+@pytest.mark.parametrize(
+    ("storage", "said"),
+    [
+        (f"postgresql://me:{ENCODED}@127.0.0.1:9/db", "storage postgresql://me:***@127.0.0.1:9/db"),
+        (
+            f"postgresql://me@no.such.host/db?password={ENCODED}",
+            "/db?password=*** cannot be opened",
+        ),
+        (f"postgresql://me:{SECRET}@127.0.0.1:9/db", "the storage URL has a password with one of"),
+        (f"nonsense://me:{ENCODED}@host/db", "storage nonsense://me:***@host/db cannot be opened"),
+        (f"postgresql://me:{ENCODED}@host:port/db", "storage postgresql://me:***@host:port/db"),
+    ],
+)
+def test_a_storage_that_cannot_be_opened_is_named_without_its_password(
+    storage: str,
+    said: str,
+    command: Command,
+    small_market: Path,
+    work_directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLPROJECT_STORAGE", storage)
+    code, out, line = command(*STUDY, "--data", str(small_market))
+    assert code == 2
+    assert said in line
+    assert not _holds_secret(out + line)
+    assert _files_with_secret(work_directory) == []
+
+
+def test_a_password_given_to_mlflow_run_is_refused_and_taken_back(tmp_path: Path) -> None:
+    url = f"postgresql://me:{ENCODED}@127.0.0.1:9/db"
+    refused = mlflow_run("-P", "budget=100k", "-P", f"storage={url}", cwd=tmp_path)
+    assert refused.returncode != 0
+    (line,) = [line for line in refused.stderr.splitlines() if line.startswith("error: ")]
+    assert "--storage holds a password" in line and "MLPROJECT_STORAGE" in line
+    assert not _holds_secret(line)
+    (run,) = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").search_runs(["0"])
+    assert run.data.params["storage"] == "***"
+    assert f"taken out of run {run.info.run_id}" in line
+    assert _files_with_secret(tmp_path) == []
+
+
+HOSTILE = 'it\'s "a" $(touch owned) `touch owned`; touch owned\n&& touch owned #'
+
+
+def test_hostile_parameters_arrive_as_they_were_typed(tmp_path: Path) -> None:
+    """Text that a shell would run, and text that looks like an option."""
+    quoted = mlflow_run("-P", f"data={HOSTILE}.csv", "-P", "budget=100k", cwd=tmp_path)
+    (line,) = [line for line in quoted.stderr.splitlines() if line.startswith("error: ")]
+    assert f"error: {' '.join(HOSTILE.split())}.csv: there is no such file" in line
+    option = mlflow_run("-e", "backfill", "-P", "logs=--experiment=mine", cwd=tmp_path)
+    assert "error: no log at --experiment=mine" in option.stderr
+    assert not list(tmp_path.rglob("*owned*"))
+    assert not list(REPOSITORY.glob("owned"))
+
+
+def test_the_ui_is_for_this_machine_and_its_command_shows_no_store() -> None:
+    made = subprocess.run(
+        ["make", "--dry-run", "--old-file=.venv/.installed", "ui"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    words = made.stdout.replace("\\\n", " ").split("mlflow ui", 1)[1].split()
+    assert words[:2] == ["--host", "127.0.0.1"]
+    assert "--backend-store-uri" not in words
