@@ -18,7 +18,7 @@ from mlproject.experiments.workers.settings import BadWorkers, WorkerSettings
 from mlproject.experiments.workers.shares import Node
 from mlproject.tracking.store import first_line
 
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
 OBJECT_STORE_BYTES = 200 * 2**20
 """Ray would take a third of the memory, for a data set of a few megabytes."""
 
@@ -73,8 +73,8 @@ def ray_session(settings: WorkerSettings) -> Iterator[RaySession]:
     except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = f"at {address}" if address else "on this machine"
         raise BadWorkers(
-            f"Ray {where} cannot be used ({first_line(error)}): run this on a machine of the "
-            "cluster with the same versions of Ray and Python, or use workers=1"
+            f"Ray {where} cannot be used ({first_line(error)}): a launch runs on a machine of the "
+            "cluster, with the cluster's token and its versions of Ray and Python (docs/workers.md)"
         ) from error
     finally:
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray sets its own

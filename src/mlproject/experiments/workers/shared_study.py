@@ -20,7 +20,9 @@ from optuna.storages._grpc.servicer import OptunaStorageProxyService
 from mlproject.experiments.sampler import make_pruner
 from mlproject.experiments.storage import StudyStorage, open_study_storage
 
-_PROXY_THREADS = 16
+_ONE_AT_A_TIME = 1
+"""Two workers may reach for the same enqueued trial. On a server the row is locked; SQLite has no
+such lock, and both would be given it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,7 @@ def share_study(storage: StudyStorage, host: str) -> Iterator[SharedStudy]:
         return
     # Not `run_grpc_proxy_server`: it cannot be stopped, and its port has to be guessed, while gRPC
     # lets two servers share one: a worker might write into another study.
-    server = grpc.server(ThreadPoolExecutor(_PROXY_THREADS), options=[("grpc.so_reuseport", 0)])
+    server = grpc.server(ThreadPoolExecutor(_ONE_AT_A_TIME), options=[("grpc.so_reuseport", 0)])
     service = OptunaStorageProxyService(optuna.storages.get_storage(storage.rdb))
     api_pb2_grpc.add_StorageServiceServicer_to_server(service, server)
     port = server.add_insecure_port(f"{host}:0")
