@@ -13,6 +13,10 @@ from mlproject.experiments.workers.shares import Share
 from mlproject.experiments.workers.trial_worker import Spot, TrialWorker
 from mlproject.tracking.store import first_line
 
+MAX_RESTARTS = 20
+"""Ray gives a worker up whose process died more often, so that one that dies at once every time,
+before it has begun anything, ends the launch."""
+
 
 class WorkersFailing(UserError):
     """Workers do not start, or die again and again."""
@@ -25,7 +29,10 @@ class Worker:
 
     def __init__(self, device: str, share: Share) -> None:
         actor_class = ray.remote(TrialWorker).options(
-            num_cpus=share.cores, num_gpus=share.gpus, max_restarts=-1, max_task_retries=0
+            num_cpus=share.cores,
+            num_gpus=share.gpus,
+            max_restarts=MAX_RESTARTS,
+            max_task_retries=0,  # a trial is tried again as Optuna's storage has it
         )
         self.actor: Any = actor_class.remote(device, share)
         self.memory_limit_bytes: int | None = None
@@ -69,7 +76,7 @@ class WorkerPool:
 
     def await_start(self, worker: Worker) -> None:
         """A worker is new, or Ray is about to restart it."""
-        set_up = worker.actor.set_up.options(max_task_retries=MAX_FAILURES_IN_A_ROW)
+        set_up = worker.actor.set_up.options(max_task_retries=-1)
         self._starting[set_up.remote()] = worker
 
     def started(self, reference: Any) -> Worker:
