@@ -79,6 +79,21 @@ _HOW_IT_RUNS = (
     click.option("--seed", type=int, default=0, show_default=True),
     on_device,
     click.option(
+        "--workers",
+        type=int,
+        default=1,
+        show_default=True,
+        help="Trials at a time; more than 1 run through Ray.",
+    ),
+    click.option(
+        "--ray-address",
+        help="A Ray cluster for the workers, such as 10.0.0.1:6379.  [default: this machine]",
+    ),
+    click.option(
+        "--gpus-per-trial",
+        help="GPUs of each worker, such as 0.5.  [default: 1 where Ray has GPUs, else 0]",
+    ),
+    click.option(
         "--experiment",
         envvar="MLFLOW_EXPERIMENT_NAME",
         help="MLflow experiment; under `mlflow run`, its --experiment-name.  [default: phase6a]",
@@ -130,12 +145,17 @@ def settings_and_connection(
 
 
 def surroundings(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Where a study finds its data, its storage and its device."""
+    """Where a study finds its data, its storage, its device and its workers."""
+    from mlproject.experiments.workers.settings import parse_workers
+
     return {
         "data_source": options["data"],
         # `mlflow run` passes every parameter, an unset one as an empty text.
         "storage_url": options["storage"] or os.environ.get(STORAGE_VARIABLE),
         "device": options["device"],
+        "workers": parse_workers(
+            options["workers"], options["ray_address"], options["gpus_per_trial"]
+        ),
     }
 
 

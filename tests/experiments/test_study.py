@@ -15,8 +15,9 @@ from mlflow.entities import Run
 
 from mlproject.data.bars import load_bars
 from mlproject.experiments import objective, summary
+from mlproject.experiments.remaining_trials import StudyFailing
 from mlproject.experiments.storage import StudyOccupied
-from mlproject.experiments.study import StudyFailing, StudyOutcome, run_study
+from mlproject.experiments.study import StudyOutcome, run_study
 from mlproject.tracking.names import NOTE_TAG, Metric, Param, Tag
 from mlproject.tracking.store import connect
 from mlproject.training.checkpoint import CheckpointFile

@@ -10,7 +10,6 @@ import optuna
 from mlproject.data.windows import WindowedData
 from mlproject.experiments.describe import running_trial
 from mlproject.experiments.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
-from mlproject.experiments.trial_log import epoch_line, start_line, write_line
 from mlproject.experiments.trial_queue import INTERRUPTED
 from mlproject.tracking.names import (
     IDENTITY_ATTR,
@@ -27,7 +26,7 @@ from mlproject.training.plan import TrainingPlan
 
 
 class TrialWatcher(Protocol):
-    """What hears of a trial as it trains: its MLflow run, the progress bar."""
+    """What hears of a trial as it trains: the trial log, its MLflow run, the progress bar."""
 
     def add(self, losses: EpochLosses) -> None:
         """An epoch has ended."""
@@ -48,6 +47,8 @@ class Objective:
     prior_loss: float
     watch: Callable[[TrialRun], TrialWatcher]
     """Called when a trial has its params and begins."""
+    memory_limit_bytes: int | None = None
+    """What this process may hold of its device in all; None where it is alone there."""
 
     def __call__(self, trial: optuna.Trial) -> float:
         """Run one trial.
@@ -68,16 +69,13 @@ class Objective:
 
     def _run(self, trial: optuna.Trial) -> float:
         architecture, settings = self.space.suggest(trial)
-        started = running_trial(trial, self.space)
-        write_line(start_line(started), to_terminal=True)
-        watcher = self.watch(started)
+        watcher = self.watch(running_trial(trial, self.space))
         train_losses: list[float | None] = []
 
         def on_epoch(losses: EpochLosses) -> bool:
-            write_line(epoch_line(trial.number, losses))
+            watcher.add(losses)
             trial.report(losses.val_loss, losses.epoch)
             train_losses.append(losses.train_loss)
-            watcher.add(losses)
             return trial.should_prune()
 
         first_attempt = trial.user_attrs.get(FIRST_ATTEMPT_ATTR, trial.number)
@@ -94,6 +92,7 @@ class Objective:
                 plan=self.plan,
                 checkpoint=checkpoint,
                 on_step=watcher.add_step,
+                memory_limit_bytes=self.memory_limit_bytes,
             )
         except Exception:
             checkpoint.remove()

@@ -10,8 +10,6 @@ import optuna
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from mlproject.training.epoch_losses import EpochLosses
-
 SECONDS_BETWEEN_STEPS_SHOWN = 2.0
 
 
@@ -22,25 +20,26 @@ class Progress:
         self._bar = bar
         self._study = study
         self._best = self._read_best()
-        self._trial = ""
-        self._epoch = 0
+        self._trials: dict[int, str] = {}
+        """What is shown of each trial at work."""
         self._shown = 0.0
 
-    def begin_trial(self, trial_number: int, epochs: int) -> None:
+    def begin_trial(self) -> None:
         """A trial begins."""
         self._best = self._read_best()
-        self._trial = f"trial {trial_number} epoch {{}}/{epochs}"
-        self._epoch = 0
 
-    def add_step(self, step: int, steps: int) -> None:
+    def add_step(self, trial_number: int, epoch: str, step: int, steps: int) -> None:
         """So many of an epoch's steps are done: shown where they are slow."""
         if time.monotonic() - self._shown >= SECONDS_BETWEEN_STEPS_SHOWN:
-            self._show(f"{self._trial.format(self._epoch + 1)} step {step}/{steps}")
+            self._show(trial_number, f"{epoch} step {step}/{steps}")
 
-    def add(self, losses: EpochLosses) -> None:
-        """An epoch has ended."""
-        self._epoch = losses.epoch
-        self._show(self._trial.format(losses.epoch))
+    def add(self, trial_number: int, epoch: str) -> None:
+        """An epoch, such as ``3/50``, has ended."""
+        self._show(trial_number, epoch)
+
+    def end_trial(self, trial_number: int) -> None:
+        """A trial has ended."""
+        self._trials.pop(trial_number, None)
 
     def finish(self, finished: int) -> None:
         """So many trials are finished."""
@@ -48,8 +47,9 @@ class Progress:
         self._bar.set_postfix_str(self._best, refresh=False)
         self._bar.update(finished - self._bar.n)
 
-    def _show(self, text: str) -> None:
-        self._bar.set_postfix_str(f"{self._best}, {text}")
+    def _show(self, trial_number: int, epoch: str) -> None:
+        self._trials[trial_number] = f"trial {trial_number} epoch {epoch}"
+        self._bar.set_postfix_str(", ".join([self._best, *self._trials.values()]))
         self._shown = time.monotonic()
 
     def _read_best(self) -> str:

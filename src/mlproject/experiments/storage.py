@@ -1,14 +1,21 @@
 """Optuna's storage of a study, and the claim that one launcher at a time has on it."""
 
+import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import optuna
 from filelock import FileLock, Timeout
-from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.exceptions import (
+    ExperimentalWarning,
+    StorageInternalError,
+    UpdateFinishedTrialError,
+)
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -30,6 +37,9 @@ ONCE_IMPLIED: Mapping[str, str | int] = {
     "precision": "fp32",
 }
 """What studies had whose identity does not say."""
+
+
+_logger = logging.getLogger(__name__)
 
 
 class StorageUnreachable(UserError):
@@ -155,7 +165,7 @@ def storage_errors(storage: StudyStorage) -> Iterator[None]:
         failure = _storage_failure(error)
         if failure is None:
             raise
-        reason = without_password(str(failure).strip().splitlines()[0])
+        reason = hide_credentials(str(failure).strip().splitlines()[0])
         raise StorageFailing(
             f"storage {storage.shown_url} cannot be written ({reason}): mend that and run the same "
             "command again, which goes on from the last trial that it holds"
@@ -213,5 +223,20 @@ def fail_dead_trials(study: optuna.Study, storage: StudyStorage) -> None:
             warnings.simplefilter("ignore", ExperimentalWarning)
             optuna.storages.fail_stale_trials(study)
         return
-    for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        fail_trial(storage, trial)
+
+
+def fail_trial(
+    storage: StudyStorage, trial: FrozenTrial, attrs: Mapping[str, Any] | None = None
+) -> None:
+    """Mark a trial as failed whose process cannot, with what is known of it; not if it has ended.
+
+    Without `Tag.FAILURE_REASON` among the `attrs`, its process died.
+    """
+    try:
+        for name, value in (attrs or {}).items():
+            storage.rdb.set_trial_user_attr(trial._trial_id, name, value)
+        storage.rdb.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+    except UpdateFinishedTrialError:
+        _logger.debug("trial %d had ended", trial.number)

@@ -2,25 +2,24 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import optuna
-import torch
 from mlflow.exceptions import MlflowException
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from mlproject.data.bars import load_bars
 from mlproject.data.checks import check_bars
-from mlproject.data.windows import WindowedData, build_windows
+from mlproject.data.windows import build_windows
 from mlproject.errors import UserError
 from mlproject.experiments.describe import ended_trial
-from mlproject.experiments.objective import Objective
 from mlproject.experiments.progress import show_progress
-from mlproject.experiments.sampler import make_sampler
+from mlproject.experiments.remaining_trials import RemainingTrials
 from mlproject.experiments.search_space import SearchSpace
 from mlproject.experiments.settings import StudySettings
 from mlproject.experiments.storage import (
+    StudyStorage,
     check_unoccupied,
     fail_dead_trials,
     open_study,
@@ -35,14 +34,12 @@ from mlproject.experiments.trial_log import (
     with_logged_epochs,
     write_missing_lines,
 )
-from mlproject.experiments.trial_queue import (
-    OwedTrial,
-    counts_towards_plan,
-    enqueue_owed_trials,
-    enqueue_supplement,
-)
-from mlproject.experiments.trial_watch import TrialWatch
-from mlproject.models.arch_grid import ArchitectureGrid, architecture_grid
+from mlproject.experiments.trial_queue import OwedTrial, finished_trials
+from mlproject.experiments.trial_watch import StudyWatch
+from mlproject.experiments.trial_work import TrialWork
+from mlproject.experiments.workers import Workers, open_workers
+from mlproject.experiments.workers.settings import ALONE, WorkerSettings
+from mlproject.models.arch_grid import architecture_grid
 from mlproject.tracking.live_tracking import (
     INTERRUPTED_PATIENCE_SECONDS,
     LiveTracking,
@@ -57,20 +54,9 @@ from mlproject.tracking.store import (
 )
 from mlproject.tracking.study_run import close_study_run, open_study_run
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.device import select_device
-from mlproject.training.loop import prior_loss
-from mlproject.training.memory import MemoryPlan, Workload, plan_memory
-from mlproject.training.plan import OptimiserName, Precision, TrainingPlan
-
-MAX_FAILURES_IN_A_ROW = 5
+from mlproject.training.plan import OptimiserName, Precision
 
 _logger = logging.getLogger(__name__)
-
-
-class StudyFailing(UserError):
-    """Trial after trial raises an error: the study stops before it wastes more."""
-
-    exit_code = 1
 
 
 class TrackingBehind(UserError):
@@ -98,6 +84,7 @@ def run_study(
     data_source: str = "sp500",
     storage_url: str | None = None,
     device: str = "auto",
+    workers: WorkerSettings = ALONE,
     supplement: Sequence[OwedTrial] | None = None,
 ) -> StudyOutcome:
     """Launch the study, or resume it, until `settings.n_trials` of its trials have finished.
@@ -108,10 +95,9 @@ def run_study(
 
     Raises:
         UserError: one of its kinds: input that cannot be used, a storage that holds another
-            study, a study that another process runs, trials that keep failing, or an MLflow
-            that was away when the study ended.
+            study, a study that another process runs, trials that keep failing, workers that
+            cannot be had, or an MLflow that was away when the study ended.
     """
-    target = select_device(device)
     bars = load_bars(data_source)
     check_bars(bars)
     data = build_windows(
@@ -122,54 +108,57 @@ def run_study(
     )
     grid = architecture_grid(settings.budget, data.n_features, settings.grid_version)
     space = SearchSpace(grid, settings)
-    # What fits in no way is refused before the storage makes a file; what the study began with
-    # never needs less.
-    _plan(settings, grid, target, stored={})
-    storage = open_study_storage(storage_url, settings.study_name, connection.directory)
-    plan = _plan(settings, grid, target, stored=stored_identity(storage))
-    identity = settings.identity(bars, data.n_features, plan.training)
-    check_unoccupied(storage, identity)
-    print(plan.as_text(), flush=True)
-    trial_log = connection.directory / "trial_logs" / f"{settings.study_name}.log"
-    with (
-        sole_launcher(storage, connection.directory),
-        storage_errors(storage),
-        open_trial_log(trial_log),
-    ):
-        with tracking_errors(connection.uri):
-            store = open_experiment(connection)
-            parent_run_id = open_study_run(store, settings.study_name)
-            describe_study(store, parent_run_id, space, bars=bars, data=data, identity=identity)
-            store.client.log_text(parent_run_id, plan.as_text(), "memory_plan.txt")
-        study = open_study(storage, identity)
-        fail_dead_trials(study, storage)
-        launch = Launch(
-            store=store,
-            parent_run_id=parent_run_id,
-            study=study,
-            space=space,
-            plan=plan.training,
-            trial_log=trial_log,
-            checkpoints=connection.directory / "checkpoints" / settings.study_name,
-            supplement=supplement,
-        )
-        return launch.run(data.to(target))
+    with open_workers(workers, device) as crew:
+        # What fits in no way is refused before the storage makes a file; what the study began
+        # with never needs less.
+        crew.plan(space)
+        storage = open_study_storage(storage_url, settings.study_name, connection.directory)
+        plan = crew.plan(_as_begun(space, stored_identity(storage)))
+        identity = settings.identity(bars, data.n_features, plan.training)
+        check_unoccupied(storage, identity)
+        plan_text = f"{crew.as_text()}{plan.as_text()}"
+        print(plan_text, flush=True)
+        trial_log = connection.directory / "trial_logs" / f"{settings.study_name}.log"
+        with (
+            sole_launcher(storage, connection.directory),
+            storage_errors(storage),
+            open_trial_log(trial_log),
+        ):
+            with tracking_errors(connection.uri):
+                store = open_experiment(connection)
+                parent_run_id = open_study_run(store, settings.study_name)
+                describe_study(store, parent_run_id, space, bars=bars, data=data, identity=identity)
+                store.client.log_text(parent_run_id, plan_text, "memory_plan.txt")
+            study = open_study(storage, identity)
+            fail_dead_trials(study, storage)
+            launch = Launch(
+                store=store,
+                parent_run_id=parent_run_id,
+                storage=storage,
+                study=study,
+                work=TrialWork(
+                    space=space,
+                    plan=plan.training,
+                    data=data,
+                    checkpoints=connection.directory / "checkpoints" / settings.study_name,
+                ),
+                workers=crew,
+                trial_log=trial_log,
+                supplement=supplement,
+            )
+            return launch.run()
 
 
-def _plan(
-    settings: StudySettings,
-    grid: ArchitectureGrid,
-    device: torch.device,
-    *,
-    stored: Mapping[str, str | int],
-) -> MemoryPlan:
-    """The study's plan: as the user asks, else as the study began, else as memory allows."""
-    optimiser, precision = settings.optimiser, settings.precision
-    if stored:
-        optimiser = optimiser or OptimiserName(str(stored["optimiser"]))
-        precision = precision or Precision(str(stored["precision"]))
-    workload = Workload(device=device, n_features=grid.num_features, batch_size=settings.batch_size)
-    return plan_memory(grid.architectures, workload, optimiser=optimiser, precision=precision)
+def _as_begun(space: SearchSpace, stored: Mapping[str, str | int]) -> SearchSpace:
+    """What the user leaves to the memory plan is as the study began, if it has."""
+    if not stored:
+        return space
+    settings = replace(
+        space.settings,
+        optimiser=space.settings.optimiser or OptimiserName(str(stored["optimiser"])),
+        precision=space.settings.precision or Precision(str(stored["precision"])),
+    )
+    return replace(space, settings=settings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,22 +167,21 @@ class Launch:
 
     store: TrackingStore
     parent_run_id: str
+    storage: StudyStorage
     study: optuna.Study
-    space: SearchSpace
-    plan: TrainingPlan
+    work: TrialWork
+    workers: Workers
     trial_log: Path
-    checkpoints: Path
-    """Folder of what trials at work save."""
     supplement: Sequence[OwedTrial] | None = None
     """Forced trials to run instead of the search; None launches the search."""
 
-    def run(self, data: WindowedData) -> StudyOutcome:
+    def run(self) -> StudyOutcome:
         """Run the trials that are missing; leave MLflow and the trial log true in any case."""
         write_missing_lines(self.trial_log, self._ended_trials())
         tracking = LiveTracking(self.store, self.parent_run_id, self._ended_trials)
         status = "FAILED"
         try:
-            self._run_trials(data, tracking)
+            self._run_trials(tracking)
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
@@ -208,7 +196,7 @@ class Launch:
         return StudyOutcome(
             study_name=self.study.study_name,
             parent_run_id=self.parent_run_id,
-            finished=self._finished(),
+            finished=finished_trials(self.study),
             best_trial=best_trial(self._trials()),
             trial_log=self.trial_log,
         )
@@ -230,50 +218,20 @@ class Launch:
             _logger.warning("%s and run the same command again", behind)
         return behind
 
-    def _run_trials(self, data: WindowedData, tracking: LiveTracking) -> None:
-        failures_in_a_row = 0
-        n_trials = self.space.settings.n_trials
-        with show_progress(self.study, finished=self._finished(), n_trials=n_trials) as progress:
-            watch = TrialWatch(tracking, self.space, progress)
-            objective = Objective(
-                space=self.space,
-                plan=self.plan,
-                data=data,
-                checkpoints=self.checkpoints,
-                prior_loss=prior_loss(data.labels[data.validation], data.base_rate),
-                watch=watch.begin,
-            )
-            if self.supplement is not None:
-                enqueue_supplement(self.study, self.space, self.supplement)
-            while self._next_is_due():
-                begun = sum(trial.state is not TrialState.WAITING for trial in self._trials())
-                self.study.sampler = make_sampler(self.space.settings.seed, begun)
-                self.study.optimize(
-                    objective, n_trials=1, catch=(Exception,), callbacks=[watch.end]
-                )
-                progress.finish(self._finished())
-                failures_in_a_row = failures_in_a_row + 1 if watch.failure else 0
-                if failures_in_a_row == MAX_FAILURES_IN_A_ROW:
-                    raise StudyFailing(
-                        f"study {self.study.study_name} stops: {failures_in_a_row} trials in a row "
-                        f"failed, the last one with {watch.failure}: mend the cause and run the "
-                        "same command again"
-                    )
+    def _run_trials(self, tracking: LiveTracking) -> None:
+        finished, n_trials = finished_trials(self.study), self.space.settings.n_trials
+        with show_progress(self.study, finished=finished, n_trials=n_trials) as progress:
+            watch = StudyWatch(tracking, self.space, progress)
+            remaining = RemainingTrials(self.study, self.space, self.supplement)
+            self.workers.run_trials(self.work, remaining, watch, self.storage)
 
-    def _next_is_due(self) -> bool:
-        """Whether a trial is to be run; a search has enqueued what it owes first."""
-        if self.supplement is not None:
-            return any(trial.state is TrialState.WAITING for trial in self._trials())
-        if self._finished() >= self.space.settings.n_trials:
-            return False
-        enqueue_owed_trials(self.study, self.space)
-        return True
+    @property
+    def space(self) -> SearchSpace:
+        """What the study searches."""
+        return self.work.space
 
     def _trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
-
-    def _finished(self) -> int:
-        return sum(counts_towards_plan(trial) for trial in self._trials())
 
     def _ended_trials(self) -> list[TrialRun]:
         ended = [

@@ -72,6 +72,11 @@ def counts_towards_plan(trial: FrozenTrial) -> bool:
     return trial.state in FINISHED_STATES and Tag.SUPPLEMENT not in trial.user_attrs
 
 
+def finished_trials(study: optuna.Study) -> int:
+    """How many of the trials that `n_trials` asks for the study has."""
+    return sum(map(counts_towards_plan, study.get_trials(deepcopy=False)))
+
+
 def enqueue_supplement(
     study: optuna.Study, space: SearchSpace, supplement: Sequence[OwedTrial]
 ) -> None:

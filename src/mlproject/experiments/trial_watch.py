@@ -1,4 +1,10 @@
-"""Who watches a trial: its MLflow run, the progress bar and, at its end, the trial log."""
+"""Who watches the trials of a launch, however many are at work.
+
+The trial log, the MLflow runs of the trials and the progress bar: while trials run, nothing else
+writes to these.
+"""
+
+from collections.abc import Mapping
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -6,46 +12,74 @@ from optuna.trial import FrozenTrial
 from mlproject.experiments.describe import ended_trial
 from mlproject.experiments.progress import Progress
 from mlproject.experiments.search_space import SearchSpace
-from mlproject.experiments.trial_log import end_line, write_line
+from mlproject.experiments.trial_log import end_line, epoch_line, start_line, write_line
+from mlproject.experiments.trial_queue import finished_trials
 from mlproject.tracking.live_run import LiveRun
 from mlproject.tracking.live_tracking import LiveTracking
-from mlproject.tracking.names import Param, Tag
+from mlproject.tracking.names import Param
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.epoch_losses import EpochLosses
 
 
 class TrialWatch:
-    """Follows the trials of one launch, one at a time."""
+    """Follows one trial from its first epoch to its last."""
+
+    def __init__(self, trial: TrialRun, run: LiveRun, progress: Progress) -> None:
+        self._number = trial.trial_number
+        self._planned_epochs = trial.params[Param.EPOCHS]
+        self._run = run
+        self._progress = progress
+        self.epochs: list[EpochLosses] = []
+        """Those that have ended."""
+
+    def add(self, losses: EpochLosses) -> None:
+        """An epoch has ended."""
+        write_line(epoch_line(self._number, losses))
+        self.epochs.append(losses)
+        self._run.add(losses)
+        self._progress.add(self._number, f"{losses.epoch}/{self._planned_epochs}")
+
+    def add_step(self, step: int, steps: int) -> None:
+        """So many of an epoch's steps are done."""
+        epoch = f"{len(self.epochs) + 1}/{self._planned_epochs}"
+        self._progress.add_step(self._number, epoch, step, steps)
+
+    def end(self, ended: TrialRun) -> None:
+        """Optuna has the trial's outcome."""
+        write_line(end_line(ended))
+        self._run.close(ended)
+        self._progress.end_trial(self._number)
+
+
+class StudyWatch:
+    """Follows the trials of one launch."""
 
     def __init__(self, tracking: LiveTracking, space: SearchSpace, progress: Progress) -> None:
         self._tracking = tracking
         self._space = space
         self._progress = progress
-        self._run: LiveRun | None = None
-        self.failure: str | None = None
-        """Why the trial that ended last failed; None when it did not."""
+        self._at_work: dict[int, TrialWatch] = {}
 
-    def begin(self, trial: TrialRun) -> "TrialWatch":
+    def begin(self, trial: TrialRun) -> TrialWatch:
         """A trial has its params and is about to train."""
-        self._run = self._tracking.begin(trial)
-        self._progress.begin_trial(trial.trial_number, int(trial.params[Param.EPOCHS]))
-        return self
+        write_line(start_line(trial), to_terminal=True)
+        run = self._tracking.begin(trial)
+        self._progress.begin_trial()
+        watch = TrialWatch(trial, run, self._progress)
+        self._at_work[trial.trial_number] = watch
+        return watch
 
-    def add(self, losses: EpochLosses) -> None:
-        """An epoch of the trial has ended."""
-        if self._run is not None:
-            self._run.add(losses)
-        self._progress.add(losses)
+    def end(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Optuna has the trial's outcome (a callback of `optuna.Study.optimize`).
 
-    def add_step(self, step: int, steps: int) -> None:
-        """So many of an epoch's steps are done."""
-        self._progress.add_step(step, steps)
+        What ended before it began to train is written at the end of the launch.
+        """
+        watch = self._at_work.pop(trial.number, None)
+        if watch is not None:
+            watch.end(ended_trial(trial, self._space))
+        self._progress.finish(finished_trials(study))
 
-    def end(self, _study: optuna.Study, trial: FrozenTrial) -> None:
-        """Optuna has the trial's outcome (a callback of `optuna.Study.optimize`)."""
-        ended = ended_trial(trial, self._space)
-        self.failure = ended.tags.get(Tag.FAILURE_REASON)
-        write_line(end_line(ended))
-        if self._run is not None:
-            self._run.close(ended)
-        self._run = None
+    @property
+    def at_work(self) -> Mapping[int, TrialWatch]:
+        """The trials that have begun and not ended, by number."""
+        return self._at_work

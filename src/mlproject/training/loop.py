@@ -26,7 +26,7 @@ from mlproject.training.allocator import never_keep_freed_tensors, trim
 from mlproject.training.batch_threads import BatchThreads
 from mlproject.training.checkpoint import CheckpointFile, identity_of
 from mlproject.training.epoch_losses import EpochLosses
-from mlproject.training.memory import Workload, choose_layout, free_memory_bytes
+from mlproject.training.memory import Workload, choose_layout, usable_memory_bytes
 from mlproject.training.optimisers import make_optimiser
 from mlproject.training.peak_memory import PeakMemory
 from mlproject.training.plan import FP32_ADAMW, OptimiserName, TrainingPlan
@@ -129,16 +129,17 @@ def train(
     plan: TrainingPlan = FP32_ADAMW,
     checkpoint: CheckpointFile | None = None,
     on_step: OnStep | None = None,
+    memory_limit_bytes: int | None = None,
 ) -> TrainingResult:
     """Train one architecture on `data.train`, validate after each epoch on `data.validation`.
 
     Binary cross-entropy; optimiser and precision are the plan's. A loss that is not a number or
     has exploded ends the training as diverged. The data must lie on the device that is to train.
     A training that finds a checkpoint of its own goes on from it, and `on_epoch` hears of the
-    earlier epochs again.
+    earlier epochs again. The layout keeps to `memory_limit_bytes` of this process on the device.
     """
     with (
-        _training_step(architecture, data, settings, plan) as step,
+        _training_step(architecture, data, settings, plan, memory_limit_bytes) as step,
         PeakMemory(data.features.device) as memory,
     ):
         training = _Training(
@@ -188,15 +189,24 @@ def train_final(
 
 @contextmanager
 def _training_step(
-    architecture: Architecture, data: WindowedData, settings: TrainingSettings, plan: TrainingPlan
+    architecture: Architecture,
+    data: WindowedData,
+    settings: TrainingSettings,
+    plan: TrainingPlan,
+    memory_limit_bytes: int | None = None,
 ) -> Iterator[TrainingStep]:
     """A fresh model and its optimiser, in the layout that fits into the memory that is free now."""
     device = data.features.device
     if plan.optimiser is OptimiserName.ADAFACTOR:
         never_keep_freed_tensors()
     trim()
-    workload = Workload(device=device, n_features=data.n_features, batch_size=settings.batch_size)
-    layout = choose_layout(architecture, plan, workload, free_memory_bytes(device))
+    workload = Workload(
+        device=device,
+        n_features=data.n_features,
+        batch_size=settings.batch_size,
+        memory_limit_bytes=memory_limit_bytes,
+    )
+    layout = choose_layout(architecture, plan, workload, usable_memory_bytes(workload))
     with BatchThreads(layout.threads) as threads:
         model = build_model(architecture, data, settings, plan)
         yield TrainingStep(

@@ -42,6 +42,8 @@ class Workload:
     n_features: int
     batch_size: int
     """Windows per optimiser step."""
+    memory_limit_bytes: int | None = None
+    """What this process may hold of the device in all, where others train there too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +115,7 @@ def plan_memory(
     Raises:
         TooLittleMemory: one of them does not fit, with the figures and what to change.
     """
-    free = free_memory_bytes(workload.device)
+    free = usable_memory_bytes(workload)
     candidates = [
         TrainingPlan(
             optimiser=name,
@@ -271,7 +273,10 @@ def _refusal(
         advice = "leave optimiser and precision at auto"
     else:
         missing = need.to_be_taken / (1 - SPARE) - plan.free
-        advice = f"free {missing / 1e9:.1f} GB more, use another device, or a smaller budget"
+        others = "" if workload.memory_limit_bytes is None else "fewer workers, "
+        advice = (
+            f"free {missing / 1e9:.1f} GB more, use {others}another device, or a smaller budget"
+        )
     usable = plan.free * (1 - SPARE)
     return (
         f"too little memory on {workload.device}: the architecture of {row.param_count:,} "
@@ -291,6 +296,19 @@ def natural_precision(device: torch.device) -> Precision:
         has_bf16 = able.get("avx512_bf16", False) or able.get("amx_bf16", False)
         return Precision.BF16 if has_bf16 else Precision.FP32
     return Precision.FP32
+
+
+def usable_memory_bytes(workload: Workload) -> int:
+    """What the device could still give to this process, whose limit is kept to."""
+    free, limit = free_memory_bytes(workload.device), workload.memory_limit_bytes
+    return free if limit is None else max(0, min(free, limit - _held_bytes(workload.device)))
+
+
+def _held_bytes(device: torch.device) -> int:
+    """What this process holds of the device."""
+    if device.type == "cuda":
+        return int(torch.cuda.memory_reserved(device))
+    return int(psutil.Process().memory_info().rss)
 
 
 def free_memory_bytes(device: torch.device) -> int:

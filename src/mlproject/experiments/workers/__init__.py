@@ -1,0 +1,46 @@
+"""Who runs the trials of a launch: this process, or processes that Ray places and restarts."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from mlproject.experiments.remaining_trials import RemainingTrials
+from mlproject.experiments.search_space import SearchSpace
+from mlproject.experiments.storage import StudyStorage
+from mlproject.experiments.trial_watch import StudyWatch
+from mlproject.experiments.trial_work import TrialWork
+from mlproject.experiments.workers.settings import WorkerSettings
+from mlproject.experiments.workers.this_process import ThisProcess
+from mlproject.training.device import select_device
+from mlproject.training.memory import MemoryPlan
+
+
+class Workers(Protocol):
+    """Those who run the trials of a launch."""
+
+    def plan(self, space: SearchSpace) -> MemoryPlan:
+        """The memory plan where a trial will run."""
+
+    def run_trials(
+        self, work: TrialWork, remaining: RemainingTrials, watch: StudyWatch, storage: StudyStorage
+    ) -> None:
+        """Run what remains of the study in the storage."""
+
+    def as_text(self) -> str:
+        """A line that says who they are; empty for this process alone."""
+
+
+@contextmanager
+def open_workers(settings: WorkerSettings, device: str) -> Iterator[Workers]:
+    """The workers that the user asks for; those of Ray's end with the block.
+
+    Raises:
+        UserError: a device that is not there, or a Ray that cannot do what it is asked for.
+    """
+    if not settings.through_ray:
+        yield ThisProcess(select_device(device))
+        return
+    from mlproject.experiments.workers.ray_workers import open_ray_workers
+
+    with open_ray_workers(settings, device) as workers:
+        yield workers

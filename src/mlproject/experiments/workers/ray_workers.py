@@ -1,0 +1,71 @@
+"""Trials on workers that Ray places and restarts: who they are and how many."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from mlproject.experiments.remaining_trials import RemainingTrials
+from mlproject.experiments.search_space import SearchSpace
+from mlproject.experiments.storage import StudyStorage
+from mlproject.experiments.trial_watch import StudyWatch
+from mlproject.experiments.trial_work import TrialWork
+from mlproject.experiments.workers.dispatch import Dispatch
+from mlproject.experiments.workers.ray_session import RaySession, ray_session
+from mlproject.experiments.workers.settings import BadWorkers, WorkerSettings
+from mlproject.experiments.workers.shared_study import share_study
+from mlproject.experiments.workers.shares import equal_share
+from mlproject.experiments.workers.worker_pool import WorkerPool, answer
+from mlproject.training.memory import MemoryPlan
+
+
+@contextmanager
+def open_ray_workers(settings: WorkerSettings, device: str) -> Iterator["RayWorkers"]:
+    """Start the workers; they end with the block.
+
+    Raises:
+        BadWorkers: Ray cannot be used, or has no room for them.
+    """
+    if device.startswith("cuda:"):
+        raise BadWorkers(f"device {device} is one GPU, but Ray places the workers: use cuda")
+    with ray_session(settings) as session:
+        yield RayWorkers(session, settings, device)
+
+
+class RayWorkers:
+    """Workers in processes of Ray's."""
+
+    def __init__(self, session: RaySession, settings: WorkerSettings, device: str) -> None:
+        nodes = session.nodes
+        gpus = settings.gpus_per_trial
+        if gpus is None:
+            has_gpus = any(node.gpus for node in nodes)
+            gpus = 1.0 if device == "cuda" or (device == "auto" and has_gpus) else 0.0
+        if device == "auto":
+            device = "cuda" if gpus else "cpu"
+        self._session = session
+        self._count = settings.workers
+        self._share = equal_share(nodes, settings.workers, gpus)
+        self._pool = WorkerPool(session, settings.workers, device, self._share)
+
+    def as_text(self) -> str:
+        """A line that says how many there are, where, and what each of them has."""
+        cores, gpus, machines = self._share.cores, self._share.gpus, len(self._session.nodes)
+        has = f"{cores} core{'s' * (cores > 1)}" + (f" and {gpus:g} GPU" if gpus else "")
+        where = f"{machines} machine{'s' * (machines > 1)}"
+        return f"workers: {self._count} through Ray on {where}, each with {has}\n"
+
+    def plan(self, space: SearchSpace) -> MemoryPlan:
+        """The memory plan of the worker that has its place first."""
+        placed, _ = ray.wait(list(self._pool.starting))
+        worker = self._pool.started(placed[0])
+        self._pool.await_start(worker)
+        plan: MemoryPlan = answer(worker.actor.plan.remote(space, worker.memory_limit_bytes))
+        return plan
+
+    def run_trials(
+        self, work: TrialWork, remaining: RemainingTrials, watch: StudyWatch, storage: StudyStorage
+    ) -> None:
+        """Run what remains, as many trials at a time as there are workers."""
+        with share_study(storage, self._session.host) as shared:
+            Dispatch(self._pool, remaining, watch, storage).run(work, shared)

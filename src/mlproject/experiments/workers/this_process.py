@@ -1,0 +1,46 @@
+"""One trial at a time, in this very process."""
+
+import torch
+
+from mlproject.experiments.remaining_trials import RemainingTrials
+from mlproject.experiments.sampler import make_sampler
+from mlproject.experiments.search_space import SearchSpace
+from mlproject.experiments.storage import StudyStorage
+from mlproject.experiments.trial_watch import StudyWatch
+from mlproject.experiments.trial_work import Place, TrialWork, plan_at
+from mlproject.training.memory import MemoryPlan
+
+
+class ThisProcess:
+    """Runs the trials of a launch itself."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._place = Place(device=device)
+
+    def as_text(self) -> str:
+        """Nothing to be said."""
+        return ""
+
+    def plan(self, space: SearchSpace) -> MemoryPlan:
+        """The memory plan here."""
+        return plan_at(self._place, space)
+
+    def run_trials(
+        self,
+        work: TrialWork,
+        remaining: RemainingTrials,
+        watch: StudyWatch,
+        storage: StudyStorage,  # noqa: ARG002 # the study knows its own
+    ) -> None:
+        """Run one trial after the other until nothing remains."""
+        study = remaining.study
+        objective = work.objective(self._place, watch.begin)
+        seed = work.space.settings.seed
+        while remaining.due():
+            study.sampler = make_sampler(seed, remaining.next_place())
+            study.optimize(
+                objective,
+                n_trials=1,
+                catch=(Exception,),
+                callbacks=[watch.end, lambda _study, trial: remaining.count(trial)],
+            )

@@ -1,0 +1,169 @@
+"""A worker: what runs in a process that Ray has started, on this machine or another one.
+
+It speaks to Optuna's storage and to the launcher, which alone writes the trial log and MLflow.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from logging.handlers import QueueHandler
+from queue import SimpleQueue
+
+import optuna
+import ray
+import torch
+from optuna.trial import FrozenTrial
+
+from mlproject.experiments.progress import SECONDS_BETWEEN_STEPS_SHOWN
+from mlproject.experiments.sampler import make_sampler
+from mlproject.experiments.search_space import SearchSpace
+from mlproject.experiments.trial_work import Place, TrialWork, plan_at
+from mlproject.experiments.workers.reports import (
+    EpochEnded,
+    Report,
+    StepDone,
+    TrialBegan,
+    TrialEnded,
+)
+from mlproject.experiments.workers.shared_study import SharedStudy
+from mlproject.experiments.workers.shares import Share
+from mlproject.tracking.trial_run import TrialRun
+from mlproject.training.device import select_device
+from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.memory import MemoryPlan, free_memory_bytes
+
+Reports = SimpleQueue[Report | None]
+"""What a trial's thread hands on; None is the end."""
+
+WORKER_ATTR = "worker"
+"""User attribute of a trial: the launch it belongs to, and the process and machine it runs on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spot:
+    """Where Ray has placed a worker."""
+
+    node_id: str
+    gpus: tuple[int | str, ...]
+    """Ray's names of them."""
+    free_memory_bytes: int
+    """Of the worker's device, before this worker trains."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedWork:
+    """What every worker of a launch needs."""
+
+    work: TrialWork
+    study: SharedStudy
+    launch: str
+    """A name of the launch that no other one has."""
+    optuna_verbosity: int
+
+
+class TrialWorker:
+    """Runs trials, one at a time."""
+
+    def __init__(self, device: str, share: Share) -> None:
+        self._device_name = device
+        self._share = share
+        # Trials run in a thread, so that Ray's own can hand on what they report.
+        self._thread = ThreadPoolExecutor(1)
+        self._study: optuna.Study | None = None
+
+    def set_up(self) -> Spot:
+        """Take what is this worker's share, and say where it is. To be called first.
+
+        Raises:
+            DeviceUnavailable: the device is not there.
+        """
+        torch.set_num_threads(self._share.cores)
+        self._device = select_device(self._device_name)
+        if self._device.type == "cuda" and self._share.gpus < 1:
+            torch.cuda.set_per_process_memory_fraction(self._share.gpus)
+        optuna.logging.disable_default_handler()  # the launcher writes
+        return Spot(
+            node_id=ray.get_runtime_context().get_node_id(),
+            gpus=tuple(ray.get_gpu_ids()),
+            free_memory_bytes=free_memory_bytes(self._device),
+        )
+
+    def plan(self, space: SearchSpace, memory_limit_bytes: int | None) -> MemoryPlan:
+        """The memory plan of a worker such as this."""
+        return plan_at(self._place(memory_limit_bytes), space)
+
+    def run_trial(
+        self, shared: SharedWork, place_in_study: int, memory_limit_bytes: int | None
+    ) -> Iterator[Report]:
+        """Run one trial to its end, and report."""
+        reports: Reports = SimpleQueue()
+        running = self._thread.submit(
+            self._run_trial, shared, place_in_study, self._place(memory_limit_bytes), reports
+        )
+        running.add_done_callback(lambda _: reports.put(None))
+        while (report := reports.get()) is not None:
+            yield report
+        running.result()  # raises what is no failure of the trial's
+
+    def _run_trial(
+        self, shared: SharedWork, place_in_study: int, place: Place, reports: Reports
+    ) -> None:
+        if self._study is None:
+            self._study = shared.study.load()
+        self._study.sampler = make_sampler(shared.work.space.settings.seed, place_in_study)
+        train = shared.work.objective(place, lambda trial: _Reporter(trial, reports))
+
+        def objective(trial: optuna.Trial) -> float:
+            trial.set_user_attr(WORKER_ATTR, _name(shared.launch))
+            return train(trial)
+
+        def report_end(_study: optuna.Study, trial: FrozenTrial) -> None:
+            reports.put(TrialEnded(trial.number))
+
+        optuna.logging.set_verbosity(shared.optuna_verbosity)
+        with _log_lines_to(reports):
+            self._study.optimize(objective, n_trials=1, catch=(Exception,), callbacks=[report_end])
+
+    def _place(self, memory_limit_bytes: int | None) -> Place:
+        return Place(device=self._device, memory_limit_bytes=memory_limit_bytes)
+
+
+@contextmanager
+def _log_lines_to(reports: Reports) -> Iterator[None]:
+    handler = QueueHandler(reports)
+    loggers = logging.getLogger(), logging.getLogger("optuna")
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+
+
+def _name(launch: str) -> str:
+    context = ray.get_runtime_context()
+    return f"{launch}: process {os.getpid()} of {context.get_node_id()}"
+
+
+class _Reporter:
+    """Hands on what is heard of a trial."""
+
+    def __init__(self, trial: TrialRun, reports: Reports) -> None:
+        self._reports = reports
+        self._reported_step = time.monotonic()
+        reports.put(TrialBegan(trial))
+
+    def add(self, losses: EpochLosses) -> None:
+        """An epoch has ended."""
+        self._reports.put(EpochEnded(losses))
+
+    def add_step(self, step: int, steps: int) -> None:
+        """So many steps are done: reported as often as it is shown."""
+        if time.monotonic() - self._reported_step >= SECONDS_BETWEEN_STEPS_SHOWN:
+            self._reports.put(StepDone(step, steps))
+            self._reported_step = time.monotonic()

@@ -1,0 +1,333 @@
+"""Many workers through Ray: real processes, real kills, and one study that stays true."""
+
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import optuna
+import psutil
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from optuna.trial import FrozenTrial, TrialState
+
+from mlproject.experiments.workers import settings
+from mlproject.models.arch_grid import CURRENT_GRID_VERSION, architecture_grid
+from mlproject.models.budget import parse_budget
+from mlproject.models.extremes import distinct_extremes
+from mlproject.tracking.names import PROCESS_DIED, Metric, Tag
+from tests.end_to_end.postgres import postgres
+from tests.end_to_end.processes import (
+    TIMEOUT_SECONDS,
+    environment,
+    free_port,
+    mlflow_server,
+    project,
+    start_project,
+    wait_until,
+)
+
+STUDY = "phase6a_100k_h3_threshold_1pct"
+GRID = architecture_grid(parse_budget("100k"), 25, CURRENT_GRID_VERSION)
+WORKER_ATTR = "worker"
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+def _command(market: Path, *more: str) -> tuple[str, ...]:
+    return ("study", "--budget", "100k", "--horizon", "3", "--data", str(market), *more)
+
+
+def _log(directory: Path) -> str:
+    path = directory / "trial_logs" / f"{STUDY}.log"
+    return path.read_text() if path.exists() else ""
+
+
+def _optuna(directory: Path) -> list[FrozenTrial]:
+    if "Trial 0: " not in _log(directory):
+        return []  # asked earlier, a file would be made that the launcher is making
+    storage = f"sqlite:///{directory / 'optuna.db'}"
+    return optuna.load_study(study_name=STUDY, storage=storage).trials
+
+
+def _workers(trials: list[FrozenTrial]) -> Counter[tuple[int, str]]:
+    """How many trials each process ran, by its id and the Ray node it belongs to."""
+    told = [re.search(r"process (\d+) of (\w+)", t.user_attrs[WORKER_ATTR]) for t in trials]
+    return Counter((int(found[1]), found[2]) for found in told if found)
+
+
+def _runs(uri: str) -> tuple[list[Run], list[Run]]:
+    """Parents and trials."""
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("phase6a")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    trials = [run for run in runs if Tag.TRIAL_NUMBER in run.data.tags]
+    return [run for run in runs if run not in trials], trials
+
+
+def _assert_whole(uri: str, trials: list[FrozenTrial], log: str, n_trials: int) -> list[Run]:
+    """Optuna's storage, MLflow and the trial log tell one story of `n_trials` finished trials."""
+    finished = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    assert len(finished) == n_trials
+    labels = [t.user_attrs.get(Tag.FORCED_EXTREME) for t in finished]
+    forced = Counter(label for label in labels if label is not None)
+    assert forced == Counter(list(distinct_extremes(GRID)))
+    (parent,), runs = _runs(uri)
+    assert parent.info.status == "FINISHED"
+    assert parent.info.run_name == STUDY
+    status = {
+        TrialState.COMPLETE: "FINISHED",
+        TrialState.PRUNED: "KILLED",
+        TrialState.FAIL: "FAILED",
+    }
+    by_number = {int(run.data.tags[Tag.TRIAL_NUMBER]): run for run in runs}
+    assert len(by_number) == len(runs)
+    begun = {trial.number: trial for trial in trials if trial.state is not TrialState.WAITING}
+    assert {n: run.info.status for n, run in by_number.items()} == {
+        n: status[trial.state] for n, trial in begun.items()
+    }
+    client = MlflowClient(uri)
+    for number, run in by_number.items():
+        assert log.count(f"Trial {number}: ") == 1
+        assert log.count(f"Trial {number} ended: ") == 1
+        for name in (Metric.TRAIN_LOSS, Metric.VAL_LOSS):
+            logged = re.findall(rf"Trial {number} epoch (\d+): .*{name}=([^,]*?)[,.]?(?: |\n)", log)
+            history = client.get_metric_history(run.info.run_id, name)
+            assert sorted((p.step, p.value) for p in history) == [
+                (int(epoch), float(value)) for epoch, value in logged
+            ]
+        val_losses = begun[number].intermediate_values
+        assert {p.step: p.value for p in history} == val_losses or run.info.status == "FAILED"
+    return runs
+
+
+def _kill_a_worker_at_work(directory: Path) -> FrozenTrial:
+    """Kill the process of a trial in progress, and return the trial as it then stands."""
+    while True:
+        wait_until(lambda: bool(_at_work(directory)), "a sampled trial is at work")
+        for trial in _at_work(directory):
+            ((pid, _),) = _workers([trial])
+            os.kill(pid, signal.SIGSTOP)  # what it has done by now is all it has done
+            stands = _optuna(directory)[trial.number]
+            if stands.state is TrialState.RUNNING and stands.intermediate_values:
+                os.kill(pid, signal.SIGKILL)
+                return stands
+            os.kill(pid, signal.SIGCONT)
+
+
+def _at_work(directory: Path) -> list[FrozenTrial]:
+    return [
+        trial
+        for trial in _optuna(directory)
+        if trial.state is TrialState.RUNNING
+        and trial.intermediate_values
+        and Tag.FORCED_EXTREME not in trial.user_attrs
+    ]
+
+
+def test_one_of_three_workers_is_killed_and_nothing_is_lost_or_doubled(
+    work_directory: Path, small_market: Path
+) -> None:
+    command = _command(small_market, "--n-trials", "24", "--max-epochs", "14")
+    launcher = start_project(*command, "--workers", "3", cwd=work_directory)
+    killed = _kill_a_worker_at_work(work_directory)
+    _, stderr = launcher.communicate(timeout=TIMEOUT_SECONDS)
+    assert launcher.returncode == 0, stderr
+
+    uri = f"sqlite:///{work_directory / 'mlflow.db'}"
+    trials = _optuna(work_directory)
+    runs = _assert_whole(uri, trials, _log(work_directory), 24)
+    assert len(_workers(trials)) == 4  # Ray restarted one of the three
+    assert any(trial.state is TrialState.PRUNED for trial in trials)
+    assert len({trial.params["learning_rate"] for trial in trials}) == len(trials) - 1
+    assert [t.number for t in trials if t.state is TrialState.FAIL] == [killed.number]
+    (failed,) = [run for run in runs if run.info.status == "FAILED"]
+    assert failed.data.tags[Tag.FAILURE_REASON] == PROCESS_DIED
+    (retry,) = [run for run in runs if Tag.RETRY_OF in run.data.tags]
+    assert retry.data.tags[Tag.RETRY_OF] == str(killed.number)
+    assert retry.data.params == failed.data.params
+
+    # The same study, whoever runs it.
+    again = project(*command, cwd=work_directory)
+    assert again.returncode == 0, again.stderr
+    assert len(_optuna(work_directory)) == len(trials)
+    assert len(_runs(uri)[1]) == len(runs)
+
+
+def test_a_launcher_that_is_interrupted_or_killed_goes_on_with_the_same_command(
+    work_directory: Path, small_market: Path
+) -> None:
+    uri = f"sqlite:///{work_directory / 'mlflow.db'}"
+    few_epochs = ("--max-epochs", "40", "--workers", "3")
+    command = _command(small_market, "--n-trials", "9", *few_epochs)
+
+    launcher = start_project(*command, cwd=work_directory)
+    wait_until(lambda: "Trial 2 epoch 1" in _log(work_directory), "three trials at work")
+    launcher.send_signal(signal.SIGTERM)
+    _, stderr = launcher.communicate(timeout=120)
+    assert launcher.returncode == 130
+    assert stderr.rstrip().endswith("error: interrupted: run the same command again to go on")
+    (parent,), runs = _runs(uri)
+    assert parent.info.status == "KILLED"
+    stopped = [run for run in runs if run.info.status == "FAILED"]
+    assert stopped and {run.info.status for run in runs} <= {"FINISHED", "FAILED"}
+    assert {run.data.tags[Tag.FAILURE_REASON] for run in stopped} == {"interrupted"}
+
+    begun = _log(work_directory).count("started=")
+    launcher = start_project(*command, cwd=work_directory)
+    wait_until(lambda: _log(work_directory).count("started=") > begun + 3, "trials are at work")
+    its_own = psutil.Process(launcher.pid).children(recursive=True)
+    assert any("TrialWorker" in process.name() + "".join(process.cmdline()) for process in its_own)
+    launcher.kill()
+    launcher.communicate()
+    wait_until(
+        lambda: not any(map(_lives, its_own)), "Ray's processes have ended with the launcher"
+    )
+
+    again = project(*command, cwd=work_directory)
+    assert again.returncode == 0, again.stderr
+    _assert_whole(uri, _optuna(work_directory), _log(work_directory), 9)
+
+
+def _lives(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+@pytest.fixture(scope="module")
+def two_nodes() -> Iterator[dict[str, str]]:
+    """A Ray cluster of two nodes, both on this machine: what the environment says of it."""
+    env = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(16),
+        "ADDRESS": f"127.0.0.1:{free_port()}",
+    }
+    with (
+        _ray_node(env, "--head", "--port", env["ADDRESS"].split(":")[1]),
+        _ray_node(env, "--address", env["ADDRESS"]),
+    ):
+        yield env
+
+
+@contextmanager
+def _ray_node(env: dict[str, str], *arguments: str) -> Iterator[None]:
+    ray = str(Path(sys.executable).with_name("ray"))
+    small = ("--num-cpus=2", "--object-store-memory=100000000", "--disable-usage-stats")
+    whole = [ray, "start", *small, "--include-dashboard=false", *arguments]
+    before = set(_ray_processes())
+    started = subprocess.run(
+        whole, env=environment(**env), capture_output=True, text=True, check=False
+    )
+    assert started.returncode == 0, started.stdout + started.stderr
+    try:
+        yield
+    finally:
+        for process in set(_ray_processes()) - before:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+def _ray_processes() -> list[psutil.Process]:
+    """Ray's own processes that belong to no launcher."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "ppid"])
+        if process.info["ppid"] == 1 and "/ray/" in " ".join(process.info["cmdline"] or [])
+    ]
+
+
+def test_two_machines_share_a_study_through_the_storage_proxy(
+    two_nodes: dict[str, str], work_directory: Path, small_market: Path
+) -> None:
+    command = _command(small_market, "--n-trials", "10", "--max-epochs", "3")
+    on_cluster = ("--ray-address", two_nodes["ADDRESS"], "--workers")
+    too_many = project(*command, *on_cluster, "5", cwd=work_directory, **two_nodes)
+    assert too_many.returncode == 2
+    assert "error: workers is 5: each needs 1 CPU, and Ray has 4 CPU" in too_many.stderr
+    gpus = ("2", "--gpus-per-trial", "0.5")
+    no_gpu = project(*command, *on_cluster, *gpus, cwd=work_directory, **two_nodes)
+    assert no_gpu.returncode == 2
+    assert "each needs 1 CPU and 0.5 GPU" in no_gpu.stderr
+    assert not (work_directory / "optuna.db").exists()
+
+    study = project(*command, *on_cluster, "4", cwd=work_directory, **two_nodes)
+    assert study.returncode == 0, study.stderr
+    trials = _optuna(work_directory)
+    assert len({node for _, node in _workers(trials)}) == 2
+    uri = f"sqlite:///{work_directory / 'mlflow.db'}"
+    _assert_whole(uri, trials, _log(work_directory), 10)
+
+
+def test_a_team_s_stores_take_four_workers_on_two_machines(
+    two_nodes: dict[str, str], tmp_path: Path, small_market: Path
+) -> None:
+    command = _command(small_market, "--n-trials", "10", "--max-epochs", "3")
+    on_cluster = ("--ray-address", two_nodes["ADDRESS"], "--workers", "4")
+    with postgres() as database:
+        runs, url = database.new_database("runs"), database.new_database("trials")
+        with mlflow_server(tmp_path, free_port(), runs) as address:
+            env = {**two_nodes, "MLFLOW_TRACKING_URI": address, "MLPROJECT_STORAGE": url}
+            study = project(*command, *on_cluster, cwd=tmp_path, **env)
+            assert study.returncode == 0, study.stderr
+            trials = optuna.load_study(study_name=STUDY, storage=url).trials
+            assert len(_workers(trials)) == 4
+            assert len({node for _, node in _workers(trials)}) == 2
+            _assert_whole(address, trials, _log(tmp_path), 10)
+            audit = project("audit", "--planned-trials", "10", cwd=tmp_path, **env)
+            assert STUDY in audit.stdout
+            assert not re.search("failed|missing trials|contradict", audit.stdout), audit.stdout
+    assert not list(tmp_path.glob("*.db"))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--workers", "0"), "workers is 0: it must be at least 1"),
+        (
+            ("--workers", "2", "--gpus-per-trial", "-1"),
+            "gpus_per_trial is -1: it must be 0 or more",
+        ),
+        (("--workers", "2", "--gpus-per-trial", "nan"), "gpus_per_trial is nan"),
+        (("--workers", "2", "--gpus-per-trial", "1.5"), "a part of one GPU, or whole ones"),
+        (("--workers", "2", "--gpus-per-trial", "some"), "give a number such as 1 or 0.5"),
+        (("--workers", "2", "--device", "cuda:1"), "device cuda:1 is one GPU"),
+        (("--ray-address", "127.0.0.1:1"), "no Ray answers at ray_address '127.0.0.1:1'"),
+        (("--ray-address", "nowhere"), "no Ray answers at ray_address 'nowhere'"),
+        (("--ray-address", "ray://10.0.0.1:10001"), "no Ray answers at ray_address 'ray://10"),
+    ],
+)
+def test_workers_that_cannot_be_had_are_one_line_and_nothing_is_written(
+    command: Command,
+    work_directory: Path,
+    small_market: Path,
+    options: tuple[str, ...],
+    said: str,
+) -> None:
+    code, _, line = command(*_command(small_market), *options)
+    assert code == 2
+    assert line.startswith("error: ")
+    assert said in line
+    assert not (work_directory / "optuna.db").exists()
+    assert not (work_directory / "trial_logs").exists()
+
+
+def test_without_the_extra_one_line_says_how_to_get_it(
+    command: Command, small_market: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "find_spec", lambda name: None if name == "ray" else name)
+    code, _, line = command(*_command(small_market), "--workers", "2")
+    assert code == 2
+    assert "needs Ray, which is not installed: pip install '.[ray]'" in line
+
+
+def test_one_worker_needs_nothing_of_ray() -> None:
+    """Importing it takes seconds, and not everybody has it."""
+    whole = "import sys, mlproject.experiments.study; sys.exit('ray' in sys.modules)"
+    subprocess.run([sys.executable, "-c", whole], env=environment(), check=True)
