@@ -70,7 +70,7 @@ def check_whole(
     (study,) = optuna.get_all_study_summaries(storage)
     assert study.n_trials == len(in_storage), "a trial is in progress, or waits"
     assert_tried_again(in_storage)
-    return in_storage
+    return in_log
 
 
 def assert_tried_again(trials: Mapping[int, Told]) -> None:
