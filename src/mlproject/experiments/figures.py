@@ -1,5 +1,6 @@
 """Pictures of a study: Optuna's own figures, over the architecture instead of its indices."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from mlproject.models.arch_grid import LOG2_N_HEADS, SHAPE_INDEX
 
 ARCHITECTURE = ("d_model", "n_layers", "n_heads", "d_ff")
 _TARGET = "val loss"
+MOST_SHOWN = 1000
+"""Trials that pictures are drawn of: ten thousand take minutes and make a blot."""
 _SHOWN_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -27,6 +30,20 @@ class Figure:
     """Returns a plotly figure."""
     draw_static: Callable[[], Any]
     """Returns matplotlib axes or an array of them."""
+
+
+def thinned(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Not many more than `MOST_SHOWN` trials, in order: all, or every n-th and each record."""
+    step = -(-len(trials) // MOST_SHOWN)
+    shown, lowest = [], math.inf
+    for place, trial in enumerate(trials):
+        value = trial.value if trial.state is TrialState.COMPLETE else None
+        is_record = value is not None and value < lowest
+        if is_record and value is not None:
+            lowest = value
+        if is_record or place % step == 0:
+            shown.append(trial)
+    return shown
 
 
 def study_over_architectures(trials: Sequence[FrozenTrial], space: SearchSpace) -> optuna.Study:

@@ -26,7 +26,12 @@ from optuna.trial import FrozenTrial, TrialState
 from mlproject.data.bars import Bars
 from mlproject.data.windows import WindowedData
 from mlproject.experiments.describe import ended_trial
-from mlproject.experiments.figures import Figure, study_figures, study_over_architectures
+from mlproject.experiments.figures import (
+    Figure,
+    study_figures,
+    study_over_architectures,
+    thinned,
+)
 from mlproject.experiments.sampler import PRUNER_SETTINGS, SAMPLER_SETTINGS
 from mlproject.experiments.search_space import SearchSpace
 from mlproject.experiments.study_note import best_run, study_note
@@ -110,8 +115,15 @@ def summarise_study(
         "table of trials": lambda: _log_table(store, run_id, runs),
         "trial log": lambda: store.client.log_artifact(run_id, str(trial_log)),
     }
-    figures = list(study_figures(study_over_architectures(trials, space)))
-    parts["page of figures"] = lambda: _log_interactive(store, run_id, space, figures)
+    shown = thinned(trials)
+    figures = list(study_figures(study_over_architectures(shown, space)))
+    remark = (
+        f"Drawn are {len(shown):,} of {len(trials):,} trials: some of each part of the study, and "
+        "each that was the best so far."
+        if len(shown) < len(trials)
+        else ""
+    )
+    parts["page of figures"] = lambda: _log_interactive(store, run_id, space, figures, remark)
     for figure in figures:
         parts[f"figure {figure.name}"] = partial(_log_static, store, run_id, figure)
     for name, log_part in parts.items():
@@ -178,7 +190,7 @@ def _log_table(store: TrackingStore, run_id: str, runs: list[TrialRun]) -> None:
 
 
 def _log_interactive(
-    store: TrackingStore, run_id: str, space: SearchSpace, figures: Sequence[Figure]
+    store: TrackingStore, run_id: str, space: SearchSpace, figures: Sequence[Figure], remark: str
 ) -> None:
     """All figures on one page, so that plotly's 5 MB of script are there once."""
     drawn = []
@@ -194,7 +206,8 @@ def _log_interactive(
         for place, picture in enumerate(drawn)
     ]
     title = html.escape(space.settings.study_name)
-    page = f"<!doctype html><meta charset='utf-8'><title>{title}</title>{''.join(parts)}"
+    head = f"<!doctype html><meta charset='utf-8'><title>{title}</title>"
+    page = f"{head}<p>{html.escape(remark)}</p>{''.join(parts)}"
     store.client.log_text(run_id, page, "figures.html")
 
 

@@ -48,8 +48,12 @@ def failure_reason(trial: FrozenTrial) -> str | None:
 def owed_trials(trials: Sequence[FrozenTrial], space: SearchSpace) -> list[OwedTrial]:
     """What has to be enqueued now, given all trials of the study in order."""
     owed = []
+    attempts_at: dict[str, list[FrozenTrial]] = {}
+    for trial in trials:
+        if Tag.FORCED_EXTREME in trial.user_attrs:
+            attempts_at.setdefault(trial.user_attrs[Tag.FORCED_EXTREME], []).append(trial)
     for label, architecture in distinct_extremes(space.grid).items():
-        attempts = [t for t in trials if t.user_attrs.get(Tag.FORCED_EXTREME) == label]
+        attempts = attempts_at.get(label, [])
         if not attempts:
             params: dict[str, Any] = space.architecture_params(architecture)
             attrs = {Tag.FORCED_EXTREME.value: label}

@@ -78,8 +78,8 @@ def recovered_trials(store: TrackingStore, parent_run_id: str) -> list[TrialRun]
     """The trials of a study that a log alone tells of, by number and start."""
     found = [
         trial.trial
-        for run in child_runs(store, parent_run_id)
-        if run.data.tags.get(Tag.ORIGIN) == Origin.LOG and (trial := _read_trial(run)) is not None
+        for run in child_runs(store, parent_run_id, f"tags.{Tag.ORIGIN} = '{Origin.LOG}'")
+        if (trial := _read_trial(run)) is not None
     ]
     return sorted(found, key=lambda trial: (trial.trial_number, trial.started_ms))
 
