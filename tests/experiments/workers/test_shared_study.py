@@ -20,3 +20,21 @@ def test_an_enqueued_trial_is_handed_out_once(tmp_path: Path) -> None:
             rounds = [list(pool.map(lambda worker: worker.ask().number, workers)) for _ in range(5)]
     assert sorted(number for taken in rounds for number in taken) == list(range(20))
     assert {trial.state for trial in study.get_trials()} == {TrialState.RUNNING}
+
+
+def test_a_worker_prunes_by_what_the_others_report(tmp_path: Path) -> None:
+    storage = open_study_storage(None, "shared", tmp_path)
+    open_study(storage, {})
+    with share_study(storage, "127.0.0.1") as shared:
+        one, other = shared.load(), shared.load()
+        for _ in range(6):
+            trial = one.ask()
+            for epoch in range(1, 12):
+                trial.report(0.5, epoch)
+            one.tell(trial, 0.5)
+        better, worse = other.ask(), other.ask()
+        for epoch in range(1, 12):
+            better.report(0.4, epoch)
+            worse.report(0.6, epoch)
+        assert not better.should_prune()
+        assert worse.should_prune()
