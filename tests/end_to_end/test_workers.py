@@ -299,6 +299,7 @@ def test_a_team_s_stores_take_four_workers_on_two_machines(
         (("--workers", "2", "--gpus-per-trial", "1.5"), "a part of one GPU, or whole ones"),
         (("--workers", "2", "--gpus-per-trial", "some"), "give a number such as 1 or 0.5"),
         (("--workers", "2", "--device", "cuda:1"), "device cuda:1 is one GPU"),
+        (("--workers", "2", "--device", "cpu", "--gpus-per-trial", "1"), "but device is cpu"),
         (("--ray-address", "127.0.0.1:1"), "no Ray answers at ray_address '127.0.0.1:1'"),
         (("--ray-address", "nowhere"), "no Ray answers at ray_address 'nowhere'"),
         (("--ray-address", "ray://10.0.0.1:10001"), "no Ray answers at ray_address 'ray://10"),
