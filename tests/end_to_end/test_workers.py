@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import optuna
@@ -73,8 +72,18 @@ def _runs(uri: str) -> tuple[list[Run], list[Run]]:
     return [run for run in runs if run not in trials], trials
 
 
-def _assert_whole(uri: str, trials: list[FrozenTrial], log: str, n_trials: int) -> list[Run]:
-    """Optuna's storage, MLflow and the trial log tell one story of `n_trials` finished trials."""
+def _assert_whole(
+    uri: str,
+    trials: list[FrozenTrial],
+    log: str,
+    n_trials: int,
+    *,
+    the_launcher_was_killed: bool = False,
+) -> list[Run]:
+    """Optuna's storage, MLflow and the trial log tell one story of `n_trials` finished trials.
+
+    With the launcher, the last losses of the trials then at work may be lost.
+    """
     finished = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
     assert len(finished) == n_trials
     labels = [t.user_attrs.get(Tag.FORCED_EXTREME) for t in finished]
@@ -98,14 +107,16 @@ def _assert_whole(uri: str, trials: list[FrozenTrial], log: str, n_trials: int) 
     for number, run in by_number.items():
         assert log.count(f"Trial {number}: ") == 1
         assert log.count(f"Trial {number} ended: ") == 1
+        if the_launcher_was_killed and run.info.status == "FAILED":
+            continue
         for name in (Metric.TRAIN_LOSS, Metric.VAL_LOSS):
             logged = re.findall(rf"Trial {number} epoch (\d+): .*{name}=([^,]*?)[,.]?(?: |\n)", log)
             history = client.get_metric_history(run.info.run_id, name)
             assert sorted((p.step, p.value) for p in history) == [
                 (int(epoch), float(value)) for epoch, value in logged
             ]
-        val_losses = begun[number].intermediate_values
-        assert {p.step: p.value for p in history} == val_losses or run.info.status == "FAILED"
+        if run.info.status != "FAILED":
+            assert {p.step: p.value for p in history} == begun[number].intermediate_values
     return runs
 
 
@@ -136,7 +147,7 @@ def _at_work(directory: Path) -> list[FrozenTrial]:
 def test_one_of_three_workers_is_killed_and_nothing_is_lost_or_doubled(
     work_directory: Path, small_market: Path
 ) -> None:
-    command = _command(small_market, "--n-trials", "24", "--max-epochs", "14")
+    command = _command(small_market, "--n-trials", "24", "--max-epochs", "8")
     launcher = start_project(*command, "--workers", "3", cwd=work_directory)
     killed = _kill_a_worker_at_work(work_directory)
     _, stderr = launcher.communicate(timeout=TIMEOUT_SECONDS)
@@ -146,7 +157,6 @@ def test_one_of_three_workers_is_killed_and_nothing_is_lost_or_doubled(
     trials = _optuna(work_directory)
     runs = _assert_whole(uri, trials, _log(work_directory), 24)
     assert len(_workers(trials)) == 4  # Ray restarted one of the three
-    assert any(trial.state is TrialState.PRUNED for trial in trials)
     assert len({trial.params["learning_rate"] for trial in trials}) == len(trials) - 1
     assert [t.number for t in trials if t.state is TrialState.FAIL] == [killed.number]
     (failed,) = [run for run in runs if run.info.status == "FAILED"]
@@ -166,8 +176,7 @@ def test_a_launcher_that_is_interrupted_or_killed_goes_on_with_the_same_command(
     work_directory: Path, small_market: Path
 ) -> None:
     uri = f"sqlite:///{work_directory / 'mlflow.db'}"
-    few_epochs = ("--max-epochs", "40", "--workers", "3")
-    command = _command(small_market, "--n-trials", "9", *few_epochs)
+    command = _command(small_market, "--n-trials", "9", "--max-epochs", "20", "--workers", "3")
 
     launcher = start_project(*command, cwd=work_directory)
     wait_until(lambda: "Trial 2 epoch 1" in _log(work_directory), "three trials at work")
@@ -194,7 +203,8 @@ def test_a_launcher_that_is_interrupted_or_killed_goes_on_with_the_same_command(
 
     again = project(*command, cwd=work_directory)
     assert again.returncode == 0, again.stderr
-    _assert_whole(uri, _optuna(work_directory), _log(work_directory), 9)
+    trials = _optuna(work_directory)
+    _assert_whole(uri, trials, _log(work_directory), 9, the_launcher_was_killed=True)
 
 
 def _lives(process: psutil.Process) -> bool:
@@ -204,43 +214,33 @@ def _lives(process: psutil.Process) -> bool:
 @pytest.fixture(scope="module")
 def two_nodes() -> Iterator[dict[str, str]]:
     """A Ray cluster of two nodes, both on this machine: what the environment says of it."""
+    port = free_port()
     env = {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(16),
-        "ADDRESS": f"127.0.0.1:{free_port()}",
+        "ADDRESS": f"127.0.0.1:{port}",
     }
-    with (
-        _ray_node(env, "--head", "--port", env["ADDRESS"].split(":")[1]),
-        _ray_node(env, "--address", env["ADDRESS"]),
-    ):
-        yield env
-
-
-@contextmanager
-def _ray_node(env: dict[str, str], *arguments: str) -> Iterator[None]:
-    ray = str(Path(sys.executable).with_name("ray"))
-    small = ("--num-cpus=2", "--object-store-memory=100000000", "--disable-usage-stats")
-    whole = [ray, "start", *small, "--include-dashboard=false", *arguments]
-    before = set(_ray_processes())
-    started = subprocess.run(
-        whole, env=environment(**env), capture_output=True, text=True, check=False
-    )
-    assert started.returncode == 0, started.stdout + started.stderr
     try:
-        yield
+        _start_node(env, "--head", "--port", str(port), "--include-dashboard=false")
+        _start_node(env, "--address", env["ADDRESS"])
+        yield env
     finally:
-        for process in set(_ray_processes()) - before:
-            with suppress(psutil.NoSuchProcess):
+        for process in psutil.process_iter(["cmdline"]):
+            command = " ".join(process.info["cmdline"] or [])
+            if "/ray/" in command and str(port) in command:
                 process.kill()
 
 
-def _ray_processes() -> list[psutil.Process]:
-    """Ray's own processes that belong to no launcher."""
-    return [
-        process
-        for process in psutil.process_iter(["cmdline", "ppid"])
-        if process.info["ppid"] == 1 and "/ray/" in " ".join(process.info["cmdline"] or [])
-    ]
+def _start_node(env: dict[str, str], *arguments: str) -> None:
+    ray = str(Path(sys.executable).with_name("ray"))
+    small = ("--num-cpus=2", "--object-store-memory=100000000", "--disable-usage-stats")
+    subprocess.run(
+        [ray, "start", *small, *arguments],
+        env=environment(**env),
+        stdout=subprocess.DEVNULL,  # a pipe would be held open by what it starts
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
 
 
 def test_two_machines_share_a_study_through_the_storage_proxy(
@@ -281,8 +281,9 @@ def test_a_team_s_stores_take_four_workers_on_two_machines(
             assert len({node for _, node in _workers(trials)}) == 2
             _assert_whole(address, trials, _log(tmp_path), 10)
             audit = project("audit", "--planned-trials", "10", cwd=tmp_path, **env)
-            assert STUDY in audit.stdout
-            assert not re.search("failed|missing trials|contradict", audit.stdout), audit.stdout
+            # Trials, params, failed, unfinished, diverged, values, extremes, contradictions.
+            clean = rf"{STUDY} +10/10 +· +· +· +· +\S+ +· +·"
+            assert re.search(clean, audit.stdout), audit.stdout
     assert not list(tmp_path.glob("*.db"))
 
 
@@ -298,6 +299,7 @@ def test_a_team_s_stores_take_four_workers_on_two_machines(
         (("--workers", "2", "--gpus-per-trial", "1.5"), "a part of one GPU, or whole ones"),
         (("--workers", "2", "--gpus-per-trial", "some"), "give a number such as 1 or 0.5"),
         (("--workers", "2", "--device", "cuda:1"), "device cuda:1 is one GPU"),
+        (("--workers", "2", "--device", "cpu", "--gpus-per-trial", "1"), "but device is cpu"),
         (("--ray-address", "127.0.0.1:1"), "no Ray answers at ray_address '127.0.0.1:1'"),
         (("--ray-address", "nowhere"), "no Ray answers at ray_address 'nowhere'"),
         (("--ray-address", "ray://10.0.0.1:10001"), "no Ray answers at ray_address 'ray://10"),

@@ -1,8 +1,12 @@
 """A study that several processes reach at once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
+import grpc
+import pytest
+from optuna.storages import GrpcStorageProxy
 from optuna.trial import TrialState
 
 from mlproject.experiments.storage import open_study, open_study_storage
@@ -20,3 +24,36 @@ def test_an_enqueued_trial_is_handed_out_once(tmp_path: Path) -> None:
             rounds = [list(pool.map(lambda worker: worker.ask().number, workers)) for _ in range(5)]
     assert sorted(number for taken in rounds for number in taken) == list(range(20))
     assert {trial.state for trial in study.get_trials()} == {TrialState.RUNNING}
+
+
+def test_nobody_else_can_write_into_the_study(tmp_path: Path) -> None:
+    storage = open_study_storage(None, "shared", tmp_path)
+    open_study(storage, {})
+    with share_study(storage, "127.0.0.1") as shared:
+        assert shared.proxy is not None
+        shared.load().ask()
+        guessed = replace(shared.proxy, secret="guessed")
+        with pytest.raises(grpc.RpcError, match="served to its own workers"):
+            replace(shared, proxy=guessed).load()
+        intruder = GrpcStorageProxy(host=shared.proxy.host, port=shared.proxy.port)
+        with pytest.raises(grpc.RpcError, match="served to its own workers"):
+            intruder.get_all_studies()
+        assert shared.proxy.secret not in repr(shared)
+
+
+def test_a_worker_prunes_by_what_the_others_report(tmp_path: Path) -> None:
+    storage = open_study_storage(None, "shared", tmp_path)
+    open_study(storage, {})
+    with share_study(storage, "127.0.0.1") as shared:
+        one, other = shared.load(), shared.load()
+        for _ in range(6):
+            trial = one.ask()
+            for epoch in range(1, 12):
+                trial.report(0.5, epoch)
+            one.tell(trial, 0.5)
+        better, worse = other.ask(), other.ask()
+        for epoch in range(1, 12):
+            better.report(0.4, epoch)
+            worse.report(0.6, epoch)
+        assert not better.should_prune()
+        assert worse.should_prune()

@@ -28,6 +28,9 @@ def open_ray_workers(settings: WorkerSettings, device: str) -> Iterator["RayWork
     """
     if device.startswith("cuda:"):
         raise BadWorkers(f"device {device} is one GPU, but Ray places the workers: use cuda")
+    if device == "cpu" and settings.gpus_per_trial:
+        gpus = settings.gpus_per_trial
+        raise BadWorkers(f"gpus_per_trial is {gpus:g}, but device is cpu: leave one of them out")
     with ray_session(settings) as session:
         yield RayWorkers(session, settings, device)
 

@@ -83,7 +83,7 @@ class TrialWorker:
         """
         torch.set_num_threads(self._share.cores)
         self._device = select_device(self._device_name)
-        if self._device.type == "cuda" and self._share.gpus < 1:
+        if self._device.type == "cuda" and 0 < self._share.gpus < 1:
             torch.cuda.set_per_process_memory_fraction(self._share.gpus)
         optuna.logging.disable_default_handler()  # the launcher writes
         return Spot(
