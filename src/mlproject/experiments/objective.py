@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import optuna
+import torch
 
 from mlproject.data.windows import WindowedData
 from mlproject.experiments.describe import running_trial
@@ -24,6 +26,7 @@ from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.epoch_losses import EpochLosses
 from mlproject.training.loop import Ending, TrainingResult, train
 from mlproject.training.plan import TrainingPlan
+from mlproject.training.several_devices import train_sharded
 
 
 class TrialWatcher(Protocol):
@@ -48,6 +51,8 @@ class Objective:
     prior_loss: float
     watch: Callable[[TrialRun], TrialWatcher]
     """Called when a trial has its params and begins."""
+    devices: tuple[torch.device, ...] = ()
+    """More than one: each trial is trained on all of them. Otherwise on the one of the data."""
 
     def __call__(self, trial: optuna.Trial) -> float:
         """Run one trial.
@@ -86,7 +91,7 @@ class Objective:
             study=trial.study.user_attrs[IDENTITY_ATTR],
         )
         try:
-            result = train(
+            result = self._train(
                 architecture,
                 self.data,
                 settings,
@@ -109,6 +114,12 @@ class Objective:
             raise optuna.TrialPruned(f"Its validation loss lagged in epoch {result.epochs_run}.")
         assert result.best_val_loss is not None
         return result.best_val_loss
+
+    @property
+    def _train(self) -> Callable[..., TrainingResult]:
+        if len(self.devices) > 1:
+            return partial(train_sharded, devices=self.devices)
+        return train
 
     def _metrics(self, result: TrainingResult) -> dict[str, float]:
         metrics: dict[Metric, float | None] = {

@@ -47,9 +47,9 @@ from mlproject.tracking.store import (
     tracking_errors,
 )
 from mlproject.tracking.study_run import close_study_run, open_study_run
-from mlproject.training.device import select_device
+from mlproject.training.device import select_devices
 from mlproject.training.loop import prior_loss
-from mlproject.training.memory import MemoryPlan, Workload, plan_memory
+from mlproject.training.memory import MemoryPlan, Workload, free_memory_bytes, plan_memory
 from mlproject.training.plan import OptimiserName, Precision, TrainingPlan
 
 MAX_FAILURES_IN_A_ROW = 5
@@ -101,7 +101,7 @@ def run_study(
             study, a study that another process runs, trials that keep failing, or an MLflow
             that was away when the study ended.
     """
-    target = select_device(device)
+    devices = select_devices(device)
     bars = load_bars(data_source)
     check_bars(bars)
     data = build_windows(
@@ -114,9 +114,9 @@ def run_study(
     space = SearchSpace(grid, settings)
     # What fits in no way is refused before the storage makes a file; what the study began with
     # never needs less.
-    _plan(settings, grid, target, stored={})
+    _plan(settings, grid, devices, stored={})
     storage = open_study_storage(storage_url, settings.study_name, connection.directory)
-    plan = _plan(settings, grid, target, stored=stored_identity(storage))
+    plan = _plan(settings, grid, devices, stored=stored_identity(storage))
     identity = settings.identity(bars, data.n_features, plan.training)
     check_unoccupied(storage, identity)
     print(plan.as_text(), flush=True)
@@ -138,14 +138,15 @@ def run_study(
             trial_log=trial_log,
             checkpoints=connection.directory / "checkpoints" / settings.study_name,
             supplement=supplement,
+            devices=devices,
         )
-        return launch.run(data.to(target))
+        return launch.run(data.to(devices[0]))
 
 
 def _plan(
     settings: StudySettings,
     grid: ArchitectureGrid,
-    device: torch.device,
+    devices: Sequence[torch.device],
     *,
     stored: Mapping[str, str | int],
 ) -> MemoryPlan:
@@ -154,7 +155,12 @@ def _plan(
     if stored:
         optimiser = optimiser or OptimiserName(str(stored["optimiser"]))
         precision = precision or Precision(str(stored["precision"]))
-    workload = Workload(device=device, n_features=grid.num_features, batch_size=settings.batch_size)
+    workload = Workload(
+        device=min(devices, key=free_memory_bytes),
+        n_features=grid.num_features,
+        batch_size=settings.batch_size,
+        n_processes=len(devices),
+    )
     return plan_memory(grid.architectures, workload, optimiser=optimiser, precision=precision)
 
 
@@ -172,6 +178,8 @@ class Launch:
     """Folder of what trials at work save."""
     supplement: Sequence[OwedTrial] | None = None
     """Forced trials to run instead of the search; None launches the search."""
+    devices: tuple[torch.device, ...] = ()
+    """More than one: each trial is trained on all of them."""
 
     def run(self, data: WindowedData) -> StudyOutcome:
         """Run the trials that are missing; leave MLflow and the trial log true in any case."""
@@ -222,6 +230,7 @@ class Launch:
                 checkpoints=self.checkpoints,
                 prior_loss=prior_loss(data.labels[data.validation], data.base_rate),
                 watch=watch.begin,
+                devices=self.devices,
             )
             if self.supplement is not None:
                 enqueue_supplement(self.study, self.space, self.supplement)

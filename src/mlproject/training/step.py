@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from mlproject.data.windows import WindowedData
 from mlproject.models.dropout import Dropout
 from mlproject.models.patchtst import PatchTST
 from mlproject.training.batch_threads import BatchThreads
+from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.optimisers import Gradients, Optimiser
 from mlproject.training.plan import Layout
 from mlproject.training.settings import TrainingSettings
@@ -55,11 +57,7 @@ class TrainingStep:
 
         def loss_and_gradients(part: tuple[int, Tensor]) -> tuple[Tensor, Gradients]:
             place, part_ends = part
-            windows, labels = self.data.gather(part_ends)
-            dropout = Dropout(self.settings.dropout, (self.settings.seed, step, place))
-            logits = self.model(windows, dropout, checkpoint_every=self.layout.checkpoint_every)
-            summed = functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
-            share = summed / len(ends)
+            share = self._share(part_ends, step, place) / len(ends)
             return share.detach(), self.optimiser.gradients(share)
 
         loss = torch.zeros((), device=ends.device)
@@ -70,11 +68,37 @@ class TrainingStep:
         self.optimiser.step()
         return loss
 
+    def _share(self, ends: Tensor, step: int, place: int) -> Tensor:
+        """The loss of the batch's `place`-th part, summed over its windows."""
+        windows, labels = self.data.gather(ends)
+        dropout = Dropout(self.settings.dropout, (self.settings.seed, step, place))
+        logits = self.model(windows, dropout, checkpoint_every=self.layout.checkpoint_every)
+        return functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
+
     def predict(self, ends: Tensor) -> Tensor:
         """As the function `predict`, in the layout of the step."""
         return predict(
             self.model, self.data, ends, threads=self.threads, batch=self.layout.micro_batch
         )
+
+    def save(self, file: CheckpointFile, of: dict[str, Any], progress: dict[str, Any]) -> None:
+        """Save what a continued training needs, `progress` included."""
+        state = {"model": self.model.state_dict(), "optimiser": self.optimiser.state()}
+        file.save(of, {**state, "progress": progress})
+
+    def load(self, file: CheckpointFile, of: dict[str, Any]) -> dict[str, Any] | None:
+        """Go on from what was saved, and return its progress; None when there is nothing."""
+        saved = file.load(of)
+        if saved is None:
+            return None
+        self.model.load_state_dict(saved["model"])
+        self.optimiser.load(saved["optimiser"])
+        progress: dict[str, Any] = saved["progress"]
+        return progress
+
+    def agree(self, whether: bool) -> bool:
+        """The one answer of all processes that train together to what depends on a clock."""
+        return whether
 
 
 def predict(
