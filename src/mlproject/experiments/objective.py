@@ -26,7 +26,6 @@ from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.epoch_losses import EpochLosses
 from mlproject.training.loop import Ending, TrainingResult, train
 from mlproject.training.plan import TrainingPlan
-from mlproject.training.several_devices import train_sharded
 
 
 class TrialWatcher(Protocol):
@@ -118,6 +117,9 @@ class Objective:
     @property
     def _train(self) -> Callable[..., TrainingResult]:
         if len(self.devices) > 1:
+            # torch's distributed tensors take a while to import, and few studies need them.
+            from mlproject.training.several_devices import train_sharded
+
             return partial(train_sharded, devices=self.devices)
         return train
 

@@ -49,7 +49,7 @@ from mlproject.tracking.store import (
 from mlproject.tracking.study_run import close_study_run, open_study_run
 from mlproject.training.device import select_devices
 from mlproject.training.loop import prior_loss
-from mlproject.training.memory import MemoryPlan, Workload, free_memory_bytes, plan_memory
+from mlproject.training.memory import MemoryPlan, Workload, plan_memory
 from mlproject.training.plan import OptimiserName, Precision, TrainingPlan
 
 MAX_FAILURES_IN_A_ROW = 5
@@ -155,12 +155,7 @@ def _plan(
     if stored:
         optimiser = optimiser or OptimiserName(str(stored["optimiser"]))
         precision = precision or Precision(str(stored["precision"]))
-    workload = Workload(
-        device=min(devices, key=free_memory_bytes),
-        n_features=grid.num_features,
-        batch_size=settings.batch_size,
-        n_processes=len(devices),
-    )
+    workload = Workload.on(devices, n_features=grid.num_features, batch_size=settings.batch_size)
     return plan_memory(grid.architectures, workload, optimiser=optimiser, precision=precision)
 
 

@@ -32,7 +32,7 @@ from mlproject.training.peak_memory import PeakMemory
 from mlproject.training.plan import FP32_ADAMW, OptimiserName, TrainingPlan
 from mlproject.training.scores import Scores, score
 from mlproject.training.settings import TrainingSettings
-from mlproject.training.step import TrainingStep
+from mlproject.training.step import Step, TrainingStep
 
 EXPLODED_LOSS = 10.0
 """Nats: as bad as being certain of the wrong class (e⁻¹⁰) for every window."""
@@ -148,7 +148,7 @@ def train(
 
 
 def train_with(
-    step: TrainingStep,
+    step: Step,
     identity: dict[str, Any],
     on_epoch: OnEpoch,
     *,
@@ -264,7 +264,7 @@ class _Training:
         *,
         data: WindowedData,
         settings: TrainingSettings,
-        step: TrainingStep,
+        step: Step,
         checkpoint: CheckpointFile | None = None,
         on_step: OnStep | None = None,
         identity: dict[str, Any] | None = None,

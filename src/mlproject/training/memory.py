@@ -52,6 +52,16 @@ class Workload:
     n_processes: int = 1
     """Processes that share one training, each with a device like `device`."""
 
+    @classmethod
+    def on(cls, devices: Sequence[torch.device], *, n_features: int, batch_size: int) -> "Workload":
+        """Of trainings on all these devices; the one with the least free memory counts."""
+        return cls(
+            device=min(devices, key=free_memory_bytes),
+            n_features=n_features,
+            batch_size=batch_size,
+            n_processes=len(devices),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryNeed:
@@ -128,7 +138,7 @@ def plan_memory(
         TooLittleMemory: one of them does not fit, with the figures and what to change.
         OneDeviceOnly: Adafactor is asked for and there are several processes.
     """
-    free = _free_for_each(workload)
+    free = free_for_each(workload)
     sharded = workload.n_processes > 1
     if sharded and optimiser is OptimiserName.ADAFACTOR:
         raise OneDeviceOnly(
@@ -374,7 +384,7 @@ def free_memory_bytes(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
-def _free_for_each(workload: Workload) -> int:
+def free_for_each(workload: Workload) -> int:
     """What each process of a training could take."""
     free = free_memory_bytes(workload.device)
     if workload.n_processes > 1 and workload.device.type == "cpu":

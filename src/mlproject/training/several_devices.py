@@ -31,7 +31,6 @@ from torch.distributed.device_mesh import init_device_mesh
 
 from mlproject.data.windows import WindowedData
 from mlproject.models.arch_grid import Architecture
-from mlproject.training.batch_threads import BatchThreads
 from mlproject.training.checkpoint import CheckpointFile, identity_of
 from mlproject.training.epoch_losses import EpochLosses
 from mlproject.training.loop import (
@@ -41,8 +40,8 @@ from mlproject.training.loop import (
     predict_base_rate,
     train_with,
 )
-from mlproject.training.memory import Workload, choose_layout, free_memory_bytes
-from mlproject.training.plan import FP32_ADAMW, TrainingPlan
+from mlproject.training.memory import Workload, choose_layout, free_for_each
+from mlproject.training.plan import FP32_ADAMW, Layout, TrainingPlan
 from mlproject.training.settings import TrainingSettings
 from mlproject.training.sharded_step import ShardedTrainingStep
 from mlproject.training.sharding import ShardedAdamW, build_sharded
@@ -75,6 +74,7 @@ def train_sharded(
     Raises:
         ProcessFailed: one of the processes failed, with its reason.
     """
+    workload = Workload.on(devices, n_features=data.n_features, batch_size=settings.batch_size)
     job = _Job(
         devices=tuple(devices),
         architecture=architecture,
@@ -82,6 +82,7 @@ def train_sharded(
         settings=settings,
         plan=plan,
         checkpoint=checkpoint,
+        layout=choose_layout(architecture, plan, workload, free_for_each(workload)),
         threads=max(1, torch.get_num_threads() // len(devices)),
     )
     with tempfile.TemporaryDirectory() as folder, _Processes(job, Path(folder)) as processes:
@@ -98,6 +99,7 @@ class _Job:
     settings: TrainingSettings
     plan: TrainingPlan
     checkpoint: CheckpointFile | None
+    layout: Layout
     threads: int
     """Cores of a process whose device is a CPU."""
 
@@ -267,7 +269,7 @@ def _train(rank: int, job: _Job, meeting_place: str, connection: Connection) -> 
         connection.send(_StepDone(step, steps))
 
     return train_with(
-        _first_step(rank, job, meeting_place),
+        _prepare(rank, job, meeting_place),
         identity_of(job.architecture, job.settings, job.plan),
         on_epoch,
         checkpoint=job.checkpoint,
@@ -275,7 +277,7 @@ def _train(rank: int, job: _Job, meeting_place: str, connection: Connection) -> 
     )
 
 
-def _first_step(rank: int, job: _Job, meeting_place: str) -> ShardedTrainingStep:
+def _prepare(rank: int, job: _Job, meeting_place: str) -> ShardedTrainingStep:
     """Meet the other processes and build this process's part of a fresh model."""
     device, settings = job.devices[rank], job.settings
     if device.type == "cuda":
@@ -290,17 +292,7 @@ def _first_step(rank: int, job: _Job, meeting_place: str) -> ShardedTrainingStep
     dist.init_process_group(
         backend, init_method=f"file://{meeting_place}", rank=rank, world_size=n_processes
     )
-    layout = choose_layout(
-        job.architecture,
-        job.plan,
-        Workload(
-            device=device,
-            n_features=job.data.n_features,
-            batch_size=settings.batch_size,
-            n_processes=n_processes,
-        ),
-        _free_memory_of_all(device),
-    )
+    data = job.data.to(device)
     torch.manual_seed(settings.seed)
     mesh = init_device_mesh(device.type, (n_processes,))
     model = build_sharded(
@@ -309,7 +301,6 @@ def _first_step(rank: int, job: _Job, meeting_place: str) -> ShardedTrainingStep
         precision=job.plan.precision,
         mesh=mesh,
     )
-    data = job.data.to(device)
     predict_base_rate(model, data)
     # On a GPU dropout masks come from this generator: each process has other windows.
     torch.manual_seed(int(np.random.SeedSequence((settings.seed, rank)).generate_state(1)[0]))
@@ -318,13 +309,5 @@ def _first_step(rank: int, job: _Job, meeting_place: str) -> ShardedTrainingStep
         optimiser=ShardedAdamW(model, settings),
         data=data,
         settings=settings,
-        threads=BatchThreads(1),
-        layout=layout,
+        layout=job.layout,
     )
-
-
-def _free_memory_of_all(device: torch.device) -> int:
-    """What every process can take: all must cut their work alike."""
-    free = torch.tensor(free_memory_bytes(device))
-    dist.all_reduce(free, dist.ReduceOp.MIN)
-    return int(free) // (dist.get_world_size() if device.type == "cpu" else 1)

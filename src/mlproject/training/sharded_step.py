@@ -8,23 +8,32 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from mlproject.data.windows import WindowedData
+from mlproject.models.dropout import Dropout
+from mlproject.models.patchtst import PatchTST
 from mlproject.training.checkpoint import CheckpointFile
+from mlproject.training.plan import Layout
+from mlproject.training.settings import TrainingSettings
 from mlproject.training.sharding import ShardedAdamW
-from mlproject.training.step import TrainingStep
+from mlproject.training.step import summed_loss
 
 
-@dataclass(kw_only=True)
-class ShardedTrainingStep(TrainingStep):
-    """As `TrainingStep`, on a network of `build_sharded`; every process takes each step.
+@dataclass(frozen=True, kw_only=True)
+class ShardedTrainingStep:
+    """A `Step` on a network of `build_sharded`, which every process has to take.
 
     The parts of a batch are those of one process with the same micro-batch, and so are their
     dropout masks on a CPU: process 0 of two takes the parts 0, 2, 4, process 1 the others.
     """
 
+    model: PatchTST
     optimiser: ShardedAdamW
+    data: WindowedData
+    settings: TrainingSettings
+    layout: Layout
 
     def run(self, ends: Tensor, step: int, learning_rate: float) -> Tensor:
-        """As `TrainingStep.run`: the mean loss over all windows of the batch, in every process.
+        """As `Step.run`: the mean loss over all windows of the batch, in every process.
 
         Raises:
             torch.OutOfMemoryError, RuntimeError: out of memory, or another process is gone.
@@ -32,12 +41,16 @@ class ShardedTrainingStep(TrainingStep):
         self.optimiser.learning_rate = learning_rate
         shares = []
         for place, part in self._own_parts(ends):
-            if part is None:
-                share = self._share(ends[:1], step, place) * 0
-            else:
-                share = self._share(part, step, place) / len(ends)
+            summed = summed_loss(
+                self.model,
+                self.data,
+                ends[:1] if part is None else part,
+                Dropout(self.settings.dropout, (self.settings.seed, step, place)),
+                checkpoint_every=self.layout.checkpoint_every,
+            )
+            share = summed * 0 if part is None else summed / len(ends)
+            self.optimiser.add_gradients(share)
             shares.append(share.detach())
-            self.optimiser.gradients(share)
         self.optimiser.step()
         loss = torch.stack(shares).sum()
         dist.all_reduce(loss)
@@ -45,7 +58,7 @@ class ShardedTrainingStep(TrainingStep):
 
     @torch.no_grad()
     def predict(self, ends: Tensor) -> Tensor:
-        """As `TrainingStep.predict`: the logits of all windows, in every process."""
+        """As `Step.predict`: the logits of all windows, in every process."""
         logits = torch.zeros(len(ends), device=ends.device)
         places = logits.split(self.layout.micro_batch)
         for place, part in self._own_parts(ends):
@@ -56,7 +69,7 @@ class ShardedTrainingStep(TrainingStep):
         return logits
 
     def save(self, file: CheckpointFile, of: dict[str, Any], progress: dict[str, Any]) -> None:
-        """As `TrainingStep.save`, gathered part by part; the first process writes."""
+        """As `Step.save`, gathered part by part; the first process writes."""
         parts = self.optimiser.whole_state()
         try:
             if dist.get_rank() == 0:
@@ -66,7 +79,7 @@ class ShardedTrainingStep(TrainingStep):
                 pass
 
     def load(self, file: CheckpointFile, of: dict[str, Any]) -> dict[str, Any] | None:
-        """As `TrainingStep.load`; any number of processes may have saved it."""
+        """As `Step.load`; any number of processes may have saved it."""
         with file.load_parts(of) as saved:
             if saved is None:
                 return None

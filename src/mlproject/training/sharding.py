@@ -7,7 +7,7 @@ must do the same things in the same order: what one of them leaves out, the othe
 """
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import cast
 
 import torch
 import torch.distributed as dist
@@ -18,7 +18,6 @@ from torch.distributed.tensor import DTensor
 
 from mlproject.models.arch_grid import Architecture
 from mlproject.models.patchtst import Block, PatchTST
-from mlproject.training.optimisers import Gradients
 from mlproject.training.plan import Precision
 from mlproject.training.settings import TrainingSettings
 
@@ -66,7 +65,10 @@ def build_sharded(
 
 
 class ShardedAdamW:
-    """As `AdamW`, on the parts that this process holds; the norm that is clipped is the whole's."""
+    """As `mlproject.training.optimisers.AdamW`, on the parts that this process holds.
+
+    The norm that is clipped is that of all gradients of all processes.
+    """
 
     def __init__(self, network: PatchTST, settings: TrainingSettings) -> None:
         self._parameters = dict(network.named_parameters())
@@ -77,33 +79,28 @@ class ShardedAdamW:
         )
         self.learning_rate = settings.learning_rate
 
-    def gradients(self, loss: Tensor) -> Gradients:
-        """Add this micro-batch's gradients to those of the step, summed over the processes."""
+    def add_gradients(self, loss: Tensor) -> None:
+        """Add the gradients of one micro-batch's share of the loss to those of the step."""
         loss.backward()
-        return None
-
-    def add(self, gradients: Gradients) -> None:
-        """Nothing to do: the backward pass has added them up."""
 
     @torch.no_grad()
     def step(self) -> None:
+        """End the step."""
         self._sum_gradients_of_what_is_whole()
-        norms = {True: [], False: []}  # type: dict[bool, list[Tensor]]
+        shared: list[Tensor] = []
+        whole: list[Tensor] = []
         for name, parameter in self._parameters.items():
             assert parameter.grad is not None
             gradient = _local(parameter.grad)
             self._held[name].grad = gradient
-            norms[isinstance(parameter, DTensor)].append(gradient)
-        square = nn.utils.get_total_norm(norms[True]).square()
+            (shared if isinstance(parameter, DTensor) else whole).append(gradient)
+        square = nn.utils.get_total_norm(shared).square()
         dist.all_reduce(square)
-        norm = (square + nn.utils.get_total_norm(norms[False]).square()).sqrt()
+        norm = (square + nn.utils.get_total_norm(whole).square()).sqrt()
         nn.utils.clip_grads_with_norm_(self._held.values(), self._clip_norm, norm)
         for group in self._adamw.param_groups:
             group["lr"] = self.learning_rate
         self._adamw.step()
-        self.forget()
-
-    def forget(self) -> None:
         for name, parameter in self._parameters.items():
             parameter.grad = self._held[name].grad = None
 
@@ -124,14 +121,6 @@ class ShardedAdamW:
         }
         held.copy_(parts.pop("weight"))
         self._adamw.state[held] = parts
-
-    def state(self) -> dict[str, Any]:
-        """Not in one piece: see `whole_state`."""
-        raise NotImplementedError
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Not in one piece: see `load_whole`."""
-        raise NotImplementedError
 
     def _sum_gradients_of_what_is_whole(self) -> None:
         whole = [p.grad for p in self._parameters.values() if not isinstance(p, DTensor)]
