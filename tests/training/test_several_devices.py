@@ -138,21 +138,28 @@ def test_in_fp32_the_curve_is_that_of_one_process(
     assert result.peak_memory_bytes > 10**8
 
 
-def test_in_bf16_the_curve_is_that_of_one_process_until_it_is_stopped(data: WindowedData) -> None:
-    layout, steps = Layout(micro_batch=32), []
+def test_in_bf16_the_curve_is_that_of_one_process_even_if_nothing_can_be_saved(
+    data: WindowedData, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in_the_way").touch()
+    steps: list[tuple[int, int]] = []
     result, losses = _train(
         data,
-        layout,
+        Layout(micro_batch=32),
         n_processes=2,
         plan=BF16_ADAMW,
         last_epoch=2,
+        checkpoint=_file(tmp_path / "in_the_way"),
         on_step=lambda *step: steps.append(step),
     )
-    alone, alone_losses = _train(data, layout, n_processes=1, plan=BF16_ADAMW, last_epoch=2)
+    alone, alone_losses = _train(
+        data, Layout(micro_batch=32), n_processes=1, plan=BF16_ADAMW, last_epoch=2
+    )
     assert _curve(losses) == pytest.approx(_curve(alone_losses), abs=1e-4)
     assert result.ending is Ending.STOPPED
     assert result.epochs_run == alone.epochs_run == 2
     assert steps == [(step, 4) for _ in range(2) for step in range(1, 5)]
+    assert "the checkpoint could not be saved" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(("n_processes", "tolerance"), [(2, 0.0), (3, 2e-6)])

@@ -131,6 +131,14 @@ class _Processes:
         self._results: dict[int, TrainingResult] = {}
 
     def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def _start(self) -> None:
         context = get_context("spawn")
         # Ctrl-C goes to every process of a terminal. It is this process that ends the others.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -146,12 +154,8 @@ class _Processes:
                 theirs.close()
                 self._processes.append(process)
                 self._connections.append(ours)
-        except BaseException:
-            self._end()
-            raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        return self
 
     def __exit__(
         self,

@@ -115,16 +115,16 @@ class ShardedAdamW:
     def load_whole(self, name: str, saved: dict[str, Tensor]) -> None:
         """Take this process's part of a parameter's `whole_state`."""
         held = self._held[name]
-        parts = {
-            key: _own_part(tensor, self._parameters[name]).to(held.device)
+        parts = {  # copies, so that the whole is free again
+            key: _own_part(tensor, self._parameters[name]).to(held.device, copy=True)
             for key, tensor in saved.items()
         }
         held.copy_(parts.pop("weight"))
         self._adamw.state[held] = parts
 
     def _sum_gradients_of_what_is_whole(self) -> None:
-        whole = [p.grad for p in self._parameters.values() if not isinstance(p, DTensor)]
-        gradients = cast(list[Tensor], whole)
+        found = [p.grad for p in self._parameters.values() if not isinstance(p, DTensor)]
+        gradients = cast(list[Tensor], found)
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         dist.all_reduce(flat)
         parts = flat.split([gradient.numel() for gradient in gradients])
