@@ -16,13 +16,13 @@ from mlproject.training.torch_environment import set_torch_environment
 
 CASES = (
     ("2M", 48, "adamw", "fp32", 1),
+    ("2M", 48, "adamw", "fp32", 2),
     ("2M", 48, "adamw", "bf16", 1),
     ("20M", 73, "adamw", "bf16", 1),
     ("20M", 73, "adamw", "bf16", 2),
     ("20M", 73, "adafactor", "bf16", 1),
     ("200M", 57, "adamw", "bf16", 1),
     ("200M", 57, "adamw", "bf16", 2),
-    ("200M", 57, "adamw", "fp32", 2),
     ("200M", 91, "adamw", "bf16", 1),
     ("2B", 1, "adafactor", "bf16", 1),
     ("2B", 74, "adafactor", "bf16", 1),
