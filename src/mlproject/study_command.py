@@ -28,9 +28,8 @@ _WHICH_STUDY = (
 _N_TRIALS = click.option(
     "--n-trials", type=int, default=50, show_default=True, help="Trials of the study in all."
 )
-on_device = click.option(
-    "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."
-)
+_DEVICES = "auto, cpu, cuda, cuda:1, mps"
+on_device = click.option("--device", default="auto", show_default=True, help=f"{_DEVICES}.")
 """Give a command the option of where it computes."""
 
 _HOW_IT_RUNS = (
@@ -77,7 +76,12 @@ _HOW_IT_RUNS = (
         "or optuna.db beside MLflow's file]",
     ),
     click.option("--seed", type=int, default=0, show_default=True),
-    on_device,
+    click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        help=f"{_DEVICES}; cuda:0,cuda:1 trains each trial on both.",
+    ),
     click.option(
         "--workers",
         type=int,

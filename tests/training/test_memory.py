@@ -14,6 +14,7 @@ from mlproject.models.arch_grid import Architecture, get_architectures_for_budge
 from mlproject.training import memory
 from mlproject.training.memory import (
     MemoryPlan,
+    OneDeviceOnly,
     TooLittleMemory,
     Workload,
     choose_layout,
@@ -82,6 +83,40 @@ def test_the_table_adds_up(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert sum(parts) == pytest.approx(total, abs=0.03)
     assert total < free
+
+
+def test_devices_that_share_a_training_need_less_each_and_say_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory, "free_memory_bytes", lambda _device: int(40e9))
+    grid = get_architectures_for_budget("2B", 25)
+    asked = {"optimiser": OptimiserName.ADAMW, "precision": Precision.BF16}
+    gpu = torch.device("cuda")  # is not touched
+    with pytest.raises(TooLittleMemory, match="too little memory on cuda: "):
+        plan_memory(grid, Workload.on([gpu], n_features=25, batch_size=256), **asked)
+    needs = []
+    for n_devices in (2, 4, 8):
+        devices = Workload.on([gpu] * n_devices, n_features=25, batch_size=256)
+        plan = plan_memory(grid, devices, precision=Precision.BF16)
+        assert plan.training == TrainingPlan(**asked)
+        assert plan.layout.micro_batch == 256 // n_devices
+        assert f"on each of {n_devices} devices:" in plan.as_text()
+        needs.append(plan.need.to_be_taken)
+    state = grid[-1].param_count * 16
+    assert needs[0] > state / 2 and needs[1] > state / 4 and needs[2] > state / 8
+    assert needs[0] > 1.9 * needs[1] > 3.6 * needs[2]
+
+
+def test_devices_that_share_a_training_and_cannot_hold_it_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    two = replace(WORKLOAD, n_processes=2)
+    grid = get_architectures_for_budget("2B", 25)
+    monkeypatch.setattr(memory, "free_memory_bytes", lambda _device: int(20e9))
+    with pytest.raises(TooLittleMemory, match=r"on each of 2 devices \(cpu\): .* use more devices"):
+        plan_memory(grid, two)
+    with pytest.raises(OneDeviceOnly, match="adafactor trains a network on one device, not on 2"):
+        plan_memory(grid, two, optimiser=OptimiserName.ADAFACTOR)
 
 
 def test_less_memory_means_smaller_parts_and_never_a_larger_need() -> None:

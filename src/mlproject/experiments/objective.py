@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import optuna
+import torch
 
 from mlproject.data.windows import WindowedData
 from mlproject.experiments.describe import running_trial
@@ -49,6 +51,8 @@ class Objective:
     """Called when a trial has its params and begins."""
     memory_limit_bytes: int | None = None
     """What this process may hold of its device in all; None where it is alone there."""
+    devices: tuple[torch.device, ...] = ()
+    """More than one: each trial is trained on all of them. Otherwise on the one of the data."""
 
     def __call__(self, trial: optuna.Trial) -> float:
         """Run one trial.
@@ -84,7 +88,7 @@ class Objective:
             study=trial.study.user_attrs[IDENTITY_ATTR],
         )
         try:
-            result = train(
+            result = self._train(
                 architecture,
                 self.data,
                 settings,
@@ -92,7 +96,6 @@ class Objective:
                 plan=self.plan,
                 checkpoint=checkpoint,
                 on_step=watcher.add_step,
-                memory_limit_bytes=self.memory_limit_bytes,
             )
         except Exception:
             checkpoint.remove()
@@ -108,6 +111,15 @@ class Objective:
             raise optuna.TrialPruned(f"Its validation loss lagged in epoch {result.epochs_run}.")
         assert result.best_val_loss is not None
         return result.best_val_loss
+
+    @property
+    def _train(self) -> Callable[..., TrainingResult]:
+        if len(self.devices) > 1:
+            # torch's distributed tensors take a while to import, and few studies need them.
+            from mlproject.training.several_devices import train_sharded
+
+            return partial(train_sharded, devices=self.devices)
+        return partial(train, memory_limit_bytes=self.memory_limit_bytes)
 
     def _metrics(self, result: TrainingResult) -> dict[str, float]:
         metrics: dict[Metric, float | None] = {

@@ -19,7 +19,8 @@ from mlproject.training.plan import TrainingPlan
 class Place:
     """Where a process trains."""
 
-    device: torch.device
+    devices: tuple[torch.device, ...]
+    """More than one: each trial is trained on all of them."""
     memory_limit_bytes: int | None = None
     """What the process may hold there in all; None where it is alone."""
 
@@ -36,7 +37,7 @@ class TrialWork:
 
     def objective(self, place: Place, watch: Callable[[TrialRun], TrialWatcher]) -> Objective:
         """The objective of a process that trains at `place`."""
-        data = self.data.to(place.device)
+        data = self.data.to(place.devices[0])
         return Objective(
             space=self.space,
             plan=self.plan,
@@ -45,6 +46,7 @@ class TrialWork:
             prior_loss=prior_loss(data.labels[data.validation], data.base_rate),
             watch=watch,
             memory_limit_bytes=place.memory_limit_bytes,
+            devices=place.devices,
         )
 
 
@@ -55,8 +57,8 @@ def plan_at(place: Place, space: SearchSpace) -> MemoryPlan:
         TooLittleMemory: the largest architecture does not fit there.
     """
     settings = space.settings
-    workload = Workload(
-        device=place.device,
+    workload = Workload.on(
+        place.devices,
         n_features=space.grid.num_features,
         batch_size=settings.batch_size,
         memory_limit_bytes=place.memory_limit_bytes,

@@ -5,7 +5,7 @@ ICLR 2023), with the features of a patch projected together instead of channel b
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -93,8 +93,8 @@ class PatchTST(nn.Module):
         network.reset_parameters()
         return network
 
-    def reset_parameters(self) -> None:
-        """Draw the weights anew.
+    def reset_parameters(self, write: Callable[[Tensor, Tensor], object] = Tensor.copy_) -> None:
+        """Draw the weights anew; `write` puts a whole matrix into a parameter that may hold a part.
 
         Matrices from N(0, 0.02); those that write to the residual stream divided by √(2·layers),
         so that its variance does not grow with depth (Radford et al., "Language Models are
@@ -102,16 +102,16 @@ class PatchTST(nn.Module):
         """
         for module in self.modules():
             if isinstance(module, nn.Linear):
-                _draw(module.weight, INITIAL_STD)
+                _draw(module.weight, INITIAL_STD, write)
                 nn.init.zeros_(module.bias)
             elif isinstance(module, nn.LayerNorm):
                 module.reset_parameters()
-        _draw(self.positions, INITIAL_STD)
+        _draw(self.positions, INITIAL_STD, write)
         residual_std = INITIAL_STD / math.sqrt(2 * len(self.blocks))
         for block in self.blocks:
             assert isinstance(block, Block)
-            _draw(block.attention.output.weight, residual_std)
-            _draw(block.contract.weight, residual_std)
+            _draw(block.attention.output.weight, residual_std, write)
+            _draw(block.contract.weight, residual_std, write)
 
     def forward(
         self, windows: Tensor, dropout: Dropout = NO_DROPOUT, *, checkpoint_every: int = 0
@@ -155,7 +155,7 @@ def normalise_windows(windows: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _draw(parameter: Tensor, std: float) -> None:
+def _draw(parameter: Tensor, std: float, write: Callable[[Tensor, Tensor], object]) -> None:
     """Fill with N(0, std), drawn in fp32 on the CPU so that type and device change no weight."""
     if parameter.device.type != "meta":
-        parameter.copy_(torch.empty(parameter.shape).normal_(std=std))
+        write(parameter, torch.empty(parameter.shape).normal_(std=std))

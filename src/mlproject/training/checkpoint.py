@@ -1,10 +1,14 @@
 """What a training needs to go on after a kill, in one file that is always whole."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from io import BytesIO
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from zipfile import ZipFile
 
 import torch
 
@@ -14,6 +18,8 @@ from mlproject.training.settings import TrainingSettings
 
 SAVE_EVERY_SECONDS = 120.0
 """A training shorter than this never saves anything."""
+
+_HEAD = "head"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +33,21 @@ class CheckpointFile:
 
     def save(self, of: dict[str, Any], state: dict[str, Any]) -> None:
         """Replace what was saved. A kill at any moment leaves the old file or the new one."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        written = self.path.with_suffix(".part")
-        with written.open("wb") as file:
+        with _replaced(self.path) as file:
             torch.save({"of": self._whole(of), **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        written.replace(self.path)
+
+    def save_parts(
+        self, of: dict[str, Any], progress: dict[str, Any], parts: Iterable[tuple[str, Any]]
+    ) -> None:
+        """As `save`, of a state that is never held whole: one named part after the other.
+
+        A file beside the one of `save`: each is read by the kind of training that wrote it.
+        """
+        with _replaced(self._parts_path) as file, ZipFile(file, "w") as archive:
+            head = {"of": self._whole(of), "progress": progress}
+            for name, part in chain([(_HEAD, head)], parts):
+                with archive.open(name, "w", force_zip64=True) as member:
+                    torch.save(part, member)
 
     def load(self, of: dict[str, Any]) -> dict[str, Any] | None:
         """What this very training saved; None when it has not, or another one did.
@@ -47,13 +61,58 @@ class CheckpointFile:
         )
         return state if state.pop("of") == self._whole(of) else None
 
+    @contextmanager
+    def load_parts(self, of: dict[str, Any]) -> Iterator["SavedParts | None"]:
+        """What this very training saved with `save_parts`; None when it has not."""
+        if not self._parts_path.exists():
+            yield None
+            return
+        with ZipFile(self._parts_path) as archive:
+            parts = SavedParts(archive)
+            yield parts if parts.head["of"] == self._whole(of) else None
+
     def _whole(self, of: dict[str, Any]) -> dict[str, Any]:
         return {"study": dict(self.study), **of}
 
     def remove(self) -> None:
         """Forget what was saved."""
-        self.path.unlink(missing_ok=True)
-        self.path.with_suffix(".part").unlink(missing_ok=True)
+        for path in (self.path, self._parts_path):
+            path.unlink(missing_ok=True)
+            _unfinished(path).unlink(missing_ok=True)
+
+    @property
+    def _parts_path(self) -> Path:
+        return self.path.with_suffix(".parts")
+
+
+class SavedParts:
+    """The parts of a saved state, each read when it is asked for."""
+
+    def __init__(self, archive: ZipFile) -> None:
+        self._archive = archive
+        self.head: dict[str, Any] = self.part(_HEAD)
+
+    def part(self, name: str) -> dict[str, Any]:
+        """The part of this name, its tensors on the CPU."""
+        part: dict[str, Any] = torch.load(
+            BytesIO(self._archive.read(name)), map_location="cpu", weights_only=True
+        )
+        return part
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write, which takes the place of `path` when it is whole and on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _unfinished(path).open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    _unfinished(path).replace(path)
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f"{path.name}.unfinished")
 
 
 def identity_of(

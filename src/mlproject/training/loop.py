@@ -32,7 +32,7 @@ from mlproject.training.peak_memory import PeakMemory
 from mlproject.training.plan import FP32_ADAMW, OptimiserName, TrainingPlan
 from mlproject.training.scores import Scores, score
 from mlproject.training.settings import TrainingSettings
-from mlproject.training.step import TrainingStep
+from mlproject.training.step import Step, TrainingStep
 
 EXPLODED_LOSS = 10.0
 """Nats: as bad as being certain of the wrong class (e⁻¹⁰) for every window."""
@@ -102,10 +102,15 @@ def build_model(
         device=data.features.device,
         matrix_dtype=plan.precision.dtype,
     )
-    with torch.no_grad():
-        model.head.weight.zero_()
-        model.head.bias.fill_(math.log(data.base_rate / (1 - data.base_rate)))
+    predict_base_rate(model, data)
     return model
+
+
+@torch.no_grad()
+def predict_base_rate(model: PatchTST, data: WindowedData) -> None:
+    """Make a fresh model predict the training base rate for every window."""
+    model.head.weight.zero_()
+    model.head.bias.fill_(math.log(data.base_rate / (1 - data.base_rate)))
 
 
 def learning_rate_factor(step: int, *, warmup_steps: int, total_steps: int) -> float:
@@ -138,17 +143,31 @@ def train(
     A training that finds a checkpoint of its own goes on from it, and `on_epoch` hears of the
     earlier epochs again. The layout keeps to `memory_limit_bytes` of this process on the device.
     """
-    with (
-        _training_step(architecture, data, settings, plan, memory_limit_bytes) as step,
-        PeakMemory(data.features.device) as memory,
-    ):
+    with _training_step(architecture, data, settings, plan, memory_limit_bytes) as step:
+        identity = identity_of(architecture, settings, plan)
+        return train_with(step, identity, on_epoch, checkpoint=checkpoint, on_step=on_step)
+
+
+def train_with(
+    step: Step,
+    identity: dict[str, Any],
+    on_epoch: OnEpoch,
+    *,
+    checkpoint: CheckpointFile | None,
+    on_step: OnStep | None,
+) -> TrainingResult:
+    """As `train`, with a model and an optimiser that are ready.
+
+    Where several processes train together, each of them runs this.
+    """
+    with PeakMemory(step.data.features.device) as memory:
         training = _Training(
-            data=data,
-            settings=settings,
+            data=step.data,
+            settings=step.settings,
             step=step,
             checkpoint=checkpoint,
             on_step=on_step,
-            identity=identity_of(architecture, settings, plan),
+            identity=identity,
         )
         ending = training.run(on_epoch)
     progress = training.progress
@@ -255,7 +274,7 @@ class _Training:
         *,
         data: WindowedData,
         settings: TrainingSettings,
-        step: TrainingStep,
+        step: Step,
         checkpoint: CheckpointFile | None = None,
         on_step: OnStep | None = None,
         identity: dict[str, Any] | None = None,
@@ -356,12 +375,11 @@ class _Training:
         return self._step.run(ends, step, settings.learning_rate * factor)
 
     def _resume(self) -> None:
-        saved = self._checkpoint.load(self._identity) if self._checkpoint else None
-        if saved is None:
+        if self._checkpoint is None:
             return
-        self._step.model.load_state_dict(saved["model"])
-        self._step.optimiser.load(saved["optimiser"])
-        progress = saved["progress"]
+        progress = self._step.load(self._checkpoint, self._identity)
+        if progress is None:
+            return
         scores = progress["best"]["scores"]
         self.progress = _Progress(
             **progress
@@ -377,22 +395,16 @@ class _Training:
         return self._earlier_seconds + time.perf_counter() - self._begun
 
     def _save_is_due(self) -> bool:
-        return (
-            self._checkpoint is not None
-            and time.perf_counter() - self._saved >= self._checkpoint.save_every_seconds
+        return self._checkpoint is not None and self._step.agree(
+            time.perf_counter() - self._saved >= self._checkpoint.save_every_seconds
         )
 
     def _save(self) -> None:
         """Save the state. A disk that is full costs the checkpoint, not the training."""
         assert self._checkpoint is not None
         self.progress.seconds = self._seconds()
-        state = {
-            "model": self._step.model.state_dict(),
-            "optimiser": self._step.optimiser.state(),
-            "progress": asdict(self.progress),
-        }
         try:
-            self._checkpoint.save(self._identity, state)
+            self._step.save(self._checkpoint, self._identity, asdict(self.progress))
         except (OSError, RuntimeError) as error:
             _logger.warning("the checkpoint could not be saved: %s", str(error).splitlines()[0])
         self._saved = time.perf_counter()

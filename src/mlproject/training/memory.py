@@ -27,11 +27,18 @@ HEAP_OVERHEAD = 1.3
 LIBRARY_BYTES = 100_000_000
 """Code and buffers of torch's libraries that the first training step brings in."""
 
+PROCESS_BYTES = 500_000_000
+"""What a process of a sharded training holds on the CPU before it has a network."""
+
 _FP32 = 4
 
 
 class TooLittleMemory(UserError):
     """The largest architecture of a study cannot be trained here."""
+
+
+class OneDeviceOnly(UserError):
+    """Adafactor was asked for on several devices."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +51,26 @@ class Workload:
     """Windows per optimiser step."""
     memory_limit_bytes: int | None = None
     """What this process may hold of the device in all, where others train there too."""
+    n_processes: int = 1
+    """Processes that share one training, each with a device like `device`."""
+
+    @classmethod
+    def on(
+        cls,
+        devices: Sequence[torch.device],
+        *,
+        n_features: int,
+        batch_size: int,
+        memory_limit_bytes: int | None = None,
+    ) -> "Workload":
+        """Of trainings on all these devices; the one with the least free memory counts."""
+        return cls(
+            device=min(devices, key=free_memory_bytes),
+            n_features=n_features,
+            batch_size=batch_size,
+            memory_limit_bytes=memory_limit_bytes,
+            n_processes=len(devices),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +105,8 @@ class MemoryPlan:
     need: MemoryNeed
     free: int
     """Bytes that the device could still give."""
+    n_processes: int = 1
+    """As of `Workload`; all figures are those of each."""
 
     def as_text(self) -> str:
         """A small table, in GB."""
@@ -89,6 +118,8 @@ class MemoryPlan:
             how += f", {layout.threads} at a time"
         if layout.checkpoint_every:
             how += f", activations kept every {layout.checkpoint_every} layers"
+        if self.n_processes > 1:
+            how += f", on each of {self.n_processes} devices"
         return "\n".join(
             [
                 f"memory plan: {self.training.optimiser}, {self.training.precision}; at most, for "
@@ -110,12 +141,20 @@ def plan_memory(
     """The plan for all `architectures`: the fastest that every one of them fits.
 
     What is asked for by name is kept to. Otherwise the precision is bf16 where the device computes
-    in it, and the optimiser AdamW unless only Adafactor fits.
+    in it, and the optimiser AdamW unless only Adafactor fits. With several processes all figures
+    are those of each, and AdamW is the only one.
 
     Raises:
         TooLittleMemory: one of them does not fit, with the figures and what to change.
+        OneDeviceOnly: Adafactor is asked for and there are several processes.
     """
     free = usable_memory_bytes(workload)
+    sharded = workload.n_processes > 1
+    if sharded and optimiser is OptimiserName.ADAFACTOR:
+        raise OneDeviceOnly(
+            f"adafactor trains a network on one device, not on {workload.n_processes}: name one "
+            "device, or use adamw (a study keeps the optimiser that it began with)"
+        )
     candidates = [
         TrainingPlan(
             optimiser=name,
@@ -127,7 +166,7 @@ def plan_memory(
             ),
         )
         for name in OptimiserName
-        if optimiser in (None, name)
+        if optimiser in (None, name) and not (sharded and name is OptimiserName.ADAFACTOR)
     ]
     for plan in candidates:
         found = _largest_need(architectures, plan, workload, free)
@@ -164,10 +203,44 @@ def memory_need(
     workload: Workload,
 ) -> MemoryNeed:
     """What training `architecture` takes at its peak."""
+    d_model = architecture.d_model
+    matrix = plan.precision.dtype.itemsize
+    state = _state_sharded if workload.n_processes > 1 else _state
+    weights, gradients, optimiser = state(architecture, plan, layout, workload)
+    tokens = min(layout.micro_batch, workload.batch_size) * N_PATCHES
+    layer = tokens * _bytes_per_token(architecture, matrix)
+    if layout.checkpoint_every:
+        kept = -(-architecture.n_layers // layout.checkpoint_every) * tokens * d_model * _FP32
+        activations = kept + layout.checkpoint_every * layer
+    else:
+        activations = architecture.n_layers * layer
+    # The backward pass of a layer holds about as much again of the layer it is in.
+    window = (3 * WINDOW_DAYS + 2 * N_PATCHES * PATCH_DAYS) * workload.n_features * _FP32
+    activations += layer // 2 + layout.micro_batch * window + tokens * 3 * d_model * _FP32
+    process = 0
+    if workload.device.type == "cpu":
+        process = PROCESS_BYTES
+        if workload.n_processes == 1:
+            process = psutil.Process().memory_info().rss + LIBRARY_BYTES
+        if plan.optimiser is OptimiserName.ADAMW:
+            activations = int(activations * HEAP_OVERHEAD)
+    return MemoryNeed(
+        weights=weights,
+        gradients=gradients,
+        optimiser=optimiser,
+        activations=activations * layout.threads,
+        process=process,
+    )
+
+
+def _state(
+    architecture: Architecture, plan: TrainingPlan, layout: Layout, _workload: Workload
+) -> tuple[int, int, int]:
+    """Bytes of weights, gradients and optimiser."""
     d_model, n_layers, d_ff = architecture.d_model, architecture.n_layers, architecture.d_ff
     params = architecture.param_count
     matrix = plan.precision.dtype.itemsize
-    in_matrices = n_layers * (4 * d_model**2 + 2 * d_model * d_ff + 5 * d_model + d_ff)
+    in_matrices = n_layers * _matrices_of_a_layer(architecture)
     weights = in_matrices * matrix + (params - in_matrices) * _FP32
     if plan.optimiser is OptimiserName.ADAMW:
         masters = in_matrices * _FP32 if plan.precision is Precision.BF16 else 0
@@ -178,28 +251,29 @@ def memory_need(
         optimiser = 4 * n_layers * (4 * d_model + d_model + d_ff) * _FP32
         # One matrix at a time: its gradient, the update, its square, and the random bits.
         gradients = d_model * max(d_ff, 3 * d_model) * (matrix + 3 * _FP32 + 2)
-    tokens = min(layout.micro_batch, workload.batch_size) * N_PATCHES
-    layer = tokens * _bytes_per_token(architecture, matrix)
-    if layout.checkpoint_every:
-        kept = -(-n_layers // layout.checkpoint_every) * tokens * d_model * _FP32
-        activations = kept + layout.checkpoint_every * layer
-    else:
-        activations = n_layers * layer
-    # The backward pass of a layer holds about as much again of the layer it is in.
-    window = (3 * WINDOW_DAYS + 2 * N_PATCHES * PATCH_DAYS) * workload.n_features * _FP32
-    activations += layer // 2 + layout.micro_batch * window + tokens * 3 * d_model * _FP32
-    process = 0
-    if workload.device.type == "cpu":
-        process = psutil.Process().memory_info().rss + LIBRARY_BYTES
-        if plan.optimiser is OptimiserName.ADAMW:
-            activations = int(activations * HEAP_OVERHEAD)
-    return MemoryNeed(
-        weights=weights,
-        gradients=gradients,
-        optimiser=optimiser,
-        activations=activations * layout.threads,
-        process=process,
-    )
+    return weights, gradients, optimiser
+
+
+def _state_sharded(
+    architecture: Architecture, plan: TrainingPlan, layout: Layout, workload: Workload
+) -> tuple[int, int, int]:
+    """As `_state`, of AdamW in one of several processes (`mlproject.training.sharding`)."""
+    layer = _matrices_of_a_layer(architecture)
+    in_matrices = architecture.n_layers * layer
+    # Its part of the masters, and what it holds whole as the others do.
+    held = -(-in_matrices // workload.n_processes) + architecture.param_count - in_matrices
+    matrix = plan.precision.dtype.itemsize
+    # Layers put together: those that are computed again, the next one, and its parts' copies.
+    together = (max(1, layout.checkpoint_every) + 2) * layer * matrix
+    # The gradients of a layer as they come, and in fp32 on their way to the other processes.
+    under_way = layer * (matrix + 2 * _FP32)
+    return held * _FP32 + together, held * _FP32 + under_way, held * 2 * _FP32
+
+
+def _matrices_of_a_layer(architecture: Architecture) -> int:
+    """Parameters of a layer's matrices and their biases: all but its norms."""
+    d_model, d_ff = architecture.d_model, architecture.d_ff
+    return 4 * d_model**2 + 2 * d_model * d_ff + 5 * d_model + d_ff
 
 
 def _bytes_per_token(architecture: Architecture, matrix: int) -> int:
@@ -220,8 +294,14 @@ def _layouts(architecture: Architecture, plan: TrainingPlan, workload: Workload)
     batch_size = workload.batch_size
     if plan.optimiser is OptimiserName.ADAFACTOR:
         return [Layout(micro_batch=batch_size, checkpoint_every=_checkpoints(architecture, plan))]
+    batch_size = -(-batch_size // workload.n_processes)
     threads = 1
-    if workload.device.type == "cpu" and architecture.param_count <= LARGEST_THREADED:
+    one_process = workload.n_processes == 1
+    if (
+        one_process
+        and workload.device.type == "cpu"
+        and architecture.param_count <= LARGEST_THREADED
+    ):
         threads = max(1, min(torch.get_num_threads(), batch_size // SMALLEST_THREADED_BATCH))
     whole = Layout(micro_batch=-(-batch_size // threads), threads=threads)
     layouts = [whole, Layout(micro_batch=batch_size)] if threads > 1 else [whole]
@@ -251,7 +331,12 @@ def _largest_need(
         layout, need = _fit(architecture, plan, workload, free)
         found.append(
             MemoryPlan(
-                training=plan, architecture=architecture, layout=layout, need=need, free=free
+                training=plan,
+                architecture=architecture,
+                layout=layout,
+                need=need,
+                free=free,
+                n_processes=workload.n_processes,
             )
         )
     return max(found, key=lambda plan: plan.need.total)
@@ -274,17 +359,22 @@ def _refusal(
     else:
         missing = need.to_be_taken / (1 - SPARE) - plan.free
         others = "" if workload.memory_limit_bytes is None else "fewer workers, "
-        advice = (
-            f"free {missing / 1e9:.1f} GB more, use {others}another device, or a smaller budget"
-        )
+        other = "another device" if plan.n_processes == 1 else "more devices"
+        advice = f"free {missing / 1e9:.1f} GB more, use {others}{other}, or a smaller budget"
     usable = plan.free * (1 - SPARE)
     return (
-        f"too little memory on {workload.device}: the architecture of {row.param_count:,} "
+        f"too little memory on {_where(workload)}: the architecture of {row.param_count:,} "
         f"parameters ({row.n_layers} layers of width {row.d_model}) needs "
         f"{need.to_be_taken / 1e9:.1f} GB with {plan.training.optimiser} in "
         f"{plan.training.precision} and steps of {workload.batch_size} windows, and "
         f"{usable / 1e9:.1f} of {plan.free / 1e9:.1f} GB free can be used: {advice}"
     )
+
+
+def _where(workload: Workload) -> str:
+    if workload.n_processes == 1:
+        return str(workload.device)
+    return f"each of {workload.n_processes} devices ({workload.device.type})"
 
 
 def natural_precision(device: torch.device) -> Precision:
@@ -299,9 +389,13 @@ def natural_precision(device: torch.device) -> Precision:
 
 
 def usable_memory_bytes(workload: Workload) -> int:
-    """What the device could still give to this process, whose limit is kept to."""
+    """What the device could still give to each process of a training, whose limit is kept to."""
     free, limit = free_memory_bytes(workload.device), workload.memory_limit_bytes
-    return free if limit is None else max(0, min(free, limit - _held_bytes(workload.device)))
+    if limit is not None:
+        free = max(0, min(free, limit - _held_bytes(workload.device)))
+    if workload.n_processes > 1 and workload.device.type == "cpu":
+        return free // workload.n_processes - PROCESS_BYTES
+    return free
 
 
 def _held_bytes(device: torch.device) -> int:

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from mlproject.data.windows import WindowedData
 from mlproject.models.dropout import Dropout
 from mlproject.models.patchtst import PatchTST
 from mlproject.training.batch_threads import BatchThreads
+from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.optimisers import Gradients, Optimiser
 from mlproject.training.plan import Layout
 from mlproject.training.settings import TrainingSettings
@@ -18,9 +20,39 @@ from mlproject.training.settings import TrainingSettings
 _logger = logging.getLogger(__name__)
 
 
+class Step(Protocol):
+    """What the training loop asks of a network, its optimiser and the devices they are on."""
+
+    @property
+    def data(self) -> WindowedData:
+        """What is trained on, on the device of this process."""
+
+    @property
+    def settings(self) -> TrainingSettings:
+        """How."""
+
+    def run(self, ends: Tensor, step: int, learning_rate: float) -> Tensor:
+        """Take the `step`-th step on the windows that end at the rows `ends`.
+
+        Returns the mean loss over them, before the step.
+        """
+
+    def predict(self, ends: Tensor) -> Tensor:
+        """The logits (len(ends),) of the windows that end at the rows `ends`, without dropout."""
+
+    def save(self, file: CheckpointFile, of: dict[str, Any], progress: dict[str, Any]) -> None:
+        """Save what a continued training needs, `progress` included."""
+
+    def load(self, file: CheckpointFile, of: dict[str, Any]) -> dict[str, Any] | None:
+        """Go on from what was saved, and return its progress; None when there is nothing."""
+
+    def agree(self, whether: bool) -> bool:
+        """The one answer of all processes that train together to what depends on a clock."""
+
+
 @dataclass(kw_only=True)
 class TrainingStep:
-    """What every step of a training works with."""
+    """The step of a training in one process."""
 
     model: PatchTST
     optimiser: Optimiser
@@ -31,10 +63,7 @@ class TrainingStep:
     """Gets smaller micro-batches when memory runs out."""
 
     def run(self, ends: Tensor, step: int, learning_rate: float) -> Tensor:
-        """Take the `step`-th step on the windows that end at the rows `ends`.
-
-        Returns the mean loss over them, before the step. When memory runs out the step is tried
-        again with half the micro-batch.
+        """As `Step.run`. When memory runs out the step is tried again with half the micro-batch.
 
         Raises:
             torch.OutOfMemoryError, RuntimeError: one window alone is too much.
@@ -55,10 +84,14 @@ class TrainingStep:
 
         def loss_and_gradients(part: tuple[int, Tensor]) -> tuple[Tensor, Gradients]:
             place, part_ends = part
-            windows, labels = self.data.gather(part_ends)
             dropout = Dropout(self.settings.dropout, (self.settings.seed, step, place))
-            logits = self.model(windows, dropout, checkpoint_every=self.layout.checkpoint_every)
-            summed = functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
+            summed = summed_loss(
+                self.model,
+                self.data,
+                part_ends,
+                dropout,
+                checkpoint_every=self.layout.checkpoint_every,
+            )
             share = summed / len(ends)
             return share.detach(), self.optimiser.gradients(share)
 
@@ -75,6 +108,39 @@ class TrainingStep:
         return predict(
             self.model, self.data, ends, threads=self.threads, batch=self.layout.micro_batch
         )
+
+    def save(self, file: CheckpointFile, of: dict[str, Any], progress: dict[str, Any]) -> None:
+        """As `Step.save`."""
+        state = {"model": self.model.state_dict(), "optimiser": self.optimiser.state()}
+        file.save(of, {**state, "progress": progress})
+
+    def load(self, file: CheckpointFile, of: dict[str, Any]) -> dict[str, Any] | None:
+        """As `Step.load`."""
+        saved = file.load(of)
+        if saved is None:
+            return None
+        self.model.load_state_dict(saved["model"])
+        self.optimiser.load(saved["optimiser"])
+        progress: dict[str, Any] = saved["progress"]
+        return progress
+
+    def agree(self, whether: bool) -> bool:
+        """As `Step.agree`: this process is alone."""
+        return whether
+
+
+def summed_loss(
+    model: PatchTST,
+    data: WindowedData,
+    ends: Tensor,
+    dropout: Dropout,
+    *,
+    checkpoint_every: int,
+) -> Tensor:
+    """The loss of the windows that end at the rows `ends`, added up over them."""
+    windows, labels = data.gather(ends)
+    logits = model(windows, dropout, checkpoint_every=checkpoint_every)
+    return functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
 
 
 def predict(

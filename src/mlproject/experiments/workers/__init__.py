@@ -11,7 +11,7 @@ from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.experiments.trial_work import TrialWork
 from mlproject.experiments.workers.settings import WorkerSettings
 from mlproject.experiments.workers.this_process import ThisProcess
-from mlproject.training.device import select_device
+from mlproject.training.device import select_devices
 from mlproject.training.memory import MemoryPlan
 
 
@@ -38,7 +38,7 @@ def open_workers(settings: WorkerSettings, device: str) -> Iterator[Workers]:
         UserError: a device that is not there, or a Ray that cannot do what it is asked for.
     """
     if not settings.through_ray:
-        yield ThisProcess(select_device(device))
+        yield ThisProcess(select_devices(device))
         return
     from mlproject.experiments.workers.ray_workers import open_ray_workers
 

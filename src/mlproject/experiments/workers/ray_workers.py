@@ -26,8 +26,11 @@ def open_ray_workers(settings: WorkerSettings, device: str) -> Iterator["RayWork
     Raises:
         BadWorkers: Ray cannot be used, or has no room for them.
     """
-    if device.startswith("cuda:"):
-        raise BadWorkers(f"device {device} is one GPU, but Ray places the workers: use cuda")
+    if device.startswith("cuda:") or "," in device:
+        raise BadWorkers(
+            f"device {device} names what Ray is to choose: use auto, cuda or cpu, and "
+            "gpus_per_trial for several GPUs each"
+        )
     if device == "cpu" and settings.gpus_per_trial:
         gpus = settings.gpus_per_trial
         raise BadWorkers(f"gpus_per_trial is {gpus:g}, but device is cpu: leave one of them out")

@@ -14,8 +14,8 @@ from mlproject.training.memory import MemoryPlan
 class ThisProcess:
     """Runs the trials of a launch itself."""
 
-    def __init__(self, device: torch.device) -> None:
-        self._place = Place(device=device)
+    def __init__(self, devices: tuple[torch.device, ...]) -> None:
+        self._place = Place(devices=devices)
 
     def as_text(self) -> str:
         """Nothing to be said."""

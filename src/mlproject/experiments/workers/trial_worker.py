@@ -32,7 +32,7 @@ from mlproject.experiments.workers.reports import (
 from mlproject.experiments.workers.shared_study import SharedStudy
 from mlproject.experiments.workers.shares import Share
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.device import select_device
+from mlproject.training.device import select_devices
 from mlproject.training.epoch_losses import EpochLosses
 from mlproject.training.memory import MemoryPlan, free_memory_bytes
 
@@ -79,17 +79,19 @@ class TrialWorker:
         """Take what is this worker's share, and say where it is. To be called first.
 
         Raises:
-            DeviceUnavailable: the device is not there.
+            DeviceUnavailable: a device is not there.
         """
         torch.set_num_threads(self._share.cores)
-        self._device = select_device(self._device_name)
-        if self._device.type == "cuda" and 0 < self._share.gpus < 1:
+        gpus = int(self._share.gpus)
+        several = ",".join(f"cuda:{gpu}" for gpu in range(gpus))
+        self._devices = select_devices(several if gpus > 1 else self._device_name)
+        if self._devices[0].type == "cuda" and 0 < self._share.gpus < 1:
             torch.cuda.set_per_process_memory_fraction(self._share.gpus)
         optuna.logging.disable_default_handler()  # the launcher writes
         return Spot(
             node_id=ray.get_runtime_context().get_node_id(),
             gpus=tuple(ray.get_gpu_ids()),
-            free_memory_bytes=free_memory_bytes(self._device),
+            free_memory_bytes=free_memory_bytes(self._devices[0]),
         )
 
     def plan(self, space: SearchSpace, memory_limit_bytes: int | None) -> MemoryPlan:
@@ -129,7 +131,7 @@ class TrialWorker:
             self._study.optimize(objective, n_trials=1, catch=(Exception,), callbacks=[report_end])
 
     def _place(self, memory_limit_bytes: int | None) -> Place:
-        return Place(device=self._device, memory_limit_bytes=memory_limit_bytes)
+        return Place(devices=self._devices, memory_limit_bytes=memory_limit_bytes)
 
 
 @contextmanager

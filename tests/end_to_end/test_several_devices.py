@@ -1,0 +1,90 @@
+"""`mlproject study --device cpu,cpu`: every trial in two processes, whatever becomes of them."""
+
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from tests.end_to_end.processes import start_project, wait_until
+
+EPOCHS = 20
+STARTING_SECONDS = 300  # two trials, each with processes to start
+
+
+@pytest.fixture
+def two_cores() -> Iterator[None]:
+    """torch as on a machine with two cores, where one process cuts a batch as two do."""
+    cores = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(cores)
+
+
+def _command(market: Path, device: str) -> tuple[str, ...]:
+    return (
+        *("study", "--budget", "100k", "--horizon", "3", "--data", str(market), "--n-trials", "3"),
+        *("--max-epochs", str(EPOCHS), "--device", device),
+    )
+
+
+def _log(directory: Path) -> str:
+    paths = (directory / "trial_logs").glob("*.log")
+    return "".join(path.read_text() for path in paths)
+
+
+def _curve(log: str, trial: int) -> list[float]:
+    return [float(loss) for loss in re.findall(rf"Trial {trial} epoch .* val_loss=(\S+)\.\n", log)]
+
+
+def _processes_of_a_trial(study: int) -> list[psutil.Process]:
+    children = psutil.Process(study).children(recursive=True)
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_the_curves_are_those_of_one_device_and_a_process_that_dies_costs_its_trial(
+    command: Callable[..., tuple[int, str, str]],
+    work_directory: Path,
+    small_market: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("two_devices")
+    (elsewhere / "mlflow.db").write_bytes((work_directory / "mlflow.db").read_bytes())
+    code, _, error = command(*_command(small_market, "cpu"))
+    assert code == 0, error
+    alone = _log(work_directory)
+
+    with start_project(
+        *_command(small_market, "cpu,cpu"), cwd=elsewhere, OMP_NUM_THREADS="2"
+    ) as study:
+        try:
+            _follow(study, elsewhere, _curve(alone, 0))
+        finally:
+            study.kill()
+
+
+def _follow(study: subprocess.Popen[str], directory: Path, first_curve: list[float]) -> None:
+    wait_until(lambda: "Trial 1 epoch 1" in _log(directory), "trial 1 trains", STARTING_SECONDS)
+    assert len(first_curve) > 1
+    assert _curve(_log(directory), 0) == pytest.approx(first_curve, abs=1e-5)
+
+    killed, _other = _processes_of_a_trial(study.pid)
+    killed.kill()
+    wait_until(lambda: "Trial 1 ended" in _log(directory), "trial 1 has failed")
+    (ended,) = re.findall("Trial 1 ended: .*", _log(directory))
+    assert "state=FAIL" in ended
+    assert re.search("ProcessFailed: process [12] of 2, on cpu, was killed by SIGKILL", ended)
+
+    wait_until(lambda: "Trial 2 epoch 1" in _log(directory), "the study goes on", STARTING_SECONDS)
+    processes = _processes_of_a_trial(study.pid)
+    for process in (*processes, study):  # Ctrl-C, which all processes of a terminal get
+        process.send_signal(signal.SIGINT)
+    _, stderr = study.communicate(timeout=60)
+    assert study.returncode == 130, stderr
+    assert "interrupted" in re.findall("Trial 2 ended: .*", _log(directory))[0]
+    assert not any(process.is_running() for process in processes)
