@@ -32,7 +32,7 @@ CASES = (
 def main() -> None:
     """Print the table."""
     print(
-        "| budget, arch_idx | parameters | plan | processes | predicted, GB | measured, GB | ratio |"
+        "| budget, arch_idx | parameters | plan | devices | predicted, GB | measured, GB | ratio |"
     )
     print("|---|---|---|---|---|---|---|")
     for budget, arch_idx, optimiser, precision, n_processes in CASES:
