@@ -1,6 +1,7 @@
 """What a person watching the terminal sees: one bar for the study, the best value so far."""
 
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +12,13 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 SECONDS_BETWEEN_STEPS_SHOWN = 2.0
+SECONDS_BETWEEN_LINES = 600.0
+"""Where there is no terminal, a line this often says that a study is alive: an epoch may take
+hours."""
 
 
 class Progress:
-    """The progress bar of a study; silent where standard error is no terminal."""
+    """The progress bar of a study; a line now and then where standard error is no terminal."""
 
     def __init__(self, bar: "tqdm[Never]", study: optuna.Study) -> None:
         self._bar = bar
@@ -23,6 +27,7 @@ class Progress:
         self._trials: dict[int, str] = {}
         """What is shown of each trial at work."""
         self._shown = 0.0
+        self._said = time.monotonic()
 
     def begin_trial(self) -> None:
         """A trial begins."""
@@ -49,8 +54,12 @@ class Progress:
 
     def _show(self, trial_number: int, epoch: str) -> None:
         self._trials[trial_number] = f"trial {trial_number} epoch {epoch}"
-        self._bar.set_postfix_str(", ".join([self._best, *self._trials.values()]))
+        text = ", ".join([self._best, *self._trials.values()])
+        self._bar.set_postfix_str(text)
         self._shown = time.monotonic()
+        if self._bar.disable and self._shown - self._said >= SECONDS_BETWEEN_LINES:
+            print(f"{self._study.study_name}: {text}", file=sys.stderr, flush=True)
+            self._said = self._shown
 
     def _read_best(self) -> str:
         complete = self._study.get_trials(
