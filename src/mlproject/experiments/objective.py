@@ -11,6 +11,7 @@ import torch
 
 from mlproject.data.windows import WindowedData
 from mlproject.experiments.describe import running_trial
+from mlproject.experiments.sampler import may_be_pruned
 from mlproject.experiments.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
 from mlproject.experiments.trial_queue import INTERRUPTED
 from mlproject.tracking.names import (
@@ -80,7 +81,7 @@ class Objective:
             watcher.add(losses)
             trial.report(losses.val_loss, losses.epoch)
             train_losses.append(losses.train_loss)
-            return trial.should_prune()
+            return may_be_pruned(losses.epoch) and trial.should_prune()
 
         first_attempt = trial.user_attrs.get(FIRST_ATTEMPT_ATTR, trial.number)
         checkpoint = CheckpointFile(

@@ -32,6 +32,14 @@ def make_sampler(study_seed: int, trials_so_far: int) -> optuna.samplers.TPESamp
     )
 
 
+def may_be_pruned(epoch: int) -> bool:
+    """Whether the pruner may stop a trial after this epoch.
+
+    Before, its answer is known, and asking costs it a look at all trials of the study.
+    """
+    return epoch >= PRUNER_SETTINGS["n_warmup_steps"]
+
+
 def make_pruner() -> optuna.pruners.MedianPruner:
     """Stops a trial whose best validation loss so far is above the median of the others'."""
     return optuna.pruners.MedianPruner(**PRUNER_SETTINGS)
