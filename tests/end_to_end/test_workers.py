@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import optuna
@@ -207,6 +208,31 @@ def test_a_launcher_that_is_interrupted_or_killed_goes_on_with_the_same_command(
     _assert_whole(uri, trials, _log(work_directory), 9, the_launcher_was_killed=True)
 
 
+@pytest.mark.long
+def test_workers_that_die_at_once_every_time_end_the_launch(
+    work_directory: Path, small_market: Path
+) -> None:
+    command = _command(small_market, "--n-trials", "30", "--max-epochs", "20", "--workers", "2")
+    launcher = start_project(*command, cwd=work_directory)
+    wait_until(lambda: "Trial 1 epoch 1" in _log(work_directory), "two trials at work")
+
+    def has_ended() -> bool:
+        for process in psutil.Process(launcher.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if "TrialWorker" in " ".join(process.cmdline()):
+                    process.kill()
+        return launcher.poll() is not None
+
+    wait_until(has_ended, "the launcher gives up", seconds=TIMEOUT_SECONDS)
+    _, stderr = launcher.communicate()
+    assert launcher.returncode == 1
+    assert re.search("error: (a worker died 5 times in a row|Ray cannot start a worker)", stderr)
+    assert "Traceback" not in stderr
+    (parent,), runs = _runs(f"sqlite:///{work_directory / 'mlflow.db'}")
+    assert parent.info.status == "FAILED"
+    assert "RUNNING" not in {run.info.status for run in runs}
+
+
 def _lives(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
@@ -265,6 +291,7 @@ def test_two_machines_share_a_study_through_the_storage_proxy(
     _assert_whole(uri, trials, _log(work_directory), 10)
 
 
+@pytest.mark.long
 def test_a_team_s_stores_take_four_workers_on_two_machines(
     two_nodes: dict[str, str], tmp_path: Path, small_market: Path
 ) -> None:
