@@ -248,7 +248,7 @@ def _random_moment(rng: random.Random) -> tuple[int, float]:
 
     No line at all is a moment of the start. What is later than the last line, one of the end.
     """
-    return rng.randint(0, 16), rng.choice((0.02, 0.2, 2.0)) * rng.random()
+    return rng.randint(0, 12), rng.choice((0.02, 0.2, 2.0)) * rng.random()
 
 
 def _is_over(process: int) -> bool:

@@ -11,6 +11,7 @@ from mlflow.entities import Run
 
 from mlproject.tracking.names import Tag
 from tests.end_to_end.processes import project, start_project, wait_until
+from tests.end_to_end.whole_study import check_whole
 
 N_TRIALS = 8
 EPOCHS = 6
@@ -55,22 +56,14 @@ def test_killed_and_launched_again_it_ends_as_if_nothing_had_happened(
     again = project(*_command(small_market), cwd=work_directory)
     assert again.returncode == 0, again.stderr
 
-    (parent,), trials = _runs(work_directory)
-    assert parent.info.status == "FINISHED"
-    assert Counter(run.info.status for run in trials) == {"FINISHED": N_TRIALS, "FAILED": 1}
-    numbers = [int(run.data.tags[Tag.TRIAL_NUMBER]) for run in trials]
-    assert sorted(numbers) == list(range(N_TRIALS + 1))
-    (killed,) = [run for run in trials if run.info.status == "FAILED"]
-    assert "process died" in killed.data.tags[Tag.FAILURE_REASON]
-    (retry,) = [run for run in trials if Tag.RETRY_OF in run.data.tags]
-    assert retry.data.tags[Tag.RETRY_OF] == killed.data.tags[Tag.TRIAL_NUMBER]
-    for name, value in killed.data.params.items():
-        assert retry.data.params[name] == value
-    labels = [run.data.tags.get(Tag.FORCED_EXTREME) for run in trials if run is not killed]
-    assert all(count == 1 for label, count in Counter(labels).items() if label is not None)
-    # The journal tells the same story, once each.
-    for run in trials:
-        number = run.data.tags[Tag.TRIAL_NUMBER]
+    trials = check_whole(work_directory, N_TRIALS)
+    assert Counter(told.state for told in trials.values()) == {"COMPLETE": N_TRIALS, "FAIL": 1}
+    (killed,) = [told for told in trials.values() if told.state == "FAIL"]
+    assert "process died" in killed.tags[Tag.FAILURE_REASON]
+    (retry,) = [told for told in trials.values() if Tag.RETRY_OF in told.tags]
+    assert retry.tags[Tag.RETRY_OF] == killed.tags[Tag.TRIAL_NUMBER]
+    # The journal says it once each.
+    for number in trials:
         assert _log(work_directory).count(f"Trial {number} ended: ") == 1
 
 

@@ -14,12 +14,14 @@ from recovery.collect import Collector
 from recovery.resolve import resolve
 from recovery.trial_runs import trial_run
 
+from mlproject.experiments.trial_queue import MAX_ATTEMPTS
 from mlproject.tracking.names import (
     EPOCH_METRICS,
     MLFLOW_STATUS,
     PARENT_RUN_ID_TAG,
     PROCESS_DIED,
     Metric,
+    Param,
     Tag,
     TrialState,
 )
@@ -79,16 +81,29 @@ def assert_tried_again(trials: Mapping[int, Told]) -> None:
         int(told.tags[Tag.RETRY_OF]) for told in trials.values() if Tag.RETRY_OF in told.tags
     )
     assert all(count == 1 for count in retries.values()), retries
-    for number in retries:
-        (retry,) = [t for t in trials.values() if t.tags.get(Tag.RETRY_OF) == str(number)]
-        for name, value in trials[number].params.items():
-            assert retry.params[name] == value
+    for number, told in trials.items():
+        was_chosen = {Param.ARCH_IDX, Tag.RETRY_OF, Tag.FORCED_EXTREME} & {*told.params, *told.tags}
+        died = told.tags.get(Tag.FAILURE_REASON) == PROCESS_DIED and was_chosen
+        if died and _attempts(trials, number) < MAX_ATTEMPTS:
+            assert number in retries, f"trial {number} died and was not tried again"
+        if number in retries:
+            (retry,) = [t for t in trials.values() if t.tags.get(Tag.RETRY_OF) == str(number)]
+            # A retry that died in its turn may not have come to take all its params.
+            both = told.params.keys() & retry.params.keys()
+            assert {k: told.params[k] for k in both} == {k: retry.params[k] for k in both}
+            assert both == told.params.keys() or retry.state is TrialState.FAIL
     labels = Counter(
         told.tags[Tag.FORCED_EXTREME]
         for told in trials.values()
         if told.state in FINISHED and Tag.FORCED_EXTREME in told.tags
     )
     assert all(count == 1 for count in labels.values()), labels
+
+
+def _attempts(trials: Mapping[int, Told], number: int) -> int:
+    """How often a trial was tried, this being the last time."""
+    earlier = trials[number].tags.get(Tag.RETRY_OF)
+    return 1 if earlier is None else 1 + _attempts(trials, int(earlier))
 
 
 def _is_told_by(in_storage: Told, in_log: Told) -> bool:

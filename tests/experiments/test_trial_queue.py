@@ -123,6 +123,27 @@ def test_a_sampled_trial_that_died_is_tried_again_with_the_same_params(
     assert owed_trials(study.trials, space) == []
 
 
+@pytest.mark.parametrize("chosen", [0, 1])
+def test_a_retry_killed_before_it_took_its_params_hands_them_on(
+    study: optuna.Study, space: SearchSpace, chosen: int
+) -> None:
+    enqueue_owed_trials(study, space)
+    for _ in range(6):
+        _finish(study, space)
+    sampled = _die(study, space)
+    enqueue_owed_trials(study, space)
+    retry = study.ask()
+    if chosen:
+        name, value = next(iter(study.trials[sampled.number].params.items()))
+        distribution = study.trials[sampled.number].distributions[name]
+        assert retry._suggest(name, distribution) == value
+    study.tell(retry, state=TrialState.FAIL)
+    enqueue_owed_trials(study, space)
+    again = _finish(study, space)
+    assert again.user_attrs[Tag.RETRY_OF] == retry.number
+    assert study.trials[again.number].params == study.trials[sampled.number].params
+
+
 def test_a_trial_that_raised_an_error_is_not_repeated(
     study: optuna.Study, space: SearchSpace
 ) -> None:

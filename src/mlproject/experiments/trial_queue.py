@@ -59,15 +59,16 @@ def owed_trials(trials: Sequence[FrozenTrial], space: SearchSpace) -> list[OwedT
             attrs = {Tag.FORCED_EXTREME.value: label}
             owed.append(OwedTrial(params=params, user_attrs=attrs))
         elif attempts[-1].state is TrialState.FAIL and len(attempts) < MAX_ATTEMPTS:
-            params = space.architecture_params(architecture) | attempts[-1].params
+            params = space.architecture_params(architecture) | _known_params(attempts[-1])
             owed.append(_retry(attempts[-1], params))
     retried = {t.user_attrs.get(Tag.RETRY_OF) for t in trials}
     for trial in trials:
         is_forced = Tag.FORCED_EXTREME in trial.user_attrs
         died = failure_reason(trial) in (PROCESS_DIED, INTERRUPTED)
-        is_owed = died and not is_forced and trial.number not in retried and trial.params
+        params = _known_params(trial)
+        is_owed = died and not is_forced and trial.number not in retried and params
         if is_owed and _attempts(trial, trials) < MAX_ATTEMPTS:
-            owed.append(_retry(trial, trial.params))
+            owed.append(_retry(trial, params))
     return owed
 
 
@@ -118,6 +119,12 @@ def _retry(trial: FrozenTrial, params: dict[str, Any]) -> OwedTrial:
         if tag in trial.user_attrs:
             attrs[tag.value] = trial.user_attrs[tag]
     return OwedTrial(params=dict(params), user_attrs=attrs)
+
+
+def _known_params(trial: FrozenTrial) -> dict[str, Any]:
+    """The params of a trial that were chosen, by the sampler or when it was enqueued: its process
+    may have died before it came to take them."""
+    return {**trial.system_attrs.get(_FIXED_PARAMS, {}), **trial.params}
 
 
 def _architecture_params(params: Mapping[str, Any]) -> tuple[Any, Any]:
