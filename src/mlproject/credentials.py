@@ -66,7 +66,7 @@ def hide_credentials(text: str) -> str:
 
 
 def _hide_by_place(text: str) -> str:
-    if "://" in text or ":/" in text:
+    if ":/" in text:
         text = _WEB_PASSWORD.sub(rf"\1{HIDDEN}@", text)
         text = _WEB_USER.sub(rf"\1{HIDDEN}@", text)
         text = _PASSWORD.sub(rf"\1:{HIDDEN}@", text)
