@@ -14,9 +14,10 @@ from recovery.old_trials import DIVERGED_VALUE, SAMPLED
 from recovery.records import LaunchId, TimesFrom, TrialRecord
 
 _BESIDE_PARAMS = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.PARAM_COUNT)
+_METRICS = (Metric.VAL_ACCURACY, Metric.VAL_AUC, Metric.DURATION_SECONDS)
+
 MAX_BYTES = 64 << 20
 MAX_TRIALS = 10**9
-_METRICS = (Metric.VAL_ACCURACY, Metric.VAL_AUC, Metric.DURATION_SECONDS)
 
 
 class BadSummaryFile(UserError):

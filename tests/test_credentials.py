@@ -71,6 +71,11 @@ def test_a_token_in_the_user_part_is_hidden_wherever_it_stands(
     assert hide_credentials("who is tok3n-of-mine?") == "who is ***?"
 
 
+def test_a_user_is_no_secret_where_a_password_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"https://mlflow:{ENCODED}@host")
+    assert hide_credentials("run mlflow ui") == "run mlflow ui"
+
+
 def test_a_short_password_does_not_black_out_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSWORD", "trial")
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "threshold")
@@ -108,7 +113,7 @@ def test_a_password_that_a_driver_would_take_apart_is_refused(url: str) -> None:
         f"postgresql://me:{ENCODED}@host/db",
         "postgresql://me@/db?host=/tmp/a@b",
         "postgresql://host:5432/db?options=a@b",
-        "sqlite:////home/me@work/a b/optuna.db",
+        "sqlite:////home/my work@home/a:b@c/optuna.db",
         "http://127.0.0.1:5000",
         "https://user:p:w@host/path",
     ],

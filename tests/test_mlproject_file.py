@@ -39,7 +39,8 @@ def test_every_parameter_is_an_option_with_the_same_default(name: str) -> None:
         # A type would make MLflow refuse in its own words what the command line explains better.
         assert declared["type"] == "string"
         if parameter in arguments:
-            assert f" {{{parameter}}}" in entry_point["command"]
+            # Behind the dashes even --experiment=x is a path.
+            assert f" -- {{{parameter}}}" in entry_point["command"]
             continue
         assert f"--{parameter.replace('_', '-')}={{{parameter}}}" in entry_point["command"]
         if parameter not in required:

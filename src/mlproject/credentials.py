@@ -89,6 +89,8 @@ def check_url(url: str, what: str) -> None:
     """
     rest = url.partition("://")[2]
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if not authority:
+        return  # the path of a file
     _, colon, port = authority.partition(":")
     ends_early = "@" in rest.partition("?")[0] or ("@" in rest and not port.isdecimal())
     is_cut = colon and "@" not in authority and ends_early
@@ -168,7 +170,7 @@ def _secrets_of_url(url: str) -> Iterator[str]:
     user, colon, password = authority.partition(":")
     if at and colon and "/" not in user:
         yield password
-    if at and scheme.startswith("http"):
-        yield user
+    if at and not colon and scheme.startswith("http"):
+        yield user  # a token
     for match in _FIELD.finditer(rest):
         yield rest[match.end(1) : match.end()]

@@ -101,6 +101,13 @@ def test_a_file_name_is_only_a_name(
     }
 
 
+def test_a_path_that_looks_like_an_option_is_a_path(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _backfill("--experiment=", "--", "--dry-run", monkeypatch=monkeypatch) == 2
+    assert "error: no log at --dry-run" in capsys.readouterr().err
+
+
 def test_names_of_files_that_differ_keep_their_own_artifacts(
     work_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,10 +38,10 @@ def thinned(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     shown, lowest = [], math.inf
     for place, trial in enumerate(trials):
         value = trial.value if trial.state is TrialState.COMPLETE else None
-        is_record = value is not None and value < lowest
-        if is_record and value is not None:
+        if value is not None and value < lowest:
             lowest = value
-        if is_record or place % step == 0:
+            shown.append(trial)
+        elif place % step == 0:
             shown.append(trial)
     return shown
 

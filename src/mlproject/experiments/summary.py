@@ -207,7 +207,7 @@ def _log_interactive(
     ]
     title = html.escape(space.settings.study_name)
     head = f"<!doctype html><meta charset='utf-8'><title>{title}</title>"
-    page = f"{head}<p>{html.escape(remark)}</p>{''.join(parts)}"
+    page = f"{head}{remark and f'<p>{remark}</p>'}{''.join(parts)}"
     store.client.log_text(run_id, page, "figures.html")
 
 
