@@ -71,11 +71,14 @@ def ray_session(settings: WorkerSettings) -> Iterator[RaySession]:
             **({} if address else here),
         )
     except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
-        where = f"at {address}" if address else "on this machine"
-        raise BadWorkers(
-            f"Ray {where} cannot be used ({first_line(error)}): a launch runs on a machine of the "
-            "cluster, with the cluster's token and its versions of Ray and Python (docs/workers.md)"
-        ) from error
+        where, advice = "on this machine", "use workers=1, or see docs/workers.md"
+        if address is not None:
+            where = f"at {address}"
+            advice = (
+                "a launch runs on a machine of the cluster, with the cluster's token and its "
+                "versions of Ray and Python (docs/workers.md)"
+            )
+        raise BadWorkers(f"Ray {where} cannot be used ({first_line(error)}): {advice}") from error
     finally:
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray sets its own
     try:
