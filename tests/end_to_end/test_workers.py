@@ -325,8 +325,9 @@ def test_a_team_s_stores_take_four_workers_on_two_machines(
         (("--workers", "2", "--device", "cuda:1"), "device cuda:1 is one GPU"),
         (("--workers", "2", "--device", "cpu", "--gpus-per-trial", "1"), "but device is cpu"),
         (("--ray-address", "127.0.0.1:1"), "no Ray answers at ray_address '127.0.0.1:1'"),
-        (("--ray-address", "nowhere"), "no Ray answers at ray_address 'nowhere'"),
-        (("--ray-address", "ray://10.0.0.1:10001"), "no Ray answers at ray_address 'ray://10"),
+        (("--ray-address", "127.0.0.1:99999"), "no Ray answers at ray_address '127.0.0.1:99999'"),
+        (("--ray-address", "nowhere"), "ray_address is 'nowhere': give host:port"),
+        (("--ray-address", "ray://10.0.0.1:10001"), "ray_address is 'ray://10.0.0.1:10001': give"),
     ],
 )
 def test_workers_that_cannot_be_had_are_one_line_and_nothing_is_written(

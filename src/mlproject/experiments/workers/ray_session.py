@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -91,10 +92,12 @@ def _check_answers(address: str) -> None:
     """Ray itself tries for minutes, and then ends the process."""
     if address == "auto":
         return
+    host, port = address.rsplit(":", 1)
     try:
+        socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
         with grpc.insecure_channel(address) as channel:
             grpc.channel_ready_future(channel).result(timeout=ANSWER_SECONDS)
-    except grpc.FutureTimeoutError as error:
+    except (OSError, OverflowError, grpc.FutureTimeoutError) as error:
         raise BadWorkers(
             f"no Ray answers at ray_address {address!r}: start it there with "
             "'ray start --head --port=6379', or give another host:port"
