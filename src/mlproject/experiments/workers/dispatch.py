@@ -29,13 +29,12 @@ from mlproject.experiments.workers.reports import (
 )
 from mlproject.experiments.workers.shared_study import SharedStudy
 from mlproject.experiments.workers.trial_worker import WORKER_ATTR, SharedWork
-from mlproject.experiments.workers.worker_pool import Worker, WorkerPool, last_line
+from mlproject.experiments.workers.worker_pool import PATIENCE_SECONDS, Worker, WorkerPool
 from mlproject.tracking.names import TRAIN_LOSSES_ATTR, Tag
 from mlproject.tracking.store import first_line
 
-PATIENCE_SECONDS = 60.0
-"""A launch without a single worker says so after this long."""
 STOP_SECONDS = 10.0
+"""How long a worker that was killed is waited for."""
 
 _logger = logging.getLogger(__name__)
 
@@ -116,7 +115,7 @@ class Dispatch:
             every = [*self._calls, *self._pool.starting]
             ready, _ = ray.wait(every, timeout=PATIENCE_SECONDS)
             if not ready and not self._calls:
-                _logger.warning("all workers wait for a place: Ray has nothing free for them")
+                self._pool.say_that_none_has_a_place()
             # Whoever speaks most must not be the only one who is heard.
             ready += ray.wait(every, num_returns=len(every), timeout=0)[0]
             for source in dict.fromkeys(ready):
@@ -143,9 +142,10 @@ class Dispatch:
         except RayError as error:
             del self._calls[stream]
             self._may_be_abandoned = True
+            reason = first_line(error)
+            _logger.warning("a worker died, and Ray restarts it: %s", reason)
             self._pool.await_start(call.worker)
-            _logger.warning("a worker died: Ray restarts it, its trial is tried again")
-            call.worker.died(last_line(error))
+            call.worker.died(reason)
             return True
         match report:
             case TrialBegan(trial):

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,11 +72,14 @@ def ray_session(settings: WorkerSettings) -> Iterator[RaySession]:
             **({} if address else here),
         )
     except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
-        where = f"at {address}" if address else "on this machine"
-        raise BadWorkers(
-            f"Ray {where} cannot be used ({first_line(error)}): a launch runs on a machine of the "
-            "cluster, with the cluster's token and its versions of Ray and Python (docs/workers.md)"
-        ) from error
+        where, advice = "on this machine", "use workers=1, or see docs/workers.md"
+        if address is not None:
+            where = f"at {address}"
+            advice = (
+                "a launch runs on a machine of the cluster, with the cluster's token and its "
+                "versions of Ray and Python (docs/workers.md)"
+            )
+        raise BadWorkers(f"Ray {where} cannot be used ({first_line(error)}): {advice}") from error
     finally:
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray sets its own
     try:
@@ -88,10 +92,12 @@ def _check_answers(address: str) -> None:
     """Ray itself tries for minutes, and then ends the process."""
     if address == "auto":
         return
+    host, port = address.rsplit(":", 1)
     try:
+        socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
         with grpc.insecure_channel(address) as channel:
             grpc.channel_ready_future(channel).result(timeout=ANSWER_SECONDS)
-    except grpc.FutureTimeoutError as error:
+    except (OSError, OverflowError, grpc.FutureTimeoutError) as error:
         raise BadWorkers(
             f"no Ray answers at ray_address {address!r}: start it there with "
             "'ray start --head --port=6379', or give another host:port"

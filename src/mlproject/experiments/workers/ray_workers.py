@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import ray
-
 from mlproject.experiments.remaining_trials import RemainingTrials
 from mlproject.experiments.search_space import SearchSpace
 from mlproject.experiments.storage import StudyStorage
@@ -63,8 +61,7 @@ class RayWorkers:
 
     def plan(self, space: SearchSpace) -> MemoryPlan:
         """The memory plan of the worker that has its place first."""
-        placed, _ = ray.wait(list(self._pool.starting))
-        worker = self._pool.started(placed[0])
+        worker = self._pool.first_started()
         self._pool.await_start(worker)
         plan: MemoryPlan = answer(worker.actor.plan.remote(space, worker.memory_limit_bytes))
         return plan

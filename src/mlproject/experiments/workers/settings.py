@@ -1,10 +1,13 @@
 """How many workers a user asks for, and where."""
 
 import math
+import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 
 from mlproject.errors import UserError
+
+_HOST_AND_PORT = re.compile(r"[^\s/]+:\d+")
 
 
 class BadWorkers(UserError):
@@ -30,6 +33,11 @@ class WorkerSettings:
         if gpus is not None and gpus > 1 and gpus != int(gpus):
             raise BadWorkers(
                 f"gpus_per_trial is {gpus:g}: it must be a part of one GPU, or whole ones"
+            )
+        address = self.ray_address
+        if address not in (None, "auto") and not _HOST_AND_PORT.fullmatch(str(address)):
+            raise BadWorkers(
+                f"ray_address is {address!r}: give host:port, such as 10.0.0.1:6379, or auto"
             )
         if self.through_ray and not all(map(find_spec, ("ray", "grpc"))):
             raise BadWorkers(

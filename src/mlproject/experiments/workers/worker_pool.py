@@ -1,5 +1,6 @@
 """The workers of a launch: placed by Ray, and placed again when they are lost."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,11 @@ from mlproject.tracking.store import first_line
 MAX_RESTARTS = 20
 """Ray gives a worker up whose process died more often, so that one that dies at once every time,
 before it has begun anything, ends the launch."""
+
+PATIENCE_SECONDS = 60.0
+"""A launch that waits so long without a single worker says so."""
+
+_logger = logging.getLogger(__name__)
 
 
 class WorkersFailing(UserError):
@@ -88,10 +94,27 @@ class WorkerPool:
         worker = self._starting.pop(reference)
         spot: Spot = answer(reference)
         free = self._free_memory.setdefault((spot.node_id, spot.gpus), spot.free_memory_bytes)
-        node = next(node for node in self._session.nodes if node.node_id == spot.node_id)
-        part = self._share.of_memory(node)
-        worker.memory_limit_bytes = None if part is None else int(free * part)
+        for node in self._session.nodes:
+            if node.node_id == spot.node_id:
+                part = self._share.of_memory(node)
+                worker.memory_limit_bytes = None if part is None else int(free * part)
         return worker
+
+    def first_started(self) -> Worker:
+        """The worker of `starting` that is ready first.
+
+        Raises:
+            UserError: it cannot start.
+        """
+        while True:
+            ready, _ = ray.wait(list(self._starting), timeout=PATIENCE_SECONDS)
+            if ready:
+                return self.started(ready[0])
+            self.say_that_none_has_a_place()
+
+    def say_that_none_has_a_place(self) -> None:
+        """Tell the user why nothing happens."""
+        _logger.warning("all workers wait for a place: Ray's machines are busy with other work")
 
     def kill(self) -> None:
         """End all of them."""
@@ -112,9 +135,5 @@ def answer(reference: Any) -> Any:
             raise error.cause from error
         raise WorkersFailing(f"a worker fails: {first_line(error.cause)}") from error
     except RayError as error:
-        raise WorkersFailing(f"Ray cannot start a worker: {last_line(error)}") from error
-
-
-def last_line(error: RayError) -> str:
-    """What a worker died of; Ray puts a page of its own before it."""
-    return str(error).strip().splitlines()[-1]
+        reason = str(error).strip().splitlines()[-1]  # after a stack trace
+        raise WorkersFailing(f"Ray cannot start a worker: {reason}") from error
