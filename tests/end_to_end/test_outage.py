@@ -252,11 +252,8 @@ def test_a_slow_server_may_finish(
     undisturbed: dict[int, Told],
 ) -> None:
     command = _command(small_market, experiment="slow")
-    study, log = start(command, proxy.address)
+    study, _ = start(command, proxy.address)
     proxy.fault, proxy.delay_seconds = Fault.DELAY, 2.0
-    answered = proxy.answered
-    _wait_for_ended(log, N_TRIALS)
-    assert proxy.answered - answered < N_TRIALS  # five requests a trial, had training waited
     _, stderr = study.communicate(timeout=TIMEOUT_SECONDS)
     assert study.returncode == 0, stderr
     trials = check_whole(work_directory, N_TRIALS, mlflow_uri=server, experiment="slow")
