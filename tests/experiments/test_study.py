@@ -165,7 +165,7 @@ def test_a_trial_that_raises_an_error_is_recorded_and_the_study_goes_on(
 
     def sometimes_break(*args: Any, **more: Any) -> TrainingResult:
         if next(calls):
-            raise RuntimeError("out of luck\nand more")
+            raise RuntimeError("no luck at postgresql://me:s3cr3t@host/db\nand more")
         return train(*args, **more)
 
     monkeypatch.setattr(objective, "train", sometimes_break)
@@ -174,7 +174,8 @@ def test_a_trial_that_raises_an_error_is_recorded_and_the_study_goes_on(
     _, trials = _runs(client)
     assert [run.info.status for run in trials] == ["FINISHED", "FAILED", "FINISHED", "FINISHED"]
     failed = trials[1]
-    assert failed.data.tags[Tag.FAILURE_REASON] == "RuntimeError: out of luck"
+    reason = "RuntimeError: no luck at postgresql://me:***@host/db"
+    assert failed.data.tags[Tag.FAILURE_REASON] == reason
     assert failed.data.tags[Tag.TRIAL_STATE] == "FAIL"
     assert set(failed.data.params) == {str(name) for name in Param}
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import optuna
 import torch
 
+from mlproject.credentials import hide_credentials
 from mlproject.data.windows import WindowedData
 from mlproject.experiments.describe import running_trial
 from mlproject.experiments.sampler import may_be_pruned
@@ -143,5 +144,5 @@ class Objective:
 
 
 def _describe(error: Exception) -> str:
-    lines = str(error).splitlines()
+    lines = hide_credentials(str(error)).splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -18,6 +18,7 @@ import ray
 import torch
 from optuna.trial import FrozenTrial
 
+from mlproject.credentials import keep_credentials_unseen
 from mlproject.experiments.progress import SECONDS_BETWEEN_STEPS_SHOWN
 from mlproject.experiments.sampler import make_sampler
 from mlproject.experiments.search_space import SearchSpace
@@ -81,6 +82,7 @@ class TrialWorker:
         Raises:
             DeviceUnavailable: a device is not there.
         """
+        keep_credentials_unseen()
         torch.set_num_threads(self._share.cores)
         gpus = int(self._share.gpus)
         several = ",".join(f"cuda:{gpu}" for gpu in range(gpus))
