@@ -27,7 +27,7 @@ SEED = int(os.environ.get("MLPROJECT_KILL_SEED", "0"))
 N_TRIALS = 8
 _FAKETIME = "*/faketime/libfaketimeMT.so.1"
 
-LAUNCHES = {"one worker": ()}
+LAUNCHES = {"one worker": (), "three workers": ("--workers", "3")}
 """Arguments of the launches that are killed."""
 
 
