@@ -1,6 +1,5 @@
 """The tracking server goes away in the middle of a study, and comes back, or does not."""
 
-import re
 import signal
 import sqlite3
 import subprocess
@@ -145,7 +144,7 @@ def test_runs_arrive_while_the_study_goes_on_and_ctrl_c_ends_it_at_once(
     assert time.monotonic() - interrupted < 30  # a busy machine's; a summary would take longer
     assert study.returncode == 130
     assert stderr.rstrip().endswith("error: interrupted: run the same command again to go on")
-    assert len(re.findall("MLflow does not answer since", stderr)) <= 2
+    assert stderr.count("): training goes on") in (1, 2)  # once an outage
     assert stderr.count("MLflow answers again") == 1
 
 

@@ -178,8 +178,10 @@ def _storage_failure(error: BaseException | None) -> BaseException | None:
     Optuna raises an AssertionError of its own where the end of a trial cannot be written.
     """
     while error is not None:
-        if isinstance(error, StorageInternalError | SQLAlchemyError):
-            return error.__cause__ if isinstance(error, StorageInternalError) else error
+        if isinstance(error, StorageInternalError):
+            return error.__cause__ or error  # its own words are about invalid data
+        if isinstance(error, SQLAlchemyError):
+            return error
         error = error.__cause__ or error.__context__
     return None
 
