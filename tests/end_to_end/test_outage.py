@@ -135,6 +135,8 @@ def test_runs_arrive_while_the_study_goes_on_and_ctrl_c_ends_it_at_once(
     trained = told_by_storage(f"sqlite:///{work_directory / 'optuna.db'}", in_progress=True)
     assert arrived == {number: trained[number] for number in arrived}
     assert proxy.answered > answered
+    live = _ended(log) + 1  # began when the outage was over: it is written as it goes
+    wait_until(lambda: live in told_by_mlflow(**shown), "a trial after the outage has arrived")
 
     proxy.fault, before = Fault.HANG, proxy.faults
     wait_until(lambda: proxy.faults > before, "a request hangs")
