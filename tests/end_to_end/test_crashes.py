@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.end_to_end.prefork import Ended, Launcher, launcher
@@ -63,11 +64,10 @@ def test_killed_at_random_moments_a_study_is_whole_in_the_end(
         while True:
             process = launches.start(*command, cwd=directory, **_store(directory))
             if kills < KILLS:
-                _kill_at(_random_moment(rng), process, directory)
+                kills += _kill_at(_random_moment(rng), process, directory, rng)
             ended = launches.wait()
             if ended.returncode != -signal.SIGKILL:
                 break
-            kills += 1
         assert ended.returncode == 0, ended.stderr
         trials = check_whole(directory, N_TRIALS)
         states = Counter(told.state.value for told in trials.values())
@@ -230,8 +230,11 @@ def _libfaketime() -> str:
     return found
 
 
-def _kill_at(moment: tuple[int, float], process: int, directory: Path) -> None:
-    """Kill a launch so many lines of the trial log and seconds later, unless it has ended."""
+def _kill_at(moment: tuple[int, float], process: int, directory: Path, rng: random.Random) -> bool:
+    """Kill a launch, or one of its workers, so many lines of the trial log and seconds later.
+
+    False: it had ended by then.
+    """
     lines, seconds = moment
     begun_at = _log(directory).count("\n")
     while not _is_over(process) and _log(directory).count("\n") < begun_at + lines:
@@ -239,8 +242,19 @@ def _kill_at(moment: tuple[int, float], process: int, directory: Path) -> None:
     deadline = time.monotonic() + seconds
     while not _is_over(process) and time.monotonic() < deadline:
         time.sleep(0.005)
+    victims = [process, *_workers_of(process)]
+    victim = victims[0] if rng.random() < 0.5 else rng.choice(victims)
     with contextlib.suppress(ProcessLookupError):  # it has just ended
-        os.kill(process, signal.SIGKILL)
+        os.kill(victim, signal.SIGKILL)
+        return True
+    return False
+
+
+def _workers_of(process: int) -> list[int]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        children = psutil.Process(process).children(recursive=True)
+        return sorted(child.pid for child in children if child.name().startswith("ray::Trial"))
+    return []
 
 
 def _random_moment(rng: random.Random) -> tuple[int, float]:
