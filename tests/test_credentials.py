@@ -38,7 +38,7 @@ ENCODED = quote(SECRET, safe="")
         ("https://h/api?access_token=abc", "https://h/api?access_token=***"),
         ("ssh://git@host/a.git", "ssh://git@host/a.git"),
         ("Authorization: Basic dTpwdw==", "Authorization: Basic ***"),
-        ("looked in /work/https:/u:pw@h/bars.csv", "looked in /work/https:/***@h/bars.csv"),
+        ("looked in /data/https:/u:pw@h/bars.csv", "looked in /data/https:/***@h/bars.csv"),
         ("Trial 7: arch_idx=57, lr=0.000160, study_name=a_b.", "…"),
     ],
 )
