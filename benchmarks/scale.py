@@ -47,7 +47,7 @@ PER_LAUNCH = {
     "optuna.storages:RDBStorage._get_trials": "Optuna's storage read",
     "mlproject.experiments.describe:ended_trial": "trials described (thrice)",
     "mlproject.experiments.trial_log:write_missing_lines": "trial log read (twice)",
-    "mlproject.tracking.recorder:bring_up_to_date": "MLflow compared (twice)",
+    "mlproject.tracking.live_tracking:LiveTracking._catch_up": "MLflow compared (twice)",
     "mlproject.tracking.tracked_studies:recovered_trials": "recovered trials looked for",
     "mlproject.experiments.summary:_log_table": "table of trials",
     "mlproject.experiments.figures:study_over_architectures": "study of pictures made",
