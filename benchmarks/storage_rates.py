@@ -106,13 +106,14 @@ def report_epochs(where: str, seconds: float, begin: Any, done: Any) -> None:
     """A worker: trial after trial, reports as fast as the storage takes them."""
     import optuna
 
+    from mlproject.experiments.sampler import make_pruner
+
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage: Any = where
     if where.startswith("localhost:"):
         storage = optuna.storages.GrpcStorageProxy(port=int(where.partition(":")[2]))
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=6, n_warmup_steps=10)
-    study = optuna.load_study(study_name=STUDY, storage=storage, pruner=pruner)
+    study = optuna.load_study(study_name=STUDY, storage=storage, pruner=make_pruner())
     trials: list[optuna.Trial] = []
 
     def epoch(count: int) -> None:
