@@ -23,6 +23,7 @@ from mlproject.credentials import check_url, hide_credentials
 from mlproject.errors import UserError
 from mlproject.experiments.sampler import make_pruner
 from mlproject.tracking.names import IDENTITY_ATTR
+from mlproject.tracking.store import first_line
 
 HEARTBEAT_SECONDS = 60
 # A trial is given up after this long without a heartbeat. Shorter, and a machine that merely
@@ -99,9 +100,8 @@ def open_study_storage(url: str | None, study_name: str, default_directory: Path
             with rdb.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
     except (ArgumentError, SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
-        reason = hide_credentials(str(error).strip().splitlines()[0])
         raise StorageUnreachable(
-            f"storage {shown} cannot be opened ({reason}): give a database URL "
+            f"storage {shown} cannot be opened ({first_line(error)}): give a database URL "
             "such as sqlite:///optuna.db or postgresql://user@host/name"
         ) from error
     return StudyStorage(rdb=rdb, study_name=study_name, shown_url=shown, directory=directory)
@@ -165,10 +165,9 @@ def storage_errors(storage: StudyStorage) -> Iterator[None]:
         failure = _storage_failure(error)
         if failure is None:
             raise
-        reason = hide_credentials(str(failure).strip().splitlines()[0])
         raise StorageFailing(
-            f"storage {storage.shown_url} cannot be written ({reason}): mend that and run the same "
-            "command again, which goes on from the last trial that it holds"
+            f"storage {storage.shown_url} cannot be written ({first_line(failure)}): mend that and "
+            "run the same command again, which goes on from the last trial that it holds"
         ) from error
 
 

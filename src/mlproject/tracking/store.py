@@ -11,16 +11,6 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import (
-    ALREADY_EXISTS,
-    BAD_REQUEST,
-    INVALID_PARAMETER_VALUE,
-    INVALID_STATE,
-    NOT_FOUND,
-    RESOURCE_ALREADY_EXISTS,
-    RESOURCE_DOES_NOT_EXIST,
-    ErrorCode,
-)
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from mlproject.credentials import check_url, hide_credentials
@@ -33,18 +23,16 @@ _MLFLOW_DEFAULT_EXPERIMENT = "Default"
 # MLflow retries a dead server for minutes by default; a user at a terminal wants to know sooner.
 REQUEST_RETRIES = 2
 _REQUEST_TIMEOUT_SECONDS = 30
-_REFUSALS = frozenset(
-    ErrorCode.Name(code)
-    for code in (
-        ALREADY_EXISTS,
-        BAD_REQUEST,
-        INVALID_PARAMETER_VALUE,
-        INVALID_STATE,
-        NOT_FOUND,
-        RESOURCE_ALREADY_EXISTS,
-        RESOURCE_DOES_NOT_EXIST,
-    )
-)
+_REFUSALS = {
+    "ALREADY_EXISTS",
+    "BAD_REQUEST",
+    "INVALID_PARAMETER_VALUE",
+    "INVALID_STATE",
+    "NOT_FOUND",
+    "RESOURCE_ALREADY_EXISTS",
+    "RESOURCE_DOES_NOT_EXIST",
+}
+"""MLflow's error codes of what it would refuse again."""
 _SQLITE = "sqlite:///"
 _ADVICE = "start it, or set MLFLOW_TRACKING_URI to another"
 
@@ -185,7 +173,7 @@ def is_refusal(error: Exception) -> bool:
     return isinstance(error, MlflowException) and error.error_code in _REFUSALS
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of an error's text, fit to be shown."""
     return hide_credentials((str(error).strip() or type(error).__name__).splitlines()[0])
 
