@@ -23,6 +23,7 @@ from mlproject.tracking.live_run import LiveRun
 from mlproject.tracking.recorder import KnownRuns, known_runs, write_trial
 from mlproject.tracking.store import TrackingStore, first_line, is_refusal
 from mlproject.tracking.trial_run import TrialRun
+from mlproject.wording import counted
 
 MAX_HELD_RUNS = 100
 """More than this are not kept for a slow server: those that ended are read from the storage."""
@@ -61,7 +62,7 @@ class Undelivered:
     def as_text(self) -> str | None:
         """What is missing and what mends it, the end of a sentence; None if all was delivered."""
         if self.outage is not None:
-            waiting = f", and {_count(self.trials_waiting, 'trial')} wait"
+            waiting = f", and {counted(self.trials_waiting, 'trial')} wait"
             waiting *= self.trials_waiting > 0
             return f"{self.outage}{waiting}: start the tracking server"
         if self.refused:
@@ -308,8 +309,8 @@ class LiveTracking:
                 "%s: training goes on; %s and %s wait in the study's storage and its trial log "
                 "until it does",
                 self._outage,
-                _count(self._trials_waiting, "trial"),
-                _count(epochs, "epoch"),
+                counted(self._trials_waiting, "trial"),
+                counted(epochs, "epoch"),
             )
         _logger.debug("MLflow does not answer", exc_info=error)
 
@@ -322,16 +323,12 @@ class LiveTracking:
             _logger.warning(
                 "MLflow answers again, after it had not since %s: %s brought up to date",
                 f"{outage.since:%H:%M}",
-                _count(written, "run"),
+                counted(written, "run"),
             )
 
 
 def _silence() -> Outage:
     return Outage(since=datetime.now(), reason="it takes too long")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _identity(trial: TrialRun) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from mlproject.experiments.evaluation.chosen import ChosenTrial
 from mlproject.experiments.evaluation.results import TestResults, Verdict
 from mlproject.experiments.evaluation.scores import CONFIDENCE
 from mlproject.tracking.names import TestMetric
+from mlproject.wording import counted
 
 NETWORK = "network"
 _HEADS = {
@@ -111,8 +112,8 @@ def _headline(story: Story, results: TestResults) -> str:
     return (
         f"{chosen.study_name}, {'recovered ' * chosen.is_recovered}trial {chosen.number} "
         f"(d_model {a.d_model}, n_layers {a.n_layers}, n_heads {a.n_heads}, d_ff {a.d_ff}), "
-        f"trained {_counted(len(story.seeds), 'time')} on training and validation for "
-        f"{_counted(story.epochs, 'epoch')}; "
+        f"trained {counted(len(story.seeds), 'time')} on training and validation for "
+        f"{counted(story.epochs, 'epoch')}; "
         f"tested on the {len(results.labels)} windows that end from {results.dates[0]} to "
         f"{results.dates[-1]}, {results.labels.mean():.1%} of them before a rise."
     )
@@ -155,7 +156,7 @@ def _remarks(story: Story, results: TestResults) -> list[str]:
         "of other seeds, which the spread is about."
     )
     if story.earlier_evaluations:
-        times = _counted(story.earlier_evaluations, "time")
+        times = counted(story.earlier_evaluations, "time")
         remarks.append(
             f"This study has been evaluated {times} before. A choice made after a look at the test "
             "span makes these figures too good."
@@ -165,7 +166,3 @@ def _remarks(story: Story, results: TestResults) -> list[str]:
 
 def _plain(scores: Mapping[TestMetric, float]) -> dict[str, float]:
     return {str(metric): value for metric, value in scores.items()}
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"

@@ -15,6 +15,7 @@ from mlproject.experiments.workers.shared_study import share_study
 from mlproject.experiments.workers.shares import equal_share
 from mlproject.experiments.workers.worker_pool import WorkerPool, answer
 from mlproject.training.memory import MemoryPlan
+from mlproject.wording import counted
 
 
 @contextmanager
@@ -55,8 +56,8 @@ class RayWorkers:
     def as_text(self) -> str:
         """A line that says how many there are, where, and what each of them has."""
         cores, gpus, machines = self._share.cores, self._share.gpus, len(self._session.nodes)
-        has = f"{cores} core{'s' * (cores > 1)}" + (f" and {gpus:g} GPU" if gpus else "")
-        where = f"{machines} machine{'s' * (machines > 1)}"
+        has = counted(cores, "core") + (f" and {gpus:g} GPU" if gpus else "")
+        where = counted(machines, "machine")
         return f"workers: {self._count} through Ray on {where}, each with {has}\n"
 
     def plan(self, space: SearchSpace) -> MemoryPlan:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlproject.experiments.workers.settings import BadWorkers
+from mlproject.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ def equal_share(nodes: Sequence[Node], workers: int, gpus_each: float) -> Share:
     places = sum(_places(node, 1, gpus_each) for node in nodes)
     raise BadWorkers(
         f"workers is {workers}: each needs {needs}, and Ray has {cpus} CPU and {gpus} GPU on "
-        f"{len(nodes)} machine{'s' * (len(nodes) > 1)}, room for {places}: ask for fewer workers"
+        f"{counted(len(nodes), 'machine')}, room for {places}: ask for fewer workers"
         + (", or a smaller gpus_per_trial" if gpus_each else "")
     )
 
