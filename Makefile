@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help study ui test test-long lint format bench scripts supplement-plan clean
+.PHONY: help study ui test test-long lint format bench scripts clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -42,10 +42,11 @@ test: lint ## lint, types and all tests but the long ones
 test-long: $(INSTALLED) ## the long tests: a hundred kills, outages, full disks, clocks that jump
 	pytest -m long -s
 
-lint: $(INSTALLED) ## ruff (format and lint) and mypy
+lint: $(INSTALLED) ## ruff (format and lint), mypy, the order of the packages
 	ruff format --check .
 	ruff check .
 	mypy
+	lint-imports --no-cache
 
 format: $(INSTALLED) ## format the code and mend what ruff can mend
 	ruff format .
@@ -69,8 +70,5 @@ bench: $(INSTALLED) ## reproduce the figures of docs/benchmarks.md
 scripts: $(INSTALLED) ## write experiments/phase6a/
 	python -m mlproject regenerate
 
-supplement-plan: $(INSTALLED) ## write docs/hpo_supplemental_tests.md
-	python -m mlproject supplement-plan
-
 clean: ## remove the environment and caches; studies and their results stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info src/*.egg-info
+	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis build *.egg-info src/*.egg-info

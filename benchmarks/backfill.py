@@ -84,7 +84,7 @@ def parse(megabytes: int) -> None:
 
 def _compare(uri: str, trials: int, rounds: int) -> None:
     import mlflow
-    from recovery.backfill import open_store, threads_for
+    from recovery.write.backfill import open_store, threads_for
 
     from mlproject.tracking.recorder import bring_up_to_date
 
@@ -176,8 +176,8 @@ def _padded(genuine: bytes, megabytes: int) -> Iterator[bytes]:
 @click.argument("path", type=click.Path(path_type=Path))
 def read(path: Path) -> None:
     """Read one log; in a process of its own, so that the memory is its own."""
-    from recovery.parse import LogReader
-    from recovery.sources import blocks_of, open_log
+    from recovery.sources.files import blocks_of, open_log
+    from recovery.sources.reader import LogReader
 
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.perf_counter()

@@ -14,7 +14,7 @@ import sys
 import time
 from itertools import pairwise
 
-from mlproject.training.torch_environment import set_torch_environment
+from mlproject.training.system.environment import set_torch_environment
 
 STEPS = {"2M": 14, "20M": 5, "200M": 2, "2B": 1}
 """Timed steps of each architecture, after one that is not timed."""

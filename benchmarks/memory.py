@@ -11,7 +11,7 @@ import subprocess
 import sys
 from functools import partial
 
-from mlproject.training.torch_environment import set_torch_environment
+from mlproject.training.system.environment import set_torch_environment
 
 CASES = (
     ("2M", 48, "adamw", "fp32", 1),
@@ -86,7 +86,7 @@ def measure(
         max_steps=2,
     )
     if n_processes > 1:
-        from mlproject.training.several_devices import train_sharded
+        from mlproject.training.sharded.processes import train_sharded
 
         train = partial(train_sharded, devices=devices)
     result = train(row, data, settings, lambda _losses: False, plan=plan)

@@ -9,7 +9,7 @@ the last epoch. The spread over seeds is what differences have to be held agains
 
 import statistics
 
-from mlproject.training.torch_environment import set_torch_environment
+from mlproject.training.system.environment import set_torch_environment
 
 SEEDS = (0, 1, 2)
 EPOCHS = 12

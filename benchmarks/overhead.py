@@ -49,10 +49,10 @@ def whole_trials(trials: int) -> tuple[list[float], list[float]]:
 
     from mlproject.data.labels import parse_task
     from mlproject.experiments import objective
-    from mlproject.experiments.search_space import SearchSpace
-    from mlproject.experiments.settings import StudySettings
     from mlproject.experiments.study import run_study
     from mlproject.models.budget import parse_budget
+    from mlproject.search.search_space import SearchSpace
+    from mlproject.search.study_settings import StudySettings
     from mlproject.tracking.store import connect
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -35,10 +35,10 @@ PAGE = 100
 """Runs that the UI asks for at once."""
 
 PER_TRIAL = {
-    "mlproject.experiments.search_space:SearchSpace.suggest": "the sampler's choice",
+    "mlproject.search.search_space:SearchSpace.suggest": "the sampler's choice",
     "optuna.trial:Trial.report": "reports (20)",
     "optuna.trial:Trial.should_prune": "the pruner's looks (20)",
-    "mlproject.experiments.trial_queue:owed_trials": "what is owed",
+    "mlproject.search.trial_queue:owed_trials": "what is owed",
     "optuna.study:Study.get_trials": "the study's trials, asked for again and again",
     "mlproject.tracking.recorder:create_trial_run": "MLflow: the run made",
     "mlproject.tracking.recorder:close_trial_run": "MLflow: the run closed",
@@ -49,10 +49,10 @@ PER_LAUNCH = {
     "mlproject.experiments.trial_log:write_missing_lines": "trial log read (twice)",
     "mlproject.tracking.live_tracking:LiveTracking._catch_up": "MLflow compared (twice)",
     "mlproject.tracking.tracked_studies:recovered_trials": "recovered trials looked for",
-    "mlproject.experiments.summary:_log_table": "table of trials",
-    "mlproject.experiments.figures:study_over_architectures": "study of pictures made",
-    "mlproject.experiments.summary:_log_interactive": "page of figures",
-    "mlproject.experiments.summary:_log_static": "pictures",
+    "mlproject.experiments.summary.parent_run:_log_table": "table of trials",
+    "mlproject.experiments.summary.figures:study_over_architectures": "study of pictures made",
+    "mlproject.experiments.summary.parent_run:_log_interactive": "page of figures",
+    "mlproject.experiments.summary.parent_run:_log_static": "pictures",
 }
 """Functions whose time is told, and what they do."""
 
@@ -99,10 +99,10 @@ def launch(n_trials: int, at_each: Callable[[], None] = lambda: None) -> None:
     """Run the study until it has so many trials; call `at_each` when one asks for its params."""
     from mlproject.data.labels import parse_task
     from mlproject.experiments import objective
-    from mlproject.experiments.search_space import SearchSpace
-    from mlproject.experiments.settings import StudySettings
     from mlproject.experiments.study import run_study
     from mlproject.models.budget import parse_budget
+    from mlproject.search.search_space import SearchSpace
+    from mlproject.search.study_settings import StudySettings
     from mlproject.tracking.store import connect
 
     suggest = SearchSpace.suggest
@@ -183,9 +183,9 @@ def _looks() -> Seconds:
     from mlflow import MlflowClient
     from mlflow.utils.proto_json_utils import message_to_json
 
-    from mlproject.experiments.audit import audit_experiment
-    from mlproject.experiments.report import write_report
-    from mlproject.experiments.report.trials import report_trials
+    from mlproject.analysis.audit import audit_experiment
+    from mlproject.analysis.report import write_report
+    from mlproject.analysis.report.trials import report_trials
     from mlproject.tracking.analysis_run import view_experiment
     from mlproject.tracking.tracked_studies import read_studies
 

@@ -19,14 +19,14 @@ import optuna
 from benchmarks.search_table import BUDGET, EPOCHS, Cell, Curve, grid_of_table, read_table
 
 from mlproject.data.labels import parse_task
-from mlproject.experiments import search_space
-from mlproject.experiments.sampler import PRUNER_SETTINGS, make_pruner, make_sampler
-from mlproject.experiments.search_space import SearchSpace, derived_seed
-from mlproject.experiments.settings import StudySettings
-from mlproject.experiments.trial_queue import enqueue_owed_trials
 from mlproject.models.arch_grid import Architecture
 from mlproject.models.budget import parse_budget
 from mlproject.models.extremes import distinct_extremes
+from mlproject.search import search_space
+from mlproject.search.sampler import PRUNER_SETTINGS, make_pruner, make_sampler
+from mlproject.search.search_space import SearchSpace, derived_seed
+from mlproject.search.study_settings import StudySettings
+from mlproject.search.trial_queue import enqueue_owed_trials
 from mlproject.training.settings import TrainingSettings
 
 N_TRIALS = 50

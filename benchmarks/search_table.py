@@ -23,9 +23,9 @@ import torch
 from mlproject.data.bars import load_bars
 from mlproject.data.labels import parse_task
 from mlproject.data.windows import WindowedData, build_windows
-from mlproject.experiments.search_space import derived_seed
 from mlproject.models.arch_grid import Architecture, ArchitectureGrid, architecture_grid
 from mlproject.models.budget import parse_budget
+from mlproject.search.search_space import derived_seed
 from mlproject.training.epoch_losses import EpochLosses
 from mlproject.training.loop import train
 from mlproject.training.memory import natural_precision

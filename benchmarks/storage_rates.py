@@ -106,7 +106,7 @@ def report_epochs(where: str, seconds: float, begin: Any, done: Any) -> None:
     """A worker: trial after trial, reports as fast as the storage takes them."""
     import optuna
 
-    from mlproject.experiments.sampler import make_pruner
+    from mlproject.search.sampler import make_pruner
 
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.WARNING)

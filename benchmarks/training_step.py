@@ -23,7 +23,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
-from mlproject.training.torch_environment import set_torch_environment
+from mlproject.training.system.environment import set_torch_environment
 
 if TYPE_CHECKING:
     import torch
@@ -121,12 +121,12 @@ def our_step(shape: tuple[int, int, int, int], precision: str) -> Step:
     """A training step of this project, as the training loop takes it."""
     import torch
 
-    from mlproject.training.batch_threads import BatchThreads
     from mlproject.training.loop import build_model
     from mlproject.training.memory import Workload, choose_layout, free_memory_bytes
     from mlproject.training.optimisers import make_optimiser
     from mlproject.training.plan import OptimiserName, Precision, TrainingPlan
     from mlproject.training.step import TrainingStep
+    from mlproject.training.system.threads import BatchThreads
 
     plan = TrainingPlan(optimiser=OptimiserName.ADAMW, precision=Precision(precision))
     cpu = torch.device("cpu")

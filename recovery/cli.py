@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from mlproject.command_line import run_command_line
+from mlproject.cli.run import run_command_line
 from mlproject.errors import UserError
-from mlproject.foreign_text import for_terminal
+from mlproject.text.escaping import for_terminal
 
 if TYPE_CHECKING:
-    from recovery.collect import Collection
+    from recovery.sources.collect import Collection
 
 QUARANTINED_EXIT_CODE = 1
 
@@ -86,8 +86,8 @@ def _collect(logs: tuple[str, ...], storages: tuple[str, ...], timezone: str) ->
     from datetime import UTC
     from zoneinfo import ZoneInfo
 
-    from recovery.collect import Collector
-    from recovery.sources import find_logs
+    from recovery.sources.collect import Collector
+    from recovery.sources.files import find_logs
 
     try:
         # UTC needs no zone database, which small machines lack.
@@ -111,8 +111,8 @@ def _collect(logs: tuple[str, ...], storages: tuple[str, ...], timezone: str) ->
 
 
 def _show(collection: "Collection", timezone: str, outcome: str) -> int:
-    from recovery.plan import plan_studies
     from recovery.report import accounting_lines, study_lines
+    from recovery.write.plan import plan_studies
 
     _say(accounting_lines(collection, timezone))
     quarantined = 0
@@ -123,9 +123,9 @@ def _show(collection: "Collection", timezone: str, outcome: str) -> int:
 
 
 def _write(collection: "Collection", timezone: str, experiment: str | None) -> int:
-    from recovery.backfill import backfill_study, open_store, threads_for
-    from recovery.plan import plan_studies
     from recovery.report import accounting_lines, study_lines
+    from recovery.write.backfill import backfill_study, open_store, threads_for
+    from recovery.write.plan import plan_studies
 
     _say(accounting_lines(collection, timezone))
     quarantined = 0

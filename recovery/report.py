@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from recovery.collect import Collection
-from recovery.plan import StudyPlan
 from recovery.records import Accounting
+from recovery.sources.collect import Collection
+from recovery.write.plan import StudyPlan
 
 
 def accounting_lines(collection: Collection, zone: str) -> Iterator[str]:

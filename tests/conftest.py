@@ -1,12 +1,13 @@
-"""What many tests need: a small real data set and an MLflow store that is ready at once."""
+"""What many tests need: small data, small studies, MLflow stores that are ready at once."""
 
 import os
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from mlproject.training.torch_environment import set_torch_environment
+from mlproject.training.system.environment import set_torch_environment
 
 set_torch_environment()  # before anything imports torch
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -15,8 +16,18 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from mlproject import cli
+from mlproject.cli import main as cli
 from mlproject.data.bars import load_bars
+from mlproject.data.labels import parse_task
+from mlproject.models.arch_grid import architecture_grid
+from mlproject.models.budget import parse_budget
+from mlproject.search.search_space import SearchSpace
+from mlproject.search.study_settings import StudySettings
+
+LEGACY = Path(__file__).parent / "recovery" / "legacy"
+
+MakeSettings = Callable[..., StudySettings]
+MakeSpace = Callable[..., SearchSpace]
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +74,51 @@ def command(
         return int(str(ended.value.code)), captured.out, lines[-1] if lines else ""
 
     return run
+
+
+@pytest.fixture(scope="session")
+def make_settings() -> MakeSettings:
+    def make(budget: str = "2M", **changes: Any) -> StudySettings:
+        values = {
+            "experiment": "phase6a",
+            "budget": parse_budget(budget),
+            "horizon_days": 3,
+            "task": parse_task("threshold_1pct"),
+        }
+        return StudySettings(**{**values, **changes})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_space(make_settings: MakeSettings) -> MakeSpace:
+    def make(budget: str = "2M", **changes: Any) -> SearchSpace:
+        settings = make_settings(budget, **changes)
+        return SearchSpace(architecture_grid(settings.budget, 25, settings.grid_version), settings)
+
+    return make
+
+
+@pytest.fixture
+def legacy_store(work_directory: Path, legacy_template: Path) -> Path:
+    """A working directory whose MLflow store holds the old logs and nothing else."""
+    (work_directory / "mlflow.db").write_bytes(legacy_template.read_bytes())
+    return work_directory
+
+
+@pytest.fixture(scope="session")
+def legacy_template(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store after a backfill of the old logs: it takes seconds, a copy takes none."""
+    from recovery.cli import cli
+
+    directory = tmp_path_factory.mktemp("legacy")
+    store = directory / "mlflow.db"
+    store.write_bytes(mlflow_template.read_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(directory)
+        mlflow.set_tracking_uri(None)  # the environment decides
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")
+        for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
+            patch.delenv(name, raising=False)
+        cli.main(["backfill", str(LEGACY / "*.log")], standalone_mode=False)
+    return store

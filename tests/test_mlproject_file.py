@@ -8,7 +8,7 @@ import pytest
 import recovery.cli
 import yaml
 
-import mlproject.cli
+import mlproject.cli.main
 from tests.end_to_end.processes import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
@@ -23,7 +23,7 @@ def _verb(entry_point: dict[str, Any]) -> tuple[str, click.Command]:
     """The program and the command that an entry point calls."""
     called = re.search(r"-m (mlproject|recovery) (\S+)", entry_point["command"])
     assert called is not None
-    program = {"mlproject": mlproject.cli.cli, "recovery": recovery.cli.cli}[called[1]]
+    program = {"mlproject": mlproject.cli.main.cli, "recovery": recovery.cli.cli}[called[1]]
     return f"{called[1]} {called[2]}", program.commands[called[2]]
 
 

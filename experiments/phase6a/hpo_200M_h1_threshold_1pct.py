@@ -7,8 +7,8 @@ the same name, so that either goes on with what the other began:
     mlflow run . --experiment-name phase6a -P budget=200M -P horizon=1 -P task=threshold_1pct
 """
 
+from mlproject.cli.script import run_script
 from mlproject.experiments.study_script import StudyScript
-from mlproject.script_command import run_script
 
 STUDY = StudyScript(
     experiment="phase6a",

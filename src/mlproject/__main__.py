@@ -1,5 +1,5 @@
 """``python -m mlproject``."""
 
-from mlproject.cli import main
+from mlproject.cli.main import main
 
 main()

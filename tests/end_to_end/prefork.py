@@ -90,8 +90,8 @@ def launcher() -> Iterator[Launcher]:
 
 def _serve() -> None:
     import mlproject.experiments.study
-    import mlproject.experiments.summary  # noqa: F401
-    from mlproject.training.torch_environment import set_torch_environment
+    import mlproject.experiments.summary.parent_run  # noqa: F401
+    from mlproject.training.system.environment import set_torch_environment
 
     set_torch_environment()
     print("ready", flush=True)
@@ -105,7 +105,7 @@ def _serve() -> None:
 
 
 def _launch(request: dict[str, Any]) -> None:
-    from mlproject import cli
+    from mlproject.cli import main as cli
 
     os.chdir(request["cwd"])
     os.environ.update(request["env"])

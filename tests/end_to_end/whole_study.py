@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 import optuna
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from recovery.collect import Collector
 from recovery.resolve import resolve
-from recovery.trial_runs import trial_run
+from recovery.sources.collect import Collector
+from recovery.write.trial_runs import trial_run
 
-from mlproject.experiments.trial_queue import MAX_ATTEMPTS
+from mlproject.search.trial_queue import MAX_ATTEMPTS
 from mlproject.tracking.names import (
     EPOCH_METRICS,
     MLFLOW_STATUS,

@@ -14,17 +14,18 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mlproject.data.bars import load_bars
-from mlproject.experiments import objective, summary
-from mlproject.experiments.remaining_trials import StudyFailing
+from mlproject.experiments import objective
 from mlproject.experiments.storage import StudyOccupied
 from mlproject.experiments.study import StudyOutcome, run_study
+from mlproject.experiments.summary import parent_run as summary
+from mlproject.search.remaining_trials import StudyFailing
 from mlproject.tracking.names import NOTE_TAG, Metric, Param, Tag
 from mlproject.tracking.store import connect
 from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.epoch_losses import EpochLosses
 from mlproject.training.loop import Ending, TrainingResult, train
 from mlproject.training.plan import OptimiserName, Precision
-from tests.experiments.conftest import MakeSettings
+from tests.conftest import MakeSettings
 
 RunSmallStudy = Callable[..., StudyOutcome]
 

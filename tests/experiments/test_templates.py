@@ -9,13 +9,13 @@ import pytest
 from mlflow import MlflowClient
 
 from mlproject.errors import UserError
-from mlproject.experiments.settings import BadSetting
 from mlproject.experiments.study_script import OutdatedScript, check_script, state_study
 from mlproject.experiments.templates import generate_hpo_script, script_text
 from mlproject.models.extremes import distinct_extremes
+from mlproject.search.study_settings import BadSetting
 from mlproject.tracking.names import Tag
+from tests.conftest import MakeSettings, MakeSpace
 from tests.end_to_end.processes import SCRIPTS, project, script
-from tests.experiments.conftest import MakeSettings, MakeSpace
 
 Command = Callable[..., tuple[int, str, str]]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from recovery.collect import Collection, Collector
+from recovery.sources.collect import Collection, Collector
 
 settings.register_profile(
     "default", max_examples=100, deadline=None, suppress_health_check=list(HealthCheck)

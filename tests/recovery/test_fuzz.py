@@ -11,10 +11,10 @@ from functools import cache
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recovery.parse import LogReader, read_log
+from recovery.checks.validate import validate
 from recovery.records import TimesFrom, TrialRecord
 from recovery.resolve import ResolvedStudy, ResolvedTrial, resolve
-from recovery.validate import validate
+from recovery.sources.reader import LogReader, read_log
 
 from mlproject.tracking.names import TrialState
 from tests.recovery.conftest import LOGS

@@ -14,8 +14,8 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 from recovery.records import LaunchId
-from recovery.sources import open_log
-from recovery.summary_file import MAX_BYTES, BadSummaryFile, read_summary_file
+from recovery.sources.files import open_log
+from recovery.sources.summary_file import MAX_BYTES, BadSummaryFile, read_summary_file
 
 from mlproject.tracking.names import NOTE_TAG, Tag
 from tests.end_to_end.processes import REPOSITORY, environment

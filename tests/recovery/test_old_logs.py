@@ -5,10 +5,10 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 import pytest
-from recovery.collect import Collection
+from recovery.checks.validate import validate
 from recovery.records import TimesFrom, TrialRecord
 from recovery.resolve import resolve
-from recovery.validate import validate
+from recovery.sources.collect import Collection
 
 from mlproject.models.arch_grid import architecture_grid
 from mlproject.models.budget import parse_budget

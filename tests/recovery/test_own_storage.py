@@ -13,22 +13,22 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState as OptunaState
+from recovery.checks.validate import validate
 from recovery.cli import cli
-from recovery.optuna_storage import read_study
 from recovery.records import LaunchId, TrialRecord
 from recovery.resolve import ResolvedStudy, resolve
-from recovery.trial_runs import trial_run
-from recovery.validate import validate
+from recovery.sources.optuna.storage import read_study
+from recovery.write.trial_runs import trial_run
 
 from mlproject.data.bars import load_bars
 from mlproject.data.labels import parse_task
 from mlproject.experiments import objective
 from mlproject.experiments.describe import ended_trial
-from mlproject.experiments.search_space import SearchSpace
-from mlproject.experiments.settings import StudySettings
 from mlproject.experiments.study import run_study
 from mlproject.models.arch_grid import architecture_grid
 from mlproject.models.budget import parse_budget
+from mlproject.search.search_space import SearchSpace
+from mlproject.search.study_settings import StudySettings
 from mlproject.tracking.names import (
     ARCHITECTURE_PARAMS,
     IDENTITY_ATTR,

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recovery.cli import cli
-from recovery.collect import Collector
 from recovery.resolve import resolve
-from recovery.trial_runs import trial_run
+from recovery.sources.collect import Collector
+from recovery.write.trial_runs import trial_run
 
 from mlproject.experiments.trial_log import (
     end_line,

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from recovery.backfill import open_store
-from recovery.write_ahead import write_ahead
+from recovery.write.backfill import open_store
+from recovery.write.write_ahead import write_ahead
 from sqlalchemy import create_engine
 
 

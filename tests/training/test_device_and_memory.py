@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mlproject.training.device import DeviceUnavailable, select_device, select_devices
-from mlproject.training.peak_memory import PeakMemory
+from mlproject.training.system.peak_memory import PeakMemory
 
 
 def test_auto_takes_what_is_there() -> None:

@@ -17,13 +17,14 @@ from mlproject.data.bars import load_bars
 from mlproject.data.labels import parse_task
 from mlproject.data.windows import WindowedData, build_windows
 from mlproject.models.arch_grid import Architecture
-from mlproject.training import loop, several_devices
+from mlproject.training import loop
 from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.epoch_losses import EpochLosses
 from mlproject.training.loop import Ending, OnStep, TrainingResult, train
 from mlproject.training.plan import FP32_ADAMW, Layout, OptimiserName, Precision, TrainingPlan
 from mlproject.training.settings import TrainingSettings
-from mlproject.training.several_devices import ProcessFailed, train_sharded
+from mlproject.training.sharded import processes as several_devices
+from mlproject.training.sharded.processes import ProcessFailed, train_sharded
 from tests.end_to_end.processes import environment, wait_until
 
 TWO = (torch.device("cpu"),) * 2

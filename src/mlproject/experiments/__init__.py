@@ -1,1 +1,4 @@
-"""Studies: Optuna and MLflow tied together."""
+"""How a study runs: launch, storage, objective, trial log, summary, workers, study scripts.
+
+Optuna and MLflow meet here; what is searched and what is said of it afterwards is elsewhere.
+"""

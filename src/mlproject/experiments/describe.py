@@ -8,9 +8,9 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
-from mlproject.experiments.search_space import SearchSpace
-from mlproject.experiments.trial_queue import failure_reason
 from mlproject.models.arch_grid import Architecture
+from mlproject.search.search_space import SearchSpace
+from mlproject.search.trial_queue import failure_reason
 from mlproject.tracking.names import (
     ATTR_TAGS,
     METRICS_ATTR,

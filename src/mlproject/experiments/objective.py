@@ -9,12 +9,12 @@ from typing import Protocol
 import optuna
 import torch
 
-from mlproject.credentials import hide_credentials
 from mlproject.data.windows import WindowedData
 from mlproject.experiments.describe import running_trial
-from mlproject.experiments.sampler import may_be_pruned
-from mlproject.experiments.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
-from mlproject.experiments.trial_queue import INTERRUPTED
+from mlproject.search.sampler import may_be_pruned
+from mlproject.search.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
+from mlproject.search.trial_queue import INTERRUPTED
+from mlproject.text.credentials import hide_credentials
 from mlproject.tracking.names import (
     IDENTITY_ATTR,
     METRICS_ATTR,
@@ -118,7 +118,7 @@ class Objective:
     def _train(self) -> Callable[..., TrainingResult]:
         if len(self.devices) > 1:
             # torch's distributed tensors take a while to import, and few studies need them.
-            from mlproject.training.several_devices import train_sharded
+            from mlproject.training.sharded.processes import train_sharded
 
             return partial(train_sharded, devices=self.devices)
         return partial(train, memory_limit_bytes=self.memory_limit_bytes)

@@ -19,9 +19,9 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from mlproject.credentials import check_url, hide_credentials
 from mlproject.errors import UserError
-from mlproject.experiments.sampler import make_pruner
+from mlproject.search.sampler import make_pruner
+from mlproject.text.credentials import check_url, hide_credentials
 from mlproject.tracking.names import IDENTITY_ATTR
 from mlproject.tracking.store import first_line
 

@@ -15,9 +15,6 @@ from mlproject.data.windows import build_windows
 from mlproject.errors import UserError
 from mlproject.experiments.describe import ended_trial
 from mlproject.experiments.progress import show_progress
-from mlproject.experiments.remaining_trials import RemainingTrials
-from mlproject.experiments.search_space import SearchSpace
-from mlproject.experiments.settings import StudySettings
 from mlproject.experiments.storage import (
     StudyStorage,
     check_unoccupied,
@@ -28,18 +25,21 @@ from mlproject.experiments.storage import (
     storage_errors,
     stored_identity,
 )
-from mlproject.experiments.summary import best_trial, describe_study, summarise_study
+from mlproject.experiments.summary.parent_run import best_trial, describe_study, summarise_study
+from mlproject.experiments.trial_context import TrialWork
 from mlproject.experiments.trial_log import (
     open_trial_log,
     with_logged_epochs,
     write_missing_lines,
 )
-from mlproject.experiments.trial_queue import OwedTrial, finished_trials
 from mlproject.experiments.trial_watch import StudyWatch
-from mlproject.experiments.trial_work import TrialWork
 from mlproject.experiments.workers import Workers, open_workers
 from mlproject.experiments.workers.settings import ALONE, WorkerSettings
 from mlproject.models.arch_grid import architecture_grid
+from mlproject.search.remaining_trials import RemainingTrials
+from mlproject.search.search_space import SearchSpace
+from mlproject.search.study_settings import StudySettings
+from mlproject.search.trial_queue import OwedTrial, finished_trials
 from mlproject.tracking.live_tracking import (
     INTERRUPTED_PATIENCE_SECONDS,
     LiveTracking,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mlproject.errors import UserError
 
 if TYPE_CHECKING:
-    from mlproject.experiments.settings import StudySettings
+    from mlproject.search.study_settings import StudySettings
 
 
 class OutdatedScript(UserError):
@@ -50,10 +50,10 @@ def state_study(settings: "StudySettings", data: str = "sp500") -> StudyScript:
         UnknownBudget: no architecture of the grid version fits the budget.
     """
     from mlproject.data.features import FEATURES
-    from mlproject.experiments.sampler import PRUNER_SETTINGS, SAMPLER_SETTINGS
-    from mlproject.experiments.search_space import SearchSpace
     from mlproject.models.arch_grid import architecture_grid
     from mlproject.models.extremes import distinct_extremes
+    from mlproject.search.sampler import PRUNER_SETTINGS, SAMPLER_SETTINGS
+    from mlproject.search.search_space import SearchSpace
 
     grid = architecture_grid(settings.budget, len(FEATURES), settings.grid_version)
     values = {name: grid.values(name) for name in ("d_model", "n_layers", "n_heads", "d_ff")}
@@ -92,7 +92,7 @@ def check_script(script: StudyScript) -> None:
         OutdatedScript: names what the script states otherwise.
         UserError: a setting that cannot be used.
     """
-    from mlproject.experiments.settings import StudySettings, parse_study
+    from mlproject.search.study_settings import StudySettings, parse_study
 
     today = state_study(
         StudySettings(

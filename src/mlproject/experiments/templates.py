@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
-from mlproject.experiments.settings import StudySettings, parse_study
 from mlproject.experiments.study_script import StudyScript, state_study
-from mlproject.experiments.written_files import write_text
 from mlproject.models.budget import TOLERANCE, Budget
+from mlproject.search.study_settings import StudySettings, parse_study
+from mlproject.text.written_files import write_text
 from mlproject.tracking.store import DEFAULT_EXPERIMENT
 
 _TEMPLATE = '''\
@@ -26,7 +26,7 @@ the same name, so that either goes on with what the other began:
 """
 
 from mlproject.experiments.study_script import StudyScript
-from mlproject.script_command import run_script
+from mlproject.cli.script import run_script
 
 STUDY = StudyScript(
 {settings}

@@ -11,9 +11,9 @@ from optuna.trial import FrozenTrial
 
 from mlproject.experiments.describe import ended_trial
 from mlproject.experiments.progress import Progress
-from mlproject.experiments.search_space import SearchSpace
 from mlproject.experiments.trial_log import end_line, epoch_line, start_line, write_line
-from mlproject.experiments.trial_queue import finished_trials
+from mlproject.search.search_space import SearchSpace
+from mlproject.search.trial_queue import finished_trials
 from mlproject.tracking.live_run import LiveRun
 from mlproject.tracking.live_tracking import LiveTracking
 from mlproject.tracking.names import Param

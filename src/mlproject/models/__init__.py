@@ -1,1 +1,4 @@
-"""What is searched: the architecture grid, and the network that it describes."""
+"""The architectures: budgets, the versioned grid, its extremes, the network itself.
+
+One family of networks is known, PatchTST: grid, parameter count and network are of that family.
+"""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from mlflow.entities import RunTag
 from mlflow.tracking.context.registry import resolve_tags
 
-from mlproject.credentials import hide_credentials
 from mlproject.errors import UserError
+from mlproject.text.credentials import hide_credentials
 from mlproject.tracking.names import ANALYSIS_TAG, NOTE_TAG
 from mlproject.tracking.store import (
     Connection,

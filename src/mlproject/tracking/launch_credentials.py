@@ -7,7 +7,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from mlproject.credentials import HIDDEN, hide_credentials, holds_credentials
+from mlproject.text.credentials import HIDDEN, hide_credentials, holds_credentials
 
 
 def take_back_params(run_id: str) -> str:

@@ -19,11 +19,11 @@ from typing import Any, cast
 from mlflow import MlflowClient
 from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_TIMEOUT
 
+from mlproject.text.phrases import counted
 from mlproject.tracking.live_run import LiveRun
 from mlproject.tracking.recorder import KnownRuns, known_runs, write_trial
 from mlproject.tracking.store import TrackingStore, first_line, is_refusal
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.wording import counted
 
 MAX_HELD_RUNS = 100
 """More than this are not kept for a slow server: those that ended are read from the storage."""

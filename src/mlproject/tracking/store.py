@@ -13,8 +13,8 @@ from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from mlproject.credentials import check_url, hide_credentials
 from mlproject.errors import UserError
+from mlproject.text.credentials import check_url, hide_credentials
 from mlproject.tracking.launch_credentials import take_back_tags
 
 DEFAULT_EXPERIMENT = "phase6a"

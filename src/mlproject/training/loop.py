@@ -22,17 +22,17 @@ from mlproject.data.windows import WindowedData
 from mlproject.errors import UserError
 from mlproject.models.arch_grid import Architecture
 from mlproject.models.patchtst import PatchTST
-from mlproject.training.allocator import never_keep_freed_tensors, trim
-from mlproject.training.batch_threads import BatchThreads
 from mlproject.training.checkpoint import CheckpointFile, identity_of
 from mlproject.training.epoch_losses import EpochLosses
 from mlproject.training.memory import Workload, choose_layout, usable_memory_bytes
 from mlproject.training.optimisers import make_optimiser
-from mlproject.training.peak_memory import PeakMemory
 from mlproject.training.plan import FP32_ADAMW, OptimiserName, TrainingPlan
 from mlproject.training.scores import Scores, score
 from mlproject.training.settings import TrainingSettings
 from mlproject.training.step import Step, TrainingStep
+from mlproject.training.system.allocator import never_keep_freed_tensors, trim
+from mlproject.training.system.peak_memory import PeakMemory
+from mlproject.training.system.threads import BatchThreads
 
 EXPLODED_LOSS = 10.0
 """Nats: as bad as being certain of the wrong class (e⁻¹⁰) for every window."""

@@ -257,7 +257,7 @@ def _state(
 def _state_sharded(
     architecture: Architecture, plan: TrainingPlan, layout: Layout, workload: Workload
 ) -> tuple[int, int, int]:
-    """As `_state`, of AdamW in one of several processes (`mlproject.training.sharding`)."""
+    """As `_state`, of AdamW in one of several processes (`mlproject.training.sharded.network`)."""
     layer = _matrices_of_a_layer(architecture)
     in_matrices = architecture.n_layers * layer
     # Its part of the masters, and what it holds whole as the others do.

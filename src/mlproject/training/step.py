@@ -11,11 +11,11 @@ from torch.nn import functional
 from mlproject.data.windows import WindowedData
 from mlproject.models.dropout import Dropout
 from mlproject.models.patchtst import PatchTST
-from mlproject.training.batch_threads import BatchThreads
 from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.optimisers import Gradients, Optimiser
 from mlproject.training.plan import Layout
 from mlproject.training.settings import TrainingSettings
+from mlproject.training.system.threads import BatchThreads
 
 _logger = logging.getLogger(__name__)
 

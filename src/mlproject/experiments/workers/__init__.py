@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from mlproject.experiments.remaining_trials import RemainingTrials
-from mlproject.experiments.search_space import SearchSpace
 from mlproject.experiments.storage import StudyStorage
+from mlproject.experiments.trial_context import TrialWork
 from mlproject.experiments.trial_watch import StudyWatch
-from mlproject.experiments.trial_work import TrialWork
 from mlproject.experiments.workers.settings import WorkerSettings
 from mlproject.experiments.workers.this_process import ThisProcess
+from mlproject.search.remaining_trials import RemainingTrials
+from mlproject.search.search_space import SearchSpace
 from mlproject.training.device import select_devices
 from mlproject.training.memory import MemoryPlan
 

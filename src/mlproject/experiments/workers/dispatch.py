@@ -15,11 +15,9 @@ import ray
 from optuna.trial import FrozenTrial, TrialState
 from ray.exceptions import RayError, RayTaskError
 
-from mlproject.experiments.remaining_trials import RemainingTrials
 from mlproject.experiments.storage import StudyStorage, fail_trial
-from mlproject.experiments.trial_queue import INTERRUPTED
+from mlproject.experiments.trial_context import TrialWork
 from mlproject.experiments.trial_watch import StudyWatch, TrialWatch
-from mlproject.experiments.trial_work import TrialWork
 from mlproject.experiments.workers.reports import (
     EpochEnded,
     Report,
@@ -30,6 +28,8 @@ from mlproject.experiments.workers.reports import (
 from mlproject.experiments.workers.shared_study import SharedStudy
 from mlproject.experiments.workers.trial_worker import WORKER_ATTR, SharedWork
 from mlproject.experiments.workers.worker_pool import PATIENCE_SECONDS, Worker, WorkerPool
+from mlproject.search.remaining_trials import RemainingTrials
+from mlproject.search.trial_queue import INTERRUPTED
 from mlproject.tracking.names import TRAIN_LOSSES_ATTR, Tag
 from mlproject.tracking.store import first_line
 

@@ -64,7 +64,7 @@ def ray_session(settings: WorkerSettings) -> Iterator[RaySession]:
             runtime_env={
                 "py_modules": [str(Path(mlproject.__file__).parent)],
                 "worker_process_setup_hook": (
-                    "mlproject.training.torch_environment.set_torch_environment"
+                    "mlproject.training.system.environment.set_torch_environment"
                 ),
             },
             log_to_driver=False,

@@ -3,19 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mlproject.experiments.remaining_trials import RemainingTrials
-from mlproject.experiments.search_space import SearchSpace
 from mlproject.experiments.storage import StudyStorage
+from mlproject.experiments.trial_context import TrialWork
 from mlproject.experiments.trial_watch import StudyWatch
-from mlproject.experiments.trial_work import TrialWork
 from mlproject.experiments.workers.dispatch import Dispatch
 from mlproject.experiments.workers.ray_session import RaySession, ray_session
 from mlproject.experiments.workers.settings import BadWorkers, WorkerSettings
 from mlproject.experiments.workers.shared_study import share_study
 from mlproject.experiments.workers.shares import equal_share
 from mlproject.experiments.workers.worker_pool import WorkerPool, answer
+from mlproject.search.remaining_trials import RemainingTrials
+from mlproject.search.search_space import SearchSpace
+from mlproject.text.phrases import counted
 from mlproject.training.memory import MemoryPlan
-from mlproject.wording import counted
 
 
 @contextmanager

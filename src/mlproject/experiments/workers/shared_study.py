@@ -20,8 +20,8 @@ from optuna.storages._grpc.auto_generated import api_pb2_grpc
 from optuna.storages._grpc.client import GrpcClientCache
 from optuna.storages._grpc.servicer import OptunaStorageProxyService
 
-from mlproject.experiments.sampler import make_pruner
 from mlproject.experiments.storage import StudyStorage, open_study_storage
+from mlproject.search.sampler import make_pruner
 
 _ONE_AT_A_TIME = 1
 """Two workers may reach for the same enqueued trial. On a server the row is locked; SQLite has no

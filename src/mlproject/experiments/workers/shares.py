@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlproject.experiments.workers.settings import BadWorkers
-from mlproject.wording import counted
+from mlproject.text.phrases import counted
 
 
 @dataclass(frozen=True, kw_only=True)

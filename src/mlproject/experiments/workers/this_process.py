@@ -2,12 +2,12 @@
 
 import torch
 
-from mlproject.experiments.remaining_trials import RemainingTrials
-from mlproject.experiments.sampler import make_sampler
-from mlproject.experiments.search_space import SearchSpace
 from mlproject.experiments.storage import StudyStorage
+from mlproject.experiments.trial_context import Place, TrialWork, plan_at
 from mlproject.experiments.trial_watch import StudyWatch
-from mlproject.experiments.trial_work import Place, TrialWork, plan_at
+from mlproject.search.remaining_trials import RemainingTrials
+from mlproject.search.sampler import make_sampler
+from mlproject.search.search_space import SearchSpace
 from mlproject.training.memory import MemoryPlan
 
 

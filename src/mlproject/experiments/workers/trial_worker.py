@@ -18,11 +18,8 @@ import ray
 import torch
 from optuna.trial import FrozenTrial
 
-from mlproject.credentials import keep_credentials_unseen
 from mlproject.experiments.progress import SECONDS_BETWEEN_STEPS_SHOWN
-from mlproject.experiments.sampler import make_sampler
-from mlproject.experiments.search_space import SearchSpace
-from mlproject.experiments.trial_work import Place, TrialWork, plan_at
+from mlproject.experiments.trial_context import Place, TrialWork, plan_at
 from mlproject.experiments.workers.reports import (
     EpochEnded,
     Report,
@@ -32,6 +29,9 @@ from mlproject.experiments.workers.reports import (
 )
 from mlproject.experiments.workers.shared_study import SharedStudy
 from mlproject.experiments.workers.shares import Share
+from mlproject.search.sampler import make_sampler
+from mlproject.search.search_space import SearchSpace
+from mlproject.text.credentials import keep_credentials_unseen
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.device import select_devices
 from mlproject.training.epoch_losses import EpochLosses

@@ -8,10 +8,10 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from mlproject.errors import UserError
-from mlproject.experiments.remaining_trials import MAX_FAILURES_IN_A_ROW
 from mlproject.experiments.workers.ray_session import RaySession
 from mlproject.experiments.workers.shares import Share
 from mlproject.experiments.workers.trial_worker import Spot, TrialWorker
+from mlproject.search.remaining_trials import MAX_FAILURES_IN_A_ROW
 from mlproject.tracking.store import first_line
 
 MAX_RESTARTS = 20

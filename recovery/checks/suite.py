@@ -1,0 +1,160 @@
+"""The checks that every recovered study has to pass.
+
+To add one, add a line: an expectation of Great Expectations over the columns of
+`recovery.checks.table`, how grave it is, and what to say of a row that fails it. A row that fails a
+`critical` check is quarantined, one that fails a `warning` check comes in with that warning as a
+tag.
+"""
+
+from typing import Any
+
+import great_expectations as gx
+import great_expectations.expectations as gxe
+from great_expectations.expectations.row_conditions import Column
+
+from mlproject.models.budget import TOLERANCE
+from mlproject.tracking.names import TrialState
+
+ROW = "row"
+MESSAGE = "message"
+
+_WITH_ARCHITECTURE = Column("has_architecture") == 1
+_COMPLETE = Column("state") == str(TrialState.COMPLETE)
+
+
+def build_suite() -> gx.ExpectationSuite:
+    """The suite, in the order in which reasons are given."""
+    critical, warning = "critical", "warning"
+    return gx.ExpectationSuite(
+        name="recovered trials",
+        expectations=[
+            gxe.ExpectTableRowCountToBeBetween(min_value=1, severity=critical),
+            *(
+                _check(
+                    gxe.ExpectColumnValuesToNotBeNull,
+                    critical,
+                    f"its {column} is not known",
+                    column=column,
+                )
+                for column in ("study_name", "trial_number", "state")
+            ),
+            _between("contradictions", critical, "its lines contradict each other", most=0),
+            _check(
+                gxe.ExpectCompoundColumnsToBeUnique,
+                critical,
+                "another trial of this launch has its number",
+                column_list=["launch", "trial_number"],
+            ),
+            _check(
+                gxe.ExpectColumnValuesToBeInSet,
+                critical,
+                "its state is none of Optuna's",
+                column="state",
+                value_set=[str(state) for state in TrialState],
+            ),
+            *(
+                _check(
+                    gxe.ExpectColumnValuesToNotBeNull,
+                    critical,
+                    "no line near it says when it ran",
+                    column=column,
+                )
+                for column in ("started_ms", "ended_ms")
+            ),
+            _between("duration_ms", critical, "it ends before it starts", least=0),
+            _check(
+                gxe.ExpectColumnValuesToNotBeNull,
+                critical,
+                "it is complete, but its value is not known",
+                column="best_val_loss",
+                row_condition=_COMPLETE,
+            ),
+            *(
+                _check(
+                    gxe.ExpectColumnValuesToNotBeNull,
+                    critical,
+                    f"its {column} is not known",
+                    column=column,
+                    row_condition=_WITH_ARCHITECTURE,
+                )
+                for column in ("n_layers", "param_count")
+            ),
+            *(
+                _between(column, critical, f"its {column} is impossible", least=1)
+                for column in ("d_model", "n_layers", "n_heads", "d_ff", "epochs", "batch_size")
+            ),
+            _between("heads_remainder", critical, "n_heads does not divide d_model", most=0),
+            _between(
+                "unexplained_parameters",
+                critical,
+                "its parameter count is not what the formula gives",
+                least=0,
+                most=0,
+            ),
+            _between(
+                "budget_gap",
+                critical,
+                "its parameter count is outside the budget of its study",
+                most=float(TOLERANCE),
+            ),
+            _between("learning_rate", critical, "its learning rate is impossible", least=0, most=1),
+            _between("weight_decay", critical, "its weight decay is impossible", least=0, most=1),
+            _between("warmup_steps", critical, "its warm-up is impossible", least=0),
+            _between("dropout", critical, "its dropout is impossible", least=0, most=0.99),
+            _between("best_val_loss", warning, "it diverged", most=10),
+            _check(
+                gxe.ExpectColumnValuesToNotBeNull,
+                warning,
+                "its architecture is not known",
+                column="d_model",
+            ),
+            *(
+                _check(
+                    gxe.ExpectColumnValuesToNotBeNull,
+                    warning,
+                    f"its {column} is not proven",
+                    column=column,
+                    row_condition=_WITH_ARCHITECTURE,
+                )
+                for column in ("n_heads", "d_ff")
+            ),
+            _between("missing_before", warning, "the trial before it is missing", most=0),
+            _check(
+                gxe.ExpectCompoundColumnsToBeUnique,
+                warning,
+                "another launch of the study has a trial of its number",
+                column_list=["study_name", "trial_number"],
+            ),
+            _check(
+                gxe.ExpectColumnValuesToBeInSet,
+                warning,
+                "its times are bounds, not logged",
+                column="times_from",
+                value_set=["log"],
+            ),
+        ],
+    )
+
+
+def _between(
+    column: str,
+    severity: str,
+    message: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+) -> gxe.Expectation:
+    return _check(
+        gxe.ExpectColumnValuesToBeBetween,
+        severity,
+        message,
+        column=column,
+        min_value=least,
+        max_value=most,
+    )
+
+
+def _check(
+    expectation: type[gxe.Expectation], severity: str, message: str, **arguments: Any
+) -> gxe.Expectation:
+    return expectation(severity=severity, meta={MESSAGE: message}, **arguments)

@@ -1,0 +1,127 @@
+"""The studies of an Optuna storage, whatever program wrote them."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mlproject.errors import UserError
+from mlproject.text.credentials import check_url, hide_credentials
+from mlproject.tracking.names import ATTR_TAGS, Metric, Origin, Param, Tag, TrialState
+from mlproject.tracking.store import first_line, sqlite_file
+from recovery import study_names
+from recovery.records import LaunchId, TrialRecord
+from recovery.sources import fingerprints
+from recovery.sources.legacy_log.trials import DIED, DIVERGED_VALUE, SAMPLED
+from recovery.sources.optuna.own_studies import is_own_study, own_record, read_identity
+from recovery.tags import sampled_param
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+_ATTRS = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF, Param.PARAM_COUNT)
+TOO_LARGE = 10**18
+"""No count of any study is, and no table holds more."""
+_NO_REASON = "the storage gives no reason"
+
+
+class UnreadableStorage(UserError):
+    """An Optuna storage that cannot be opened."""
+
+
+def read_storage(url: str, launch_ids: Iterator[int]) -> Iterator[TrialRecord]:
+    """The records of all trials that began, in all studies of the storage.
+
+    Raises:
+        UnreadableStorage: nothing that Optuna can read answers at `url`.
+        AmbiguousUrl: it holds a password that is not percent-encoded.
+    """
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    check_url(url, "the storage URL")
+    shown = hide_credentials(url)
+    file = sqlite_file(url)
+    if file is not None and not file.exists():
+        # Optuna would make an empty storage there.
+        raise UnreadableStorage(f"storage {shown} cannot be read (there is no such file)")
+    try:
+        studies = [
+            optuna.load_study(study_name=name, storage=url)
+            for name in optuna.get_all_study_names(url)
+        ]
+    except (SQLAlchemyError, ImportError, ValueError, RuntimeError, OSError) as error:
+        raise UnreadableStorage(f"storage {shown} cannot be read ({first_line(error)})") from error
+    for study in studies:
+        if study_names.from_logged_name(study.study_name) is None:
+            raise UnreadableStorage(
+                f"storage {shown}: {study.study_name[:60]!r} cannot name a study"
+            )
+        yield from read_study(study, shown.rpartition("/")[2], LaunchId(next(launch_ids)))
+
+
+def read_study(study: "Study", source: str, launch: LaunchId) -> Iterator[TrialRecord]:
+    """The records of all trials of one study that began; its name must be able to name one."""
+    name = study_names.from_logged_name(study.study_name)
+    assert name is not None
+    trials = study.get_trials(deepcopy=False)
+    attrs = study.user_attrs
+    identity = read_identity(attrs, name) if is_own_study(attrs, trials) else None
+    for trial in trials:
+        if trial.datetime_start is not None:
+            record = _record(trial, name, study.study_name, source, launch)
+            yield own_record(record, trial, identity) if identity else record
+
+
+def _record(
+    trial: "FrozenTrial", name: str, logged: str, source: str, launch: LaunchId
+) -> TrialRecord:
+    assert trial.datetime_start is not None
+    started_ms = math.floor(trial.datetime_start.timestamp() * 1000)
+    finished = trial.datetime_complete
+    ended_ms = math.floor(finished.timestamp() * 1000) if finished else started_ms
+    ended_ms = max(started_ms, ended_ms)  # as in live runs, whatever the clock did
+    state = TrialState(trial.state.name) if finished else TrialState.FAIL
+    attrs = trial.user_attrs
+    params: dict[Param, int | float | str] = {}
+    tags = {Tag.STUDY_NAME.value: name, Tag.ORIGIN.value: Origin.LOG.value}
+    for sampled, chosen in trial.params.items():
+        if sampled in SAMPLED and _is_number(chosen):
+            params[SAMPLED[sampled]] = chosen
+        else:
+            tags[sampled_param(sampled)] = str(chosen)
+    params |= {p: attrs[p] for p in _ATTRS if _is_whole(attrs.get(p))}
+    tags |= {tag.value: str(attrs[tag]) for tag in ATTR_TAGS if tag in attrs}
+    metrics: dict[Metric, float] = {}
+    value = trial.values[0] if state is TrialState.COMPLETE and trial.values else None
+    if value is not None:
+        metrics[Metric.BEST_VAL_LOSS] = value
+        if value == DIVERGED_VALUE:
+            tags[Tag.DIVERGED.value] = "true"
+    reason = str(attrs.get(Tag.FAILURE_REASON, _NO_REASON if finished else DIED))
+    return TrialRecord(
+        study_name=name,
+        logged_study_name=logged,
+        launch=launch,
+        trial_number=trial.number,
+        state=state,
+        unfinished=finished is None,
+        failure_reason=reason if state is TrialState.FAIL else None,
+        source=source,
+        started_ms=started_ms,
+        ended_ms=ended_ms,
+        params=params,
+        metrics=metrics,
+        tags=tags,
+        outcome_fingerprint=fingerprints.of_outcome(
+            name, trial.number, None if value is None else repr(value), trial.params
+        ),
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < TOO_LARGE

@@ -1,0 +1,167 @@
+"""Read logs block by block, in constant memory, into records, and account for every line.
+
+What a line looks like is in `lines`, `old_lines` and `own_lines`; which line belongs to which
+trial, `old_studies` and `own_trials` know. Here each line is shown to the one it concerns.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, tzinfo
+from itertools import count
+
+from recovery.records import Accounting, LaunchId, TrialRecord
+from recovery.sources.legacy_log.studies import OldStudies
+from recovery.sources.legacy_log.trial_lines import UnreadableLine
+from recovery.sources.legacy_log.trials import DIED
+from recovery.sources.lines import Noise, clean, noise_kind, split_stamp
+from recovery.sources.trial_log.lines import OWN_FIELD
+from recovery.sources.trial_log.trials import OwnTrials
+
+_TRIAL = re.compile(rb"Trial (\d{1,9})(:| finished| pruned| failed| epoch| ended)")
+_CREATED = re.compile(rb"A new study created in \S{1,60}(?: \S{1,60}){0,3} with name: (.{1,300})")
+_REUSED = re.compile(rb"Using an existing study with (?:name '|`study_name=')(.{1,300}?)'")
+_SECTION = re.compile(rb"\[\d{1,6}/\d{1,6}\] (Starting|PASSED|FAILED): (\S{1,200})")
+_OUTPUT = re.compile(rb" {0,8}Output dir: .{0,500}/([^/]{1,300})")
+_STARTING = re.compile(rb"Starting HPO: (\d{1,9}) trials")
+_INJECTED = re.compile(rb".{0,8}Injected (\d{1,9}) trials into study", re.DOTALL)
+_FORCED_DROPOUT = "→ Forced dropout=".encode()
+_SPEAKS_OF_A_TRIAL = (b": arch_idx=", b" finished with value", b"Best is trial", b", val_loss=")
+
+_MARKS = (
+    b"Trial ",
+    b"] ",
+    b" study",
+    b"Error",
+    b"Forced",
+    b"Output",
+    b"Starting HPO",
+    b"arch_idx=",
+    b"Best is",
+    b", val_loss=",
+)
+"""A line without any of these concerns nobody. Most lines of most logs are such lines."""
+
+_BARS = (b"%|", b"it/s", b"\r", b"\x1b", b"Error: ")
+
+
+class LogReader:
+    """Reads the lines of one source; `accounting` and `distrusted` are whole at its end."""
+
+    def __init__(
+        self, source: str, zone: tzinfo, launch_ids: Iterator[int], seen: set[int]
+    ) -> None:
+        """`launch_ids` and `seen` (hashes of trials' lines) are shared by all sources."""
+        self.accounting = Accounting(source=source)
+        self._own = OwnTrials(source, LaunchId(next(launch_ids)), self.accounting)
+        self._old = OldStudies(self.accounting, zone, launch_ids, seen)
+
+    @property
+    def distrusted(self) -> dict[tuple[LaunchId, int | None], str]:
+        """Trials that later lines discredit; a whole launch where the number is None."""
+        return self._old.distrusted
+
+    def read(self, blocks: Iterable[bytes]) -> Iterator[TrialRecord]:
+        """Yield the records of all trials, each when nothing can be added to it.
+
+        `blocks` are whole lines, but for the end of the last one.
+        """
+        for block in blocks:
+            lines = block.split(b"\n")
+            if not lines[-1]:
+                lines.pop()
+            self._read_lines(lines, block)
+            self.accounting.lines += len(lines)
+            yield from self._old.take_records()
+        self._old.end(DIED)
+        records = [*self._old.take_records(), *self._own.records()]
+        self.accounting.trials += len(self._own)
+        yield from records
+
+    def _read_lines(self, lines: Sequence[bytes], block: bytes) -> None:
+        # What is nowhere in a block need not be looked for in each of its lines.
+        is_clean = b"\r" not in block and b"\x1b" not in block
+        marks = [mark for mark in _MARKS if mark in block]
+        noise = lines
+        if marks:
+            noise = []
+            first = self.accounting.lines + 1
+            last = first + len(lines) - 1 if block[-1:] != b"\n" else None
+            for number, line in enumerate(lines, first):
+                for mark in marks:
+                    if mark in line:
+                        cleaned = line if is_clean else clean(line)
+                        self._read_line(cleaned, number, whole=number != last)
+                        break
+                else:
+                    noise.append(line)
+        counts = self.accounting.noise
+        if block.isascii() and not any(bar in block for bar in _BARS):
+            # A line that begins with a letter is then neither ruler nor traceback.
+            rest = [line for line in noise if line[:1] <= b"@"]
+            counts[Noise.RUNNER] += len(noise) - len(rest)
+            noise = rest
+        for line in noise:
+            cleaned = line if is_clean else clean(line)
+            counts[noise_kind(cleaned, has_stamp=False)] += 1
+
+    def _read_line(self, line: bytes, number: int, *, whole: bool) -> None:
+        stamp, body = split_stamp(line)
+        old = self._old
+        if match := _TRIAL.match(body):
+            self._read_trial_line(match, stamp, body, number, whole=whole)
+        elif match := _CREATED.fullmatch(body) or _REUSED.match(body):
+            study = old.name_study(_text(match[1]), stamp, is_new=body.startswith(b"A"))
+            self._own.enter_study(study)
+            self.accounting.noise[Noise.SECTION] += 1
+        elif match := _SECTION.fullmatch(body):
+            old.section(_text(match[1]), _text(match[2]))
+            self.accounting.noise[Noise.SECTION] += 1
+        elif _FORCED_DROPOUT in body:
+            old.read_forced_dropout(body, stamp, number)
+        elif any(part in body for part in _SPEAKS_OF_A_TRIAL):
+            old.reject("speaks of a trial, but cannot be read", number)
+        else:
+            if match := _INJECTED.match(body):
+                old.injected(int(match[1]))
+            elif match := _STARTING.match(body):
+                old.starting(int(match[1]))
+            elif match := _OUTPUT.fullmatch(body):
+                old.see_name(_text(match[1]))
+            elif b"Error: " in body and not body.startswith(b" "):
+                old.see_error(_text(body))
+            self.accounting.noise[noise_kind(body, has_stamp=stamp is not None)] += 1
+
+    def _read_trial_line(
+        self, match: re.Match[bytes], stamp: bytes | None, body: bytes, number: int, *, whole: bool
+    ) -> None:
+        trial_number, kind = int(match[1]), match[2]
+        try:
+            is_own = kind in (b" epoch", b" ended") or (kind == b":" and OWN_FIELD in body)
+            if is_own:
+                self._own.add(trial_number, body.decode(), number)
+            elif self._own.owns(trial_number):
+                self._own.add_optuna_line(trial_number)
+            elif kind == b":":
+                if not whole:
+                    raise UnreadableLine("the file ends within the trial's line")
+                self._old.start_trial(trial_number, stamp, body, number)
+            else:
+                self._old.end_trial(trial_number, stamp, body, number)
+        except UnreadableLine as error:
+            self._old.reject(str(error), number, trial_number)
+        except UnicodeDecodeError:
+            self._old.reject("not text", number, trial_number)
+        if stamp is not None:
+            self._old.see_time(stamp)
+
+
+def read_log(
+    content: bytes, source: str = "log", zone: tzinfo = UTC
+) -> tuple[list[TrialRecord], LogReader]:
+    """Read one log whole: its records, and the reader with accounting and distrusted trials."""
+    reader = LogReader(source, zone, count(1), set())
+    return list(reader.read([content] if content else [])), reader
+
+
+def _text(text: bytes) -> str:
+    return text.decode("utf-8", "replace")

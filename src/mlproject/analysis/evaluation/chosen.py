@@ -1,0 +1,191 @@
+"""Which trial of a study is evaluated, and what its runs say of how it was trained."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from mlproject.analysis.audit.trials import has_diverged
+from mlproject.data.bars import Bars
+from mlproject.data.features import FEATURES
+from mlproject.data.labels import LabelPrice
+from mlproject.errors import UserError
+from mlproject.models.arch_grid import Architecture, Shape, architecture_grid
+from mlproject.search.search_space import derived_seed
+from mlproject.search.study_settings import StudySettings
+from mlproject.tracking.names import (
+    PLAN_OPTIMISER_PARAM,
+    PLAN_PRECISION_PARAM,
+    Metric,
+    Origin,
+    Param,
+    Tag,
+    TrialState,
+)
+from mlproject.tracking.tracked_studies import TrackedStudy, TrackedTrial
+from mlproject.training.plan import OptimiserName, Precision
+from mlproject.training.settings import TrainingSettings
+
+ASSUMED: Mapping[Param, int | float] = {
+    Param.EPOCHS: 100,
+    Param.BATCH_SIZE: 256,
+    Param.WEIGHT_DECAY: 1e-4,
+    Param.WARMUP_STEPS: 200,
+    Param.DROPOUT: 0.2,
+}
+"""What is taken where a recovered trial's log does not say it: the batch size and the longest
+training of today's studies, and about the middle of what they search."""
+
+_LEARNING_RATE = Param.LEARNING_RATE
+_Choice = TypeVar("_Choice", OptimiserName, Precision)
+_SHAPE = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF)
+
+
+class NothingToEvaluate(UserError):
+    """The study has no trial that could be trained again."""
+
+
+class OtherData(UserError):
+    """The study was run on other bars, whose test span is another."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenTrial:
+    """The best trial of a study, ready to be trained again."""
+
+    study_name: str
+    run_id: str
+    number: int
+    is_recovered: bool
+    best_val_loss: float
+    architecture: Architecture
+    settings: TrainingSettings
+    """The trial's own; the seed is to be replaced."""
+    study_seed: int
+    label_price: LabelPrice
+    optimiser: OptimiserName | None
+    """None where the study does not say."""
+    precision: Precision | None
+    """As `optimiser`."""
+    best_epoch: int | None
+    """The epoch of the lowest validation loss; None where the run does not tell it."""
+    remarks: tuple[str, ...]
+    """What was assumed or passed over on the way, in sentences for the reader."""
+
+
+def choose_trial(
+    study: TrackedStudy,
+    settings: StudySettings,
+    bars: Bars,
+    losses_of: Callable[[str], Mapping[int, float]],
+) -> ChosenTrial:
+    """The trial with the lowest validation loss whose architecture is known.
+
+    `losses_of` gives the validation loss per epoch of a run.
+
+    Raises:
+        NothingToEvaluate: no trial is complete with a loss, an architecture and a learning rate, or
+            the best one's architecture is not in today's grid.
+        OtherData: the study says that it was run on other bars.
+    """
+    _check_data(study, bars)
+    complete = sorted(_complete(study), key=_loss)
+    usable = [t for t in complete if all(p in t.trial.params for p in (*_SHAPE, _LEARNING_RATE))]
+    if not usable:
+        raise NothingToEvaluate(
+            f"study {study.study_name} has {len(study.trials)} trials, {len(complete)} of them "
+            "complete and none with a known loss, architecture and learning rate: run the study "
+            "on before you evaluate it"
+        )
+    best = usable[0]
+    remarks = []
+    if best is not complete[0]:
+        passed = ", ".join(str(t.trial.trial_number) for t in complete[: complete.index(best)])
+        remarks.append(f"Passed over, since no run proves their architecture: trials {passed}.")
+    training, assumed = _training_settings(best, study.params)
+    losses = losses_of(best.run_id)
+    best_epoch = min(losses, key=lambda epoch: (losses[epoch], epoch)) if losses else None
+    if "data_digest" not in study.params:
+        remarks.append("Nothing says which bars the study was run on; they are taken as given.")
+    if assumed:
+        remarks.append(f"Not known of the trial and assumed: {', '.join(assumed)}.")
+    return ChosenTrial(
+        study_name=study.study_name,
+        run_id=best.run_id,
+        number=best.trial.trial_number,
+        is_recovered=best.trial.tags.get(Tag.ORIGIN) == Origin.LOG,
+        best_val_loss=_loss(best),
+        architecture=_architecture(best, settings),
+        settings=training,
+        study_seed=_whole(study.params.get("seed")),
+        label_price="high" if study.params.get("label_price") == "high" else "close",
+        optimiser=_said(OptimiserName, study.params.get(PLAN_OPTIMISER_PARAM)),
+        precision=_said(Precision, study.params.get(PLAN_PRECISION_PARAM)),
+        best_epoch=best_epoch,
+        remarks=tuple(remarks),
+    )
+
+
+def _check_data(study: TrackedStudy, bars: Bars) -> None:
+    digest = study.params.get("data_digest", bars.digest)
+    if digest != bars.digest:
+        raise OtherData(
+            f"study {study.study_name} was run on {study.params.get('data', 'other bars')} (digest "
+            f"{digest}), not on {bars.source} (digest {bars.digest}): what is its test span here "
+            "may have been trained on there; give --data the bars of the study"
+        )
+
+
+def _complete(study: TrackedStudy) -> list[TrackedTrial]:
+    return [
+        t
+        for t in study.trials
+        if t.trial.state is TrialState.COMPLETE
+        and Metric.BEST_VAL_LOSS in t.trial.metrics
+        and not has_diverged(t)
+    ]
+
+
+def _loss(trial: TrackedTrial) -> float:
+    return trial.trial.metrics[Metric.BEST_VAL_LOSS]
+
+
+def _architecture(trial: TrackedTrial, settings: StudySettings) -> Architecture:
+    """The same in today's grid, with today's features."""
+    d_model, n_layers, n_heads, d_ff = (int(trial.trial.params[param]) for param in _SHAPE)
+    grid = architecture_grid(settings.budget, len(FEATURES))
+    try:
+        return grid.find(Shape(d_model, n_layers, d_ff), n_heads)
+    except KeyError:
+        raise NothingToEvaluate(
+            f"trial {trial.trial.trial_number} is the best of {settings.study_name}, but "
+            f"d_model {d_model}, n_layers {n_layers}, n_heads {n_heads}, d_ff {d_ff} is no "
+            f"architecture of {settings.budget.name} with today's {len(FEATURES)} features"
+        ) from None
+
+
+def _training_settings(
+    trial: TrackedTrial, study_params: Mapping[str, str]
+) -> tuple[TrainingSettings, list[str]]:
+    """The trial's settings, and the names and values of those that had to be assumed."""
+    known = trial.trial.params
+    assumed = [f"{param} {value:g}" for param, value in ASSUMED.items() if param not in known]
+    values = {param: known.get(param, value) for param, value in ASSUMED.items()}
+    settings = TrainingSettings(
+        learning_rate=float(known[_LEARNING_RATE]),
+        epochs=int(values[Param.EPOCHS]),
+        batch_size=int(values[Param.BATCH_SIZE]),
+        weight_decay=float(values[Param.WEIGHT_DECAY]),
+        warmup_steps=int(values[Param.WARMUP_STEPS]),
+        dropout=float(values[Param.DROPOUT]),
+        max_steps=_whole(study_params.get("max_steps")),
+        seed=derived_seed(_whole(study_params.get("seed")), trial.trial.trial_number),
+    )
+    return settings, assumed
+
+
+def _whole(text: str | None) -> int:
+    return int(text) if text is not None and text.isdecimal() else 0
+
+
+def _said(kind: type[_Choice], text: str | None) -> _Choice | None:
+    return kind(text) if text in [each.value for each in kind] else None

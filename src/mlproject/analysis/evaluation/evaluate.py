@@ -1,0 +1,202 @@
+"""An evaluation from the study to the registered model, each step in its order."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from mlproject.analysis.evaluation.baselines import Baseline, fit_baselines, flat_windows
+from mlproject.analysis.evaluation.chosen import ChosenTrial, choose_trial
+from mlproject.analysis.evaluation.final_models import (
+    Report,
+    final_seeds,
+    find_best_epoch,
+    train_final_models,
+)
+from mlproject.analysis.evaluation.note import Story, as_note, as_text
+from mlproject.analysis.evaluation.record import run_metrics, run_params, write_results
+from mlproject.analysis.evaluation.results import TestResults, judge
+from mlproject.analysis.evaluation.servable import servable_model
+from mlproject.analysis.find_study import find_study
+from mlproject.data.bars import Bars
+from mlproject.data.features import FEATURES
+from mlproject.data.windows import WindowedData, build_windows
+from mlproject.search.study_settings import StudySettings
+from mlproject.serving.model_folder import TrainedModel, load_model, save_model
+from mlproject.tracking.analysis_run import ExperimentView
+from mlproject.tracking.evaluation_run import (
+    count_evaluations,
+    evaluation_run,
+    keep_results,
+)
+from mlproject.tracking.registered_model import register_model
+from mlproject.tracking.tracked_studies import read_studies, validation_losses
+from mlproject.training.memory import Workload, plan_memory
+from mlproject.training.plan import TrainingPlan
+from mlproject.training.step import predict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """What came of an evaluation."""
+
+    text: str
+    """The results, for the terminal."""
+    run_id: str
+    model_name: str
+    model_version: str
+
+
+def evaluate_study(
+    view: ExperimentView,
+    settings: StudySettings,
+    bars: Bars,
+    *,
+    seeds: int,
+    device: torch.device,
+    report: Report,
+) -> Evaluated:
+    """Evaluate the study that `settings` name; the bars must have passed `check_bars`.
+
+    Everything that can be wrong with the input is found before anything is written.
+
+    Raises:
+        UserError: one of its kinds: no such study, no trial to train again, other bars than the
+            study's, too little memory, a training that diverged, or an MLflow that went away.
+    """
+    study = find_study(read_studies(view), settings.study_name, to="evaluate")
+    chosen = choose_trial(study, settings, bars, partial(validation_losses, view))
+    plan = _plan(chosen, device)
+    windows = partial(
+        build_windows,
+        bars,
+        horizon_days=settings.horizon_days,
+        task=settings.task,
+        label_price=chosen.label_price,
+    )
+    # Neither holds a row of the test span.
+    search = windows(with_test=False)
+    final = windows(with_test=False, final=True)
+    story = Story(
+        chosen=chosen,
+        epochs=chosen.best_epoch or 0,
+        seeds=final_seeds(chosen.study_seed, seeds),
+        baseline_settings={},
+        earlier_evaluations=count_evaluations(view, chosen.study_name),
+    )
+    params = run_params(story, plan, bars)
+    with (
+        evaluation_run(view, chosen.study_name, chosen.run_id, params, bars) as run_id,
+        tempfile.TemporaryDirectory() as temporary,
+    ):
+        if chosen.best_epoch is None:
+            report(f"trial {chosen.number}: repeated to find its best epoch, which no run tells")
+            story = replace(story, epochs=find_best_epoch(chosen, search.to(device), plan))
+        folders = [Path(temporary) / f"seed_{place}" for place in range(1, seeds + 1)]
+        losses = _train(
+            story,
+            final,
+            settings=settings,
+            plan=plan,
+            folders=folders,
+            device=device,
+            report=report,
+        )
+        baselines = list(fit_baselines(search, final))
+        story = replace(story, baseline_settings={each.name: each.settings for each in baselines})
+        # The one look at the test span, when all that is compared is trained and fitted.
+        test = windows(with_test=True, final=True)
+        results = _test(test, settings.horizon_days, folders, baselines, device)
+        kept = Path(temporary) / "results"
+        write_results(story, results, losses, kept)
+        note, metrics = as_note(story, results), run_metrics(story, results)
+        keep_results(view, run_id, metrics=metrics, folder=str(kept), note=note)
+        version = register_model(
+            view,
+            run_id,
+            servable_model(folders[0], bars.frame.head(len(final.dates))),
+            name=chosen.study_name,
+            description=note,
+            tags={"evaluation_run": run_id},
+        )
+    return Evaluated(
+        text=as_text(story, results),
+        run_id=run_id,
+        model_name=chosen.study_name,
+        model_version=version,
+    )
+
+
+def _plan(chosen: ChosenTrial, device: torch.device) -> TrainingPlan:
+    """The study's own plan where it is known, else what memory allows."""
+    workload = Workload(
+        device=device, n_features=len(FEATURES), batch_size=chosen.settings.batch_size
+    )
+    found = plan_memory(
+        [chosen.architecture], workload, optimiser=chosen.optimiser, precision=chosen.precision
+    )
+    return found.training
+
+
+def _train(
+    story: Story,
+    final: WindowedData,
+    *,
+    settings: StudySettings,
+    plan: TrainingPlan,
+    folders: Sequence[Path],
+    device: torch.device,
+    report: Report,
+) -> pd.DataFrame:
+    """Train and save a network per seed, so that one at a time is in memory; their losses."""
+    losses = {}
+    trained = train_final_models(story, final.to(device), plan, report)
+    for folder, model in zip(folders, trained, strict=True):
+        save_model(
+            TrainedModel(
+                network=model.network,
+                architecture=story.chosen.architecture,
+                feature_names=final.feature_names,
+                scaling_mean=final.scaling_mean,
+                scaling_std=final.scaling_std,
+                task=settings.task.name,
+                horizon_days=settings.horizon_days,
+                label_price=story.chosen.label_price,
+                trained_until=str(final.dates[final.train[-1]]),
+            ),
+            folder,
+        )
+        losses[folder.name] = model.train_losses
+    return pd.DataFrame(losses, index=pd.RangeIndex(1, story.epochs + 1, name="epoch"))
+
+
+def _test(
+    data: WindowedData,
+    horizon_days: int,
+    folders: Sequence[Path],
+    baselines: Sequence[Baseline],
+    device: torch.device,
+) -> TestResults:
+    flat = flat_windows(data, data.test)
+    return judge(
+        dates=data.dates[data.test.numpy()],
+        labels=data.labels[data.test].numpy().astype(np.float64),
+        network=np.stack(list(_probabilities(data.to(device), folders))),
+        baselines={baseline.name: baseline.predict(flat) for baseline in baselines},
+        horizon_days=horizon_days,
+    )
+
+
+def _probabilities(
+    data: WindowedData, folders: Sequence[Path]
+) -> Iterator[npt.NDArray[np.float64]]:
+    """Of the test windows, by each network in turn."""
+    for folder in folders:
+        network = load_model(folder).network.to(data.features.device)
+        yield torch.sigmoid(predict(network, data, data.test).double()).cpu().numpy()

@@ -1,0 +1,83 @@
+"""The chosen architecture, trained on training and validation with several seeds.
+
+Nothing here sees the test span: the data it is given ends before it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mlproject.analysis.evaluation.chosen import ChosenTrial
+from mlproject.analysis.evaluation.note import Story
+from mlproject.data.windows import WindowedData
+from mlproject.errors import UserError
+from mlproject.models.patchtst import PatchTST
+from mlproject.training.loop import train, train_final
+from mlproject.training.plan import TrainingPlan
+
+Report = Callable[[str], None]
+"""Takes a line on how far it is."""
+
+
+class NoBestEpoch(UserError):
+    """The trial, repeated to find its best epoch, never had a finite loss."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FinalModel:
+    """One trained network."""
+
+    network: PatchTST
+    train_losses: tuple[float, ...]
+    """Per epoch, nats."""
+
+
+def final_seeds(study_seed: int, count: int) -> list[int]:
+    """Seeds that no trial of the study had; the same whenever it is evaluated."""
+    children = np.random.SeedSequence(study_seed).spawn(count)
+    return [int(child.generate_state(1)[0]) for child in children]
+
+
+def find_best_epoch(chosen: ChosenTrial, search: WindowedData, plan: TrainingPlan) -> int:
+    """The trial's best epoch, found by repeating the trial as a study would.
+
+    `search` has the training and validation spans of the study.
+
+    Raises:
+        NoBestEpoch: no epoch had a finite loss.
+    """
+    result = train(chosen.architecture, search, chosen.settings, lambda _: False, plan=plan)
+    if result.best_epoch is None:
+        raise NoBestEpoch(
+            f"trial {chosen.number} of {chosen.study_name}, repeated to find its best epoch, "
+            "diverged: what is not known of its settings may be far from what was assumed"
+        )
+    return result.best_epoch
+
+
+def train_final_models(
+    story: Story, data: WindowedData, plan: TrainingPlan, report: Report
+) -> Iterator[FinalModel]:
+    """Train on `data.train` once per seed; one network at a time is held here.
+
+    Raises:
+        TrainingDiverged: the loss of an epoch was no number or had exploded.
+    """
+    for place, seed in enumerate(story.seeds, 1):
+        losses: list[float] = []
+        network = train_final(
+            story.chosen.architecture,
+            data,
+            replace(story.chosen.settings, seed=seed),
+            epochs=story.epochs,
+            on_epoch=losses.append,
+            plan=plan,
+        )
+        report(
+            f"seed {place} of {len(story.seeds)}: trained, loss {losses[-1]:.4f} in "
+            f"epoch {story.epochs}"
+        )
+        yield FinalModel(network=network, train_losses=tuple(losses))

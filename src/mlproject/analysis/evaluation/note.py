@@ -1,0 +1,168 @@
+"""An evaluation in words and tables."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from mlproject.analysis.audit.render import aligned
+from mlproject.analysis.evaluation.baselines import TITLES
+from mlproject.analysis.evaluation.chosen import ChosenTrial
+from mlproject.analysis.evaluation.results import TestResults, Verdict
+from mlproject.analysis.evaluation.scores import CONFIDENCE
+from mlproject.text.phrases import counted
+from mlproject.tracking.names import TestMetric
+
+NETWORK = "network"
+_HEADS = {
+    TestMetric.LOSS: "log loss",
+    TestMetric.AUC: "AUC",
+    TestMetric.AVERAGE_PRECISION: "average precision",
+    TestMetric.BRIER: "Brier score",
+    TestMetric.ACCURACY: "accuracy",
+}
+_FEW_BLOCKS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """What is told beside the results."""
+
+    chosen: ChosenTrial
+    epochs: int
+    seeds: Sequence[int]
+    baseline_settings: Mapping[str, str]
+    earlier_evaluations: int
+    """Of this study; each has looked at the test span before."""
+
+
+def verdicts(results: TestResults) -> list[str]:
+    """One sentence per baseline, those that the network does not beat first."""
+    order = [Verdict.BASELINE_WINS, Verdict.BASELINE_AHEAD, Verdict.NETWORK_AHEAD]
+    order.append(Verdict.NETWORK_WINS)
+    names = sorted(results.baselines, key=lambda name: order.index(results.verdict(name)))
+    return [_sentence(name, results) for name in names]
+
+
+def _sentence(name: str, results: TestResults) -> str:
+    verdict, difference = results.verdict(name), results.differences[name]
+    title = TITLES[name]
+    said = {
+        Verdict.NETWORK_WINS: f"The network beats {title}",
+        Verdict.NETWORK_AHEAD: f"The network is ahead of {title}, but that may be luck",
+        Verdict.BASELINE_AHEAD: f"{title.capitalize()} is ahead of the network, "
+        "but that may be luck",
+        Verdict.BASELINE_WINS: f"{title.capitalize()} wins against the network",
+    }[verdict]
+    ours = results.mean(TestMetric.LOSS)
+    theirs = results.baseline_scores[name][TestMetric.LOSS]
+    return (
+        f"{said}: log loss {ours:.4f} against {theirs:.4f} (difference {difference.mean:+.4f}, "
+        f"{CONFIDENCE:.0%} interval {difference.low:+.4f} to {difference.high:+.4f})."
+    )
+
+
+def as_text(story: Story, results: TestResults) -> str:
+    """For the terminal."""
+    rows = [["", *_HEADS.values()], *_rows(results)]
+    return "\n".join([_headline(story, results), "", *aligned(rows), "", *verdicts(results)])
+
+
+def as_note(story: Story, results: TestResults) -> str:
+    """For the run and the registered model: Markdown."""
+    head = ["", *_HEADS.values()]
+    table = [head, ["---"] * len(head), *_rows(results)]
+    return "\n".join(
+        [
+            _headline(story, results),
+            "",
+            *(f"- {sentence}" for sentence in verdicts(results)),
+            "",
+            *(f"| {' | '.join(row)} |" for row in table),
+            "",
+            *(f"{remark}\n" for remark in _remarks(story, results)),
+        ]
+    )
+
+
+def score_table(results: TestResults) -> pd.DataFrame:
+    """One row per network (seed place) and baseline."""
+    rows: list[dict[str, object]] = [
+        {"predictor": NETWORK, "seed": place, **_plain(scores)}
+        for place, scores in enumerate(results.network_scores, 1)
+    ]
+    rows += [
+        {"predictor": name, **_plain(scores)} for name, scores in results.baseline_scores.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def prediction_table(results: TestResults) -> pd.DataFrame:
+    """One row per test window: its last day, the label and every probability."""
+    columns: dict[str, object] = {
+        "date": results.dates.astype("datetime64[D]").astype(str),
+        "label": results.labels.astype(int),
+    }
+    columns |= {f"{NETWORK}_{place}": each for place, each in enumerate(results.network, 1)}
+    return pd.DataFrame(columns | dict(results.baselines))
+
+
+def _headline(story: Story, results: TestResults) -> str:
+    chosen, a = story.chosen, story.chosen.architecture
+    return (
+        f"{chosen.study_name}, {'recovered ' * chosen.is_recovered}trial {chosen.number} "
+        f"(d_model {a.d_model}, n_layers {a.n_layers}, n_heads {a.n_heads}, d_ff {a.d_ff}), "
+        f"trained {counted(len(story.seeds), 'time')} on training and validation for "
+        f"{counted(story.epochs, 'epoch')}; "
+        f"tested on the {len(results.labels)} windows that end from {results.dates[0]} to "
+        f"{results.dates[-1]}, {results.labels.mean():.1%} of them before a rise."
+    )
+
+
+def _rows(results: TestResults) -> list[list[str]]:
+    rows = [[f"{NETWORK} (mean ± spread over seeds)", *(_cell(results, m) for m in _HEADS)]]
+    for name, scores in results.baseline_scores.items():
+        rows.append([TITLES[name], *(_figure(scores.get(metric)) for metric in _HEADS)])
+    return rows
+
+
+def _cell(results: TestResults, metric: TestMetric) -> str:
+    mean = results.mean(metric)
+    return "-" if mean is None else f"{mean:.4f} ± {results.spread(metric):.4f}"
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _remarks(story: Story, results: TestResults) -> list[str]:
+    chosen = story.chosen
+    remarks = list(chosen.remarks)
+    if chosen.best_epoch is None:
+        remarks.append(
+            f"No run tells the trial's losses per epoch; repeated on training and validation, it "
+            f"was best in epoch {story.epochs}."
+        )
+    settings = ", ".join(f"{TITLES[name]} {text}" for name, text in story.baseline_settings.items())
+    remarks.append(
+        "Baselines, their settings chosen on validation, then fitted on the same windows: "
+        f"{settings}."
+    )
+    blocks = next(iter(results.differences.values())).blocks
+    few = ": too few for more than a hint" if blocks < _FEW_BLOCKS else ""
+    remarks.append(
+        f"The intervals are from blocks of days drawn anew, since neighbouring windows overlap; "
+        f"the test span is {blocks:.1f} blocks long{few}. They speak of other days like these, not "
+        "of other seeds, which the spread is about."
+    )
+    if story.earlier_evaluations:
+        times = counted(story.earlier_evaluations, "time")
+        remarks.append(
+            f"This study has been evaluated {times} before. A choice made after a look at the test "
+            "span makes these figures too good."
+        )
+    return remarks
+
+
+def _plain(scores: Mapping[TestMetric, float]) -> dict[str, float]:
+    return {str(metric): value for metric, value in scores.items()}

@@ -1,0 +1,153 @@
+"""Heads and feed-forward width: what they do to the loss, with how sure that is."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from matplotlib.figure import Figure as StillFigure
+from plotly.subplots import make_subplots
+
+from mlproject.analysis.report.effects import CONFIDENCE, FACTORS, Effect, architecture_effects
+from mlproject.analysis.report.figure import ReportFigure, budget_colours, by_size
+
+_TITLES = {"n_heads": "number of heads", "d_ff_ratio": "d_ff / d_model"}
+_Y_TITLE = "effect on the loss (%)"
+_NOTHING = "too few trials to tell"
+
+
+def effects_figure(frame: pd.DataFrame) -> ReportFigure:
+    """A panel per factor, a colour per budget."""
+    effects = architecture_effects(frame)
+    colours = budget_colours(by_size(list(frame["budget"]), list(frame["budget_parameters"])))
+    shown = {effect.budget for effect in effects}
+    colours = {budget: colour for budget, colour in colours.items() if budget in shown}
+    return ReportFigure(
+        name="heads_and_feed_forward",
+        title="Heads and feed-forward width",
+        caption="Change of the loss against the average of all values, below zero is better; the "
+        f"bars hold {100 * CONFIDENCE:.0f} % of what trials drawn anew would give. Study, width, "
+        "depth and learning rate are accounted for by a linear model, since trials differ in them "
+        "too and the sampler prefers good regions. How many trials had a value stands above its "
+        "bar or appears under the pointer.",
+        findings=tuple(_findings(frame, effects)),
+        interactive=_interactive(effects, colours),
+        still=_still(effects, colours),
+    )
+
+
+def _findings(frame: pd.DataFrame, effects: list[Effect]) -> Iterator[str]:
+    missing = [b for b in frame["budget"].unique() if not any(e.budget == b for e in effects)]
+    if missing:
+        yield f"Too few trials to tell: {', '.join(map(str, missing))}."
+    sure = [e for e in effects if e.low > 0 or e.high < 0]
+    if effects and not sure:
+        yield "No interval leaves out zero: no effect that these trials could show."
+    for e in sure:
+        limits = f"({e.low:+.1f} to {e.high:+.1f})"
+        yield f"{e.budget}, {_TITLES[e.factor]} {e.value:g}: {e.percent:+.1f} % {limits}."
+    if sure:
+        chance = (1 - CONFIDENCE) * len(effects)
+        yield f"Of {len(effects)} intervals about {chance:.1f} leave out zero by chance."
+
+
+def _places(effects: list[Effect], factor: str) -> dict[float, int]:
+    values = sorted({effect.value for effect in effects if effect.factor == factor})
+    return {value: place for place, value in enumerate(values)}
+
+
+def _offset(place: int, count: int) -> float:
+    """Side by side rather than on top of each other."""
+    return 0.0 if count == 1 else 0.35 * (place / (count - 1) - 0.5)
+
+
+def _still(effects: list[Effect], colours: dict[str, str]) -> StillFigure:
+    figure = StillFigure(figsize=(10.5, 4.4), layout="constrained")
+    if not effects:
+        figure.text(0.5, 0.5, _NOTHING, ha="center", color="0.4")
+        return figure
+    panels = figure.subplots(1, len(FACTORS), sharey=True, gridspec_kw={"width_ratios": [2, 1]})
+    for axes, factor in zip(panels, FACTORS, strict=True):
+        places = _places(effects, factor)
+        for number, (budget, colour) in enumerate(colours.items()):
+            shown = [e for e in effects if e.factor == factor and e.budget == budget]
+            offset = _offset(number, len(colours))
+            axes.errorbar(
+                [places[e.value] + offset for e in shown],
+                [e.percent for e in shown],
+                yerr=[[e.percent - e.low for e in shown], [e.high - e.percent for e in shown]],
+                fmt="o",
+                color=colour,
+                capsize=3,
+                label=budget,
+            )
+            for e in shown:
+                axes.annotate(
+                    str(e.trials),
+                    (places[e.value] + offset, e.high),
+                    textcoords="offset points",
+                    xytext=(0, 4),
+                    ha="center",
+                    fontsize=7,
+                    color=colour,
+                )
+        axes.axhline(0, color="black", lw=0.8)
+        axes.set_xticks(list(places.values()), [f"{value:g}" for value in places])
+        axes.set_xlabel(_TITLES[factor])
+        axes.margins(x=0.15, y=0.12)
+        axes.grid(axis="y", alpha=0.25)
+    panels[0].set_ylabel(_Y_TITLE)
+    panels[-1].legend(title="budget", fontsize=9)
+    return figure
+
+
+def _interactive(effects: list[Effect], colours: dict[str, str]) -> Any:
+    if not effects:
+        empty = go.Figure(layout={"height": 120, "template": "plotly_white"})
+        empty.update_xaxes(visible=False)
+        empty.update_yaxes(visible=False)
+        return empty.add_annotation(text=_NOTHING, showarrow=False)
+    figure = make_subplots(rows=1, cols=len(FACTORS), shared_yaxes=True, column_widths=[0.66, 0.34])
+    for column, factor in enumerate(FACTORS, start=1):
+        places = _places(effects, factor)
+        for number, (budget, colour) in enumerate(colours.items()):
+            shown = [e for e in effects if e.factor == factor and e.budget == budget]
+            offset = _offset(number, len(colours))
+            figure.add_trace(
+                go.Scatter(
+                    x=[places[e.value] + offset for e in shown],
+                    y=[e.percent for e in shown],
+                    error_y={
+                        "type": "data",
+                        "symmetric": False,
+                        "array": [e.high - e.percent for e in shown],
+                        "arrayminus": [e.percent - e.low for e in shown],
+                    },
+                    mode="markers",
+                    marker={"color": colour, "size": 9},
+                    name=budget,
+                    legendgroup=budget,
+                    showlegend=column == 1 and bool(shown),
+                    text=[
+                        f"{budget}, {_TITLES[factor]} {e.value:g}: {e.percent:+.2f} % "
+                        f"({e.low:+.2f} to {e.high:+.2f}), {e.trials} trials"
+                        for e in shown
+                    ],
+                    hoverinfo="text",
+                ),
+                row=1,
+                col=column,
+            )
+        figure.update_xaxes(
+            title=_TITLES[factor],
+            tickvals=list(places.values()),
+            ticktext=[f"{value:g}" for value in places],
+            row=1,
+            col=column,
+        )
+    figure.add_hline(y=0, line={"width": 1, "color": "black"})
+    figure.update_yaxes(title=_Y_TITLE, col=1)
+    figure.update_layout(
+        height=400, template="plotly_white", legend={"title": "budget"}, margin={"t": 30}
+    )
+    return figure

@@ -1,0 +1,114 @@
+"""The trials that a report is about: one row each, of every study of an experiment."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from mlproject.analysis.audit import DEFAULT_PLANNED
+from mlproject.analysis.audit.study_facts import StudyFacts
+from mlproject.analysis.audit.trials import has_diverged
+from mlproject.data.labels import parse_horizon, parse_task
+from mlproject.errors import UserError
+from mlproject.tracking.names import Metric, Origin, Param, Tag, TrialState
+from mlproject.tracking.tracked_studies import TrackedExperiment, TrackedTrial
+
+_ARCHITECTURE = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF, Param.PARAM_COUNT)
+_TRAINING = (Param.LEARNING_RATE, Param.WEIGHT_DECAY, Param.DROPOUT)
+_THRESHOLD = ("threshold_", "pct")
+
+
+class NothingToReport(UserError):
+    """The experiment holds no trial that a report could be about."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportTrials:
+    """Complete trials of known architecture, and what was left out."""
+
+    experiment: str
+    frame: pd.DataFrame
+    """One row per trial, see `_row`; studies by target, then budget, then name."""
+    diverged: int
+    """Complete trials whose loss ran away: they say something of their settings alone."""
+    incomplete: int
+    """Complete trials of which the loss or the architecture is not known."""
+    unended: int
+    """Trials that were pruned, failed or still run."""
+    foreign_runs: int
+
+
+def report_trials(experiment: TrackedExperiment) -> ReportTrials:
+    """Gather the trials of all studies.
+
+    Raises:
+        NothingToReport: there is none.
+    """
+    rows: list[dict[str, object]] = []
+    diverged = incomplete = unended = 0
+    for study in experiment.studies:
+        facts = StudyFacts(study, DEFAULT_PLANNED)
+        for trial in study.trials:
+            if trial.trial.state is not TrialState.COMPLETE:
+                unended += 1
+            elif has_diverged(trial):
+                diverged += 1
+            elif (row := _row(trial, facts)) is None:
+                incomplete += 1
+            else:
+                rows.append(row)
+    if not rows:
+        trials = sum(len(study.trials) for study in experiment.studies)
+        raise NothingToReport(
+            f"experiment {experiment.name!r} holds {len(experiment.studies)} studies with {trials} "
+            "trials, none of them complete with a loss and an architecture: run a study, or "
+            "recover one, before you report on it"
+        )
+    frame = pd.DataFrame(rows).sort_values(
+        ["horizon_days", "task", "budget_parameters", "study", "number"], ignore_index=True
+    )
+    return ReportTrials(
+        experiment=experiment.name,
+        frame=frame,
+        diverged=diverged,
+        incomplete=incomplete,
+        unended=unended,
+        foreign_runs=experiment.foreign_runs,
+    )
+
+
+def _row(trial: TrackedTrial, facts: StudyFacts) -> dict[str, object] | None:
+    """A trial as a row; None where a figure that every picture needs is not known."""
+    params, metrics = trial.trial.params, trial.trial.metrics
+    horizon, task = facts.shared(Param.HORIZON), facts.shared(Param.TASK)
+    loss = metrics.get(Metric.BEST_VAL_LOSS)
+    known = all(int(params.get(name, 0)) > 0 for name in _ARCHITECTURE)
+    if facts.budget is None or not task or not known or loss is None or loss <= 0:
+        return None
+    try:
+        horizon_days, task = parse_horizon(horizon or ""), parse_task(task).name
+    except UserError:
+        return None
+    d_model, d_ff = int(params[Param.D_MODEL]), int(params[Param.D_FF])
+    return {
+        "study": facts.study.study_name,
+        "run_id": trial.run_id,
+        "number": trial.trial.trial_number,
+        "origin": trial.trial.tags.get(Tag.ORIGIN, Origin.LIVE.value),
+        "budget": facts.budget.name,
+        "budget_parameters": facts.budget.parameters,
+        "horizon_days": horizon_days,
+        "task": task,
+        "target": target_label(horizon_days, task),
+        "loss": loss,
+        "prior_loss": metrics.get(Metric.PRIOR_LOSS, float("nan")),
+        **{str(name): int(params[name]) for name in _ARCHITECTURE},
+        "d_ff_ratio": d_ff / d_model,
+        **{str(name): float(params.get(name, float("nan"))) for name in _TRAINING},
+    }
+
+
+def target_label(horizon_days: int, task: str) -> str:
+    """What is foretold, in words: ``1 % within 3 days``."""
+    start, end = _THRESHOLD
+    percent = task.removeprefix(start).removesuffix(end)
+    return f"{percent} % within {horizon_days} day{'s' * (horizon_days > 1)}"

@@ -1,0 +1,104 @@
+"""From what an audit found to the trials that close it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlproject.analysis.audit.findings import Gap, UntestedExtreme
+from mlproject.analysis.audit.study_facts import StudyFacts
+from mlproject.analysis.audit.trials import has_diverged
+from mlproject.analysis.supplement.cost import EpochTime, fit_epoch_time
+from mlproject.analysis.supplement.cover import covering_architectures, gaps_closed_by
+from mlproject.models.arch_grid import Architecture
+from mlproject.search.search_space import EPOCHS, SearchSpace
+from mlproject.search.trial_queue import OwedTrial
+from mlproject.tracking.names import Metric, Tag, TrialState
+from mlproject.tracking.tracked_studies import TrackedTrial
+
+TRIALS_PER_VALUE = 3
+"""One trial cannot tell a bad value from bad luck with the other settings."""
+
+BEST_TRIALS = 3
+"""The training settings come from so many of the study's best trials in turn."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupplementTrial:
+    """One forced trial."""
+
+    architecture: Architecture
+    gaps: tuple[Gap, ...]
+    """What it closes."""
+    settings: Mapping[str, Any]
+    """Training settings in the sampler's names; those that are absent the sampler chooses."""
+    settings_of: int | None
+    """Number of the trial whose settings these are."""
+    seconds: float | None
+    """About how long it takes; None where the study has no duration to judge by."""
+
+    @property
+    def label(self) -> str:
+        """Such as ``n_layers=64+max_n_layers``."""
+        return "+".join(str(gap) for gap in self.gaps)
+
+
+def plan_supplement(
+    facts: StudyFacts,
+    gaps: Sequence[Gap],
+    space: SearchSpace,
+    *,
+    trials_per_value: int = TRIALS_PER_VALUE,
+) -> list[SupplementTrial]:
+    """The trials that close the gaps, each with training settings of one of the best trials."""
+    best = best_trials(facts)
+    epoch_time = fit_epoch_time(facts)
+    planned = []
+    chosen = covering_architectures(space.grid, gaps, trials_per_value)
+    for place, architecture in enumerate(chosen):
+        model = best[place % len(best)] if best else None
+        settings = space.nearest_settings(_by_name(model)) if model else {}
+        planned.append(
+            SupplementTrial(
+                architecture=architecture,
+                gaps=gaps_closed_by(architecture, gaps),
+                settings=settings,
+                settings_of=model.trial.trial_number if model else None,
+                seconds=_seconds(epoch_time, architecture, settings),
+            )
+        )
+    return planned
+
+
+def best_trials(facts: StudyFacts) -> list[TrackedTrial]:
+    """The complete trials with the lowest validation losses, best first."""
+    complete = [
+        t
+        for t in facts.finished
+        if t.trial.state is TrialState.COMPLETE
+        and Metric.BEST_VAL_LOSS in t.trial.metrics
+        and not has_diverged(t)
+    ]
+    complete.sort(key=lambda t: (t.trial.metrics[Metric.BEST_VAL_LOSS], t.trial.trial_number))
+    return complete[:BEST_TRIALS]
+
+
+def owed_trial(planned: SupplementTrial, space: SearchSpace) -> OwedTrial:
+    """What is to be enqueued for a planned trial."""
+    attrs = {Tag.SUPPLEMENT.value: planned.label}
+    for gap in planned.gaps:
+        if isinstance(gap, UntestedExtreme):
+            attrs[Tag.FORCED_EXTREME.value] = gap.label
+    params: dict[str, Any] = space.architecture_params(planned.architecture)
+    return OwedTrial(params={**params, **planned.settings}, user_attrs=attrs)
+
+
+def _by_name(trial: TrackedTrial) -> dict[str, Any]:
+    return {str(param): value for param, value in trial.trial.params.items()}
+
+
+def _seconds(
+    epoch_time: EpochTime | None, architecture: Architecture, settings: Mapping[str, Any]
+) -> float | None:
+    if epoch_time is None:
+        return None
+    return epoch_time.of_trial(architecture.n_layers, settings.get("epochs", max(EPOCHS)))

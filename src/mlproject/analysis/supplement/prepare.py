@@ -1,0 +1,48 @@
+"""From a study in MLflow to its supplement."""
+
+from dataclasses import dataclass, replace
+
+from mlproject.analysis.audit import DEFAULT_PLANNED, audit_study
+from mlproject.analysis.audit.study_facts import StudyFacts
+from mlproject.analysis.find_study import find_study
+from mlproject.analysis.supplement.plan import SupplementTrial, owed_trial, plan_supplement
+from mlproject.data.features import FEATURES
+from mlproject.models.arch_grid import architecture_grid
+from mlproject.search.search_space import SearchSpace
+from mlproject.search.study_settings import StudySettings
+from mlproject.search.trial_queue import OwedTrial
+from mlproject.tracking.tracked_studies import TrackedExperiment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Supplement:
+    """The trials that close a study's gaps, and the study they belong to."""
+
+    settings: StudySettings
+    """Of the study as it was planned: the supplement does not change how many trials it has."""
+    space: SearchSpace
+    trials: tuple[SupplementTrial, ...]
+
+    @property
+    def owed_trials(self) -> list[OwedTrial]:
+        """What is to be enqueued."""
+        return [owed_trial(trial, self.space) for trial in self.trials]
+
+
+def prepare_supplement(
+    experiment: TrackedExperiment, settings: StudySettings, *, trials_per_value: int
+) -> Supplement:
+    """Audit the study and plan what closes its gaps.
+
+    Raises:
+        NoSuchStudy: there is no study of this name to supplement.
+    """
+    study = find_study(experiment, settings.study_name, to="supplement")
+    facts = StudyFacts(study, DEFAULT_PLANNED)
+    settings = replace(settings, n_trials=facts.planned)
+    grid = architecture_grid(settings.budget, len(FEATURES), settings.grid_version)
+    space = SearchSpace(grid, settings)
+    trials = plan_supplement(
+        facts, audit_study(facts).gaps, space, trials_per_value=trials_per_value
+    )
+    return Supplement(settings=settings, space=space, trials=tuple(trials))

@@ -1,0 +1,236 @@
+"""The command line: the verbs of MLproject's entry points, one thin function each.
+
+Heavy imports stand inside the commands, so that a mistyped option is answered at once.
+"""
+
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from mlproject.cli.options import (
+    how_it_runs,
+    how_many_trials,
+    launch_study,
+    on_device,
+    settings_and_connection,
+    surroundings,
+    which_study,
+)
+from mlproject.cli.run import run_command_line
+from mlproject.models.budget import NAMED_BUDGETS
+from mlproject.training.system.environment import set_torch_environment
+
+FINDINGS_EXIT_CODE = 1
+
+_HORIZONS_DAYS = (1, 3, 5)
+"""Those of the twelve studies, whose scripts are in ``experiments/phase6a``."""
+
+_EXPERIMENT_TO_READ = click.option(
+    "--experiment",
+    envvar="MLFLOW_EXPERIMENT_NAME",
+    help="MLflow experiment to look at.  [default: that of `mlflow run`, or phase6a]",
+)
+
+
+@click.group()
+@click.option("--debug", is_flag=True, help="Show stack traces.")
+def cli(debug: bool) -> None:
+    """Search the best transformer at a fixed parameter budget, tracked in MLflow."""
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s"
+    )
+
+
+@cli.command()
+@which_study
+@how_many_trials
+@how_it_runs
+def study(**options: Any) -> None:
+    """Launch a study, or resume it where it stands."""
+    launch_study(options)
+
+
+@cli.command()
+@which_study
+@how_it_runs
+@click.option(
+    "--trials-per-value",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Trials for each value that was never tested.",
+)
+@click.option(
+    "--dry-run",
+    type=bool,
+    is_flag=False,
+    flag_value="true",
+    default=False,
+    show_default=True,
+    help="Show the trials and what they cost; run none.",
+)
+def supplement(trials_per_value: int, dry_run: bool, **options: Any) -> None:
+    """Run the few forced trials that close the gaps an audit finds in a study."""
+    from mlproject.analysis.supplement.prepare import prepare_supplement
+    from mlproject.analysis.supplement.render import plan_text
+    from mlproject.experiments.study import run_study
+    from mlproject.tracking.analysis_run import keep_launch, view_of
+    from mlproject.tracking.tracked_studies import read_studies
+
+    settings, connection = settings_and_connection(options)
+    view = view_of(connection, connection.experiment_name)
+    found = prepare_supplement(read_studies(view), settings, trials_per_value=trials_per_value)
+    text = plan_text(settings.study_name, found.trials)
+    click.echo(text)
+    if dry_run:
+        keep_launch(view, "supplement plan", texts={"supplement.txt": text})
+        return
+    outcome = run_study(
+        found.settings, connection, supplement=found.owed_trials, **surroundings(options)
+    )
+    click.echo(f"supplement {outcome.study_name}: done, run {outcome.parent_run_id}")
+
+
+@cli.command()
+@_EXPERIMENT_TO_READ
+@click.option(
+    "--planned-trials",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="Trials a study should have where its runs do not say.",
+)
+def audit(experiment: str | None, planned_trials: int) -> int:
+    """Say what is wrong or missing in the studies of an experiment.
+
+    Exits with 1 when there is something to act on. A table, Markdown and JSON are kept as artifacts
+    of a run of its own.
+    """
+    from mlproject.analysis.audit import audit_experiment
+    from mlproject.analysis.audit.render import as_json, as_markdown, as_text, summary
+    from mlproject.tracking.analysis_run import keep_texts, open_analysis_run, view_experiment
+    from mlproject.tracking.tracked_studies import read_studies
+
+    view = view_experiment(experiment or None)
+    found = audit_experiment(read_studies(view), default_planned=planned_trials)
+    text = as_text(found)
+    click.echo(text)
+    run_id = open_analysis_run(view, "audit")
+    texts = {"audit.txt": text, "audit.md": as_markdown(found), "audit.json": as_json(found)}
+    keep_texts(view, run_id, texts=texts, note=summary(found))
+    click.echo(f"kept as artifacts of run {run_id}")
+    return 0 if found.is_clean else FINDINGS_EXIT_CODE
+
+
+@cli.command()
+@_EXPERIMENT_TO_READ
+@click.option(
+    "--output-dir",
+    help="A folder to write the report into as well.  [default: artifacts alone]",
+)
+def report(experiment: str | None, output_dir: str | None) -> None:
+    """Say which architecture is best at each budget, and whether scale helps.
+
+    An interactive page, tables and pictures are kept as artifacts of a run of its own.
+    """
+    from mlproject.analysis.report import summary, write_report
+    from mlproject.analysis.report.trials import report_trials
+    from mlproject.text.written_files import copy_folder
+    from mlproject.tracking.analysis_run import keep_folder, open_analysis_run, view_experiment
+    from mlproject.tracking.tracked_studies import read_studies
+
+    view = view_experiment(experiment or None)
+    trials = report_trials(read_studies(view))
+    with tempfile.TemporaryDirectory() as folder:
+        write_report(trials, Path(folder))
+        if output_dir:
+            copy_folder(Path(folder), Path(output_dir))
+        run_id = open_analysis_run(view, "report")
+        keep_folder(view, run_id, folder, note=summary(trials))
+    click.echo(summary(trials))
+    click.echo(f"kept as artifacts of run {run_id}" + (f", and in {output_dir}" * bool(output_dir)))
+
+
+@cli.command()
+@which_study
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="How many times the architecture is trained.",
+)
+@click.option(
+    "--data",
+    default="sp500",
+    show_default=True,
+    help="The bars of the study: sp500, or a CSV or Parquet file.",
+)
+@on_device
+@_EXPERIMENT_TO_READ
+def evaluate(seeds: int, data: str, device: str, experiment: str | None, **which: str) -> None:
+    """Test a study's best architecture, once, on days that nothing was chosen by.
+
+    It is trained on training and validation with several seeds, compared with simple baselines on
+    the same windows, and registered, ready to be served. Results are kept in a run of their own.
+    """
+    from mlproject.analysis.evaluation import evaluate_study
+    from mlproject.data.bars import load_bars
+    from mlproject.data.checks import check_bars
+    from mlproject.search.study_settings import StudySettings, parse_study
+    from mlproject.tracking.analysis_run import view_experiment
+    from mlproject.training.device import select_device
+
+    meant = parse_study(which["budget"], which["horizon"], which["task"])
+    target = select_device(device)
+    view = view_experiment(experiment or None)
+    bars = load_bars(data)
+    check_bars(bars)
+    done = evaluate_study(
+        view,
+        StudySettings(experiment=view.name, **meant),
+        bars,
+        seeds=seeds,
+        device=target,
+        report=click.echo,
+    )
+    click.echo(done.text)
+    click.echo(f"kept as artifacts of run {done.run_id}")
+    click.echo(f"model      models:/{done.model_name}/{done.model_version}")
+
+
+@cli.command()
+@click.option("--budget", help="One budget.  [default: 2M, 20M, 200M and 2B]")
+@click.option("--horizon", help="One horizon in days.  [default: 1, 3 and 5]")
+@click.option("--task", default="threshold_1pct", show_default=True, help="threshold_Npct.")
+@click.option(
+    "--output-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="experiments/phase6a",
+    show_default=True,
+)
+def regenerate(budget: str | None, horizon: str | None, task: str, output_dir: Path) -> None:
+    """Write the study scripts, one per budget and horizon."""
+    from mlproject.experiments.templates import generate_hpo_script
+    from mlproject.tracking.analysis_run import keep_launch, view_launch
+
+    paths = [
+        generate_hpo_script(of_budget, of_horizon, task, output_dir)
+        for of_budget in ([budget] if budget else NAMED_BUDGETS)
+        for of_horizon in ([horizon] if horizon else _HORIZONS_DAYS)
+    ]
+    for path in paths:
+        click.echo(f"wrote {path}")
+    if "MLFLOW_RUN_ID" in os.environ:
+        texts = {f"scripts/{path.name}": path.read_text(encoding="utf-8") for path in paths}
+        keep_launch(view_launch(), "study scripts", texts=texts)
+
+
+def main() -> NoReturn:
+    """Run the command line."""
+    set_torch_environment()
+    run_command_line(cli)

@@ -1,0 +1,187 @@
+"""What every command that runs a study shares: its options, its launch, its last words.
+
+Such commands are the verbs `study` and `supplement` and the generated study scripts. Heavy imports
+stand inside the functions, so that a mistyped option is answered at once.
+"""
+
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from mlproject.search.study_settings import StudySettings
+    from mlproject.tracking.store import Connection
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+STORAGE_VARIABLE = "MLPROJECT_STORAGE"
+"""The storage URL may come from the environment, since `mlflow run` logs its parameters."""
+
+_WHICH_STUDY = (
+    click.option("--budget", required=True, help="2M, 20M, 200M, 2B, or any count such as 750k."),
+    click.option("--horizon", required=True, help="Days within which the price has to rise."),
+    click.option("--task", default="threshold_1pct", show_default=True, help="threshold_Npct."),
+)
+_N_TRIALS = click.option(
+    "--n-trials", type=int, default=50, show_default=True, help="Trials of the study in all."
+)
+_DEVICES = "auto, cpu, cuda, cuda:1, mps"
+on_device = click.option("--device", default="auto", show_default=True, help=f"{_DEVICES}.")
+"""Give a command the option of where it computes."""
+
+_HOW_IT_RUNS = (
+    click.option(
+        "--max-epochs",
+        type=int,
+        default=0,
+        show_default=True,
+        help="Cap on the epochs; 0 is none.",
+    ),
+    click.option(
+        "--max-steps",
+        type=int,
+        default=0,
+        show_default=True,
+        help="Cap on the steps of an epoch, for a quick check; 0 is none.",
+    ),
+    click.option(
+        "--optimiser",
+        type=click.Choice(["auto", "adamw", "adafactor"]),
+        default="auto",
+        show_default=True,
+        help="auto: AdamW, or Adafactor where it would not fit into memory.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "fp32", "bf16"]),
+        default="auto",
+        show_default=True,
+        help="auto: bf16 where the device computes in it.",
+    ),
+    click.option(
+        "--data",
+        default="sp500",
+        show_default=True,
+        help="sp500, or a CSV or Parquet file of bars.",
+    ),
+    click.option(
+        "--label-price", type=click.Choice(["close", "high"]), default="close", show_default=True
+    ),
+    click.option(
+        "--storage",
+        help=f"Optuna storage URL.  [default: {STORAGE_VARIABLE}, "
+        "or optuna.db beside MLflow's file]",
+    ),
+    click.option("--seed", type=int, default=0, show_default=True),
+    click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        help=f"{_DEVICES}; cuda:0,cuda:1 trains each trial on both.",
+    ),
+    click.option(
+        "--workers",
+        type=int,
+        default=1,
+        show_default=True,
+        help="Trials at a time; more than 1 run through Ray.",
+    ),
+    click.option(
+        "--ray-address",
+        help="A Ray cluster for the workers, such as 10.0.0.1:6379.  [default: this machine]",
+    ),
+    click.option(
+        "--gpus-per-trial",
+        help="GPUs of each worker, such as 0.5.  [default: 1 where Ray has GPUs, else 0]",
+    ),
+    click.option(
+        "--experiment",
+        envvar="MLFLOW_EXPERIMENT_NAME",
+        help="MLflow experiment; under `mlflow run`, its --experiment-name.  [default: phase6a]",
+    ),
+)
+
+
+def which_study(command: Any) -> Any:
+    """Give a command the options that say which study it is about."""
+    return _with(_WHICH_STUDY, command)
+
+
+def how_many_trials(command: Any) -> Any:
+    """Give a command the option of how many trials the study has."""
+    return _N_TRIALS(command)
+
+
+def how_it_runs(command: Any) -> Any:
+    """Give a command the options that say how and where a study is run."""
+    return _with(_HOW_IT_RUNS, command)
+
+
+def settings_and_connection(
+    options: Mapping[str, Any], **fixed: Any
+) -> "tuple[StudySettings, Connection]":
+    """What the options of a study say, with the settings that no option has as `fixed`.
+
+    Everything that can be read is checked before MLflow is.
+    """
+    from mlproject.search.study_settings import StudySettings, parse_study
+    from mlproject.tracking.store import connect
+    from mlproject.training.plan import OptimiserName, Precision
+
+    which = parse_study(options["budget"], options["horizon"], options["task"])
+    connection = connect(options["experiment"], request_retries=0)
+    settings = StudySettings(
+        experiment=connection.experiment_name,
+        **which,
+        label_price=options["label_price"],
+        n_trials=options.get("n_trials", 1),
+        max_epochs=options["max_epochs"],
+        max_steps=options["max_steps"],
+        seed=options["seed"],
+        optimiser=_unless_auto(OptimiserName, options["optimiser"]),
+        precision=_unless_auto(Precision, options["precision"]),
+        **fixed,
+    )
+    return settings, connection
+
+
+def surroundings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a study finds its data, its storage, its device and its workers."""
+    from mlproject.experiments.workers.settings import parse_workers
+
+    return {
+        "data_source": options["data"],
+        # `mlflow run` passes every parameter, an unset one as an empty text.
+        "storage_url": options["storage"] or os.environ.get(STORAGE_VARIABLE),
+        "device": options["device"],
+        "workers": parse_workers(
+            options["workers"], options["ray_address"], options["gpus_per_trial"]
+        ),
+    }
+
+
+def launch_study(options: Mapping[str, Any], **fixed: Any) -> None:
+    """Launch or resume the study of the options, and say how it ended."""
+    from mlproject.experiments.study import run_study
+
+    settings, connection = settings_and_connection(options, **fixed)
+    outcome = run_study(settings, connection, **surroundings(options))
+    best = outcome.best_trial
+    click.echo(f"study      {outcome.study_name}: {outcome.finished} trials finished")
+    if best is not None:
+        click.echo(f"best       trial {best.number}, validation loss {best.value:.4f}")
+    click.echo(f"trial log  {outcome.trial_log}")
+    click.echo(f"MLflow     experiment {connection.experiment_name}, run {outcome.parent_run_id}")
+
+
+def _unless_auto(kind: type[_Choice], name: str) -> _Choice | None:
+    return None if name == "auto" else kind(name)
+
+
+def _with(options: tuple[Any, ...], command: Any) -> Any:
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -1,0 +1,66 @@
+"""How a command line of this project ends: with an exit code, and one line for what went wrong."""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from mlproject.errors import UserError
+from mlproject.text.credentials import (
+    CredentialsInSight,
+    hide_credentials,
+    keep_credentials_unseen,
+    refuse_credentials,
+)
+from mlproject.text.escaping import for_terminal
+
+INTERRUPTED_EXIT_CODE = 130
+
+
+def run_command_line(command: click.Command) -> NoReturn:
+    """Run a command, or a group of them, and exit with what it returns, 0 by default.
+
+    A user's mistake is one line on standard error and a non-zero exit; ``--debug`` shows the stack
+    trace instead. A polite request to end (SIGTERM) is an interruption like Ctrl-C. No line, log or
+    stack trace shows a password.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    keep_credentials_unseen()
+    try:
+        _refuse_credentials()
+        exit_code = command.main(standalone_mode=False)
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code)
+    except UserError as error:
+        if "--debug" in sys.argv:
+            raise
+        _fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted: run the same command again to go on", INTERRUPTED_EXIT_CODE)
+    sys.exit(exit_code or 0)
+
+
+def _refuse_credentials() -> None:
+    try:
+        refuse_credentials(sys.argv[1:])
+    except CredentialsInSight as error:
+        run_id = os.environ.get("MLFLOW_RUN_ID")
+        if run_id is None:
+            raise
+        from mlproject.tracking.launch_credentials import take_back_params
+
+        taken_back = take_back_params(run_id)
+        raise CredentialsInSight(f"{error}; {taken_back}; change the password") from None
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(line: str, exit_code: int) -> NoReturn:
+    shown = for_terminal(hide_credentials(" ".join(line.split())))
+    click.echo(f"error: {shown}", err=True)
+    sys.exit(exit_code)

@@ -1,0 +1,89 @@
+"""Which trials a launch still has to run, and when so many fail that it had better stop."""
+
+from collections.abc import Sequence
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from mlproject.errors import UserError
+from mlproject.search.search_space import SearchSpace
+from mlproject.search.trial_queue import (
+    OwedTrial,
+    enqueue_owed_trials,
+    enqueue_supplement,
+    failure_reason,
+    finished_trials,
+)
+
+MAX_FAILURES_IN_A_ROW = 5
+
+
+class StudyFailing(UserError):
+    """Trial after trial raises an error: the study stops before it wastes more."""
+
+    exit_code = 1
+
+
+class RemainingTrials:
+    """What is left to do of a study, or of a supplement to it.
+
+    Decided from the study's own trials every time, so that it does not matter who ran the others.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        space: SearchSpace,
+        supplement: Sequence[OwedTrial] | None = None,
+    ) -> None:
+        self.study = study
+        self._space = space
+        self._is_supplement = supplement is not None
+        self._last_place = -1
+        self._failures_in_a_row = 0
+        if supplement is not None:
+            enqueue_supplement(study, space, supplement)
+
+    def due(self, *, at_work: int = 0, unbegun: int = 0) -> int:
+        """How many trials may be begun now, what is owed enqueued first.
+
+        Args:
+            at_work: trials that were asked for and have not ended.
+            unbegun: those of them that may not have been taken from the queue yet.
+        """
+        if self._is_supplement:
+            enqueue_supplement(self.study, self._space, ())
+            waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+            return max(0, len(waiting) - unbegun)
+        missing = self._space.settings.n_trials - finished_trials(self.study) - at_work
+        if missing > 0:
+            enqueue_owed_trials(self.study, self._space)
+        return max(0, missing)
+
+    def next_place(self) -> int:
+        """The place of the next trial in the study, from which its sampler is seeded.
+
+        It is the number of trials begun before; of several that begin together, each has its own.
+        """
+        trials = self.study.get_trials(deepcopy=False)
+        begun = sum(trial.state is not TrialState.WAITING for trial in trials)
+        self._last_place = max(begun, self._last_place + 1)
+        return self._last_place
+
+    def count(self, trial: FrozenTrial) -> None:
+        """A trial has ended.
+
+        Raises:
+            StudyFailing: it is one of too many in a row that failed.
+        """
+        self.count_outcome(failure_reason(trial))
+
+    def count_outcome(self, failure: str | None) -> None:
+        """As `count`, of a trial that is known by the reason of its failure alone."""
+        self._failures_in_a_row = self._failures_in_a_row + 1 if failure else 0
+        if self._failures_in_a_row == MAX_FAILURES_IN_A_ROW:
+            raise StudyFailing(
+                f"study {self.study.study_name} stops: {self._failures_in_a_row} trials in a row "
+                f"failed, the last one with {failure}: mend the cause and run the "
+                "same command again"
+            )

@@ -1,0 +1,58 @@
+"""The baselines see the network's windows, and learn what can be learnt from them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mlproject.analysis.evaluation import baselines
+from mlproject.analysis.evaluation.baselines import fit_baselines, flat_windows
+from mlproject.data.bars import load_bars
+from mlproject.data.labels import parse_task
+from mlproject.data.windows import WindowedData, build_windows
+from mlproject.models.arch_grid import Architecture
+from mlproject.models.patchtst import PatchTST
+
+
+@pytest.fixture(scope="module")
+def data() -> WindowedData:
+    """Real bars; the label asks whether the close is above the day ten days earlier."""
+    whole = build_windows(load_bars("sp500"), horizon_days=3, task=parse_task("1pct"))
+    close = whole.features[:, whole.feature_names.index("close")]
+    risen = torch.cat([torch.zeros(10), (close[10:] > close[:-10]).float()])
+    return replace(whole, labels=risen, train=whole.train[-400:], validation=whole.validation[:150])
+
+
+def test_they_learn_what_can_be_learnt(data: WindowedData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baselines, "MAX_TREES", 40)
+    both = torch.cat([data.train, data.validation])
+    final = replace(data, train=both, base_rate=data.labels[both].mean().item())
+    windows = flat_windows(data, data.test)
+    truth = data.labels[data.test].numpy() > 0.5
+    right = {
+        b.name: ((b.predict(windows) > 0.5) == truth).mean() for b in fit_baselines(data, final)
+    }
+    assert right["prior"] == pytest.approx(max(truth.mean(), 1 - truth.mean()))
+    assert right["logistic_regression"] > right["prior"] + 0.1
+    assert right["gradient_boosting"] > right["prior"] + 0.1
+
+
+def test_the_prior_is_the_base_rate_of_all_it_may_know(data: WindowedData) -> None:
+    final = replace(data, train=torch.cat([data.train, data.validation]), base_rate=0.41)
+    prior = next(iter(fit_baselines(data, final)))
+    np.testing.assert_array_equal(prior.predict(np.zeros((3, 1500))), [0.41] * 3)
+
+
+def test_they_see_what_the_network_sees(data: WindowedData) -> None:
+    """Windows whose every feature is normalised over the days; normalising again changes little."""
+    shape = Architecture(arch_idx=0, d_model=64, n_layers=2, n_heads=2, d_ff=128, param_count=0)
+    network = PatchTST.build(shape, num_features=data.n_features)
+    ends = data.test[:20]
+    flat = flat_windows(data, ends)
+    assert flat.shape == (20, 60 * 25)
+    seen = torch.from_numpy(flat.astype(np.float32)).view(20, 60, 25)
+    assert seen.mean(dim=1).abs().max() < 1e-4
+    assert torch.allclose(seen.std(dim=1, correction=0), torch.ones(20, 25), atol=0.05)
+    with torch.no_grad():
+        assert torch.allclose(network(seen), network(data.gather(ends)[0]), atol=5e-3)

@@ -1,0 +1,119 @@
+"""Scores, intervals and verdicts."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import brier_score_loss, log_loss
+
+from mlproject.analysis.evaluation.note import prediction_table, score_table, verdicts
+from mlproject.analysis.evaluation.pictures import draw_pictures
+from mlproject.analysis.evaluation.results import TestResults, Verdict, judge
+from mlproject.analysis.evaluation.scores import (
+    log_losses,
+    paired_block_bootstrap,
+    score_probabilities,
+)
+from mlproject.tracking.names import TestMetric
+
+DAYS = 700
+
+
+def _results(
+    network: list[float], baseline: float, *, labels: np.ndarray | None = None
+) -> TestResults:
+    """Networks and a baseline that are right with these probabilities, day for day."""
+    truth = np.tile([0.0, 1.0, 0.0], 300)[:DAYS] if labels is None else labels
+
+    def right(share: float) -> np.ndarray:
+        return np.where(truth > 0.5, share, 1 - share)
+
+    return judge(
+        dates=np.datetime64("2016-01-01") + np.arange(len(truth)),
+        labels=truth,
+        network=np.stack([right(share) for share in network]),
+        baselines={"prior": np.full(len(truth), 1 / 3), "gradient_boosting": right(baseline)},
+        horizon_days=3,
+    )
+
+
+def test_scores_are_those_of_the_field() -> None:
+    rng = np.random.default_rng(0)
+    labels = (rng.random(500) < 0.3).astype(float)
+    probabilities = rng.random(500)
+    scores = score_probabilities(probabilities, labels)
+    assert scores[TestMetric.LOSS] == pytest.approx(log_loss(labels, probabilities))
+    assert scores[TestMetric.BRIER] == pytest.approx(brier_score_loss(labels, probabilities))
+    assert scores[TestMetric.ACCURACY] == ((probabilities > 0.5) == (labels > 0.5)).mean()
+    assert set(scores) == set(TestMetric)
+
+
+def test_one_class_leaves_out_what_means_nothing() -> None:
+    results = _results([0.6], 0.7, labels=np.zeros(80))
+    assert results.mean(TestMetric.AUC) is None
+    assert results.mean(TestMetric.LOSS) == pytest.approx(-math.log(0.6))
+    names = [name for name, _ in draw_pictures(results)]
+    assert names == ["calibration", "confusion_matrix", "loss_difference"]
+
+
+def test_certainty_that_is_wrong_costs_much_and_not_infinitely_much() -> None:
+    assert 20 < log_losses(np.array([0.0]), np.array([1.0]))[0] < 40
+
+
+def test_the_verdict_follows_the_interval() -> None:
+    better = _results([0.8, 0.82], 0.6)
+    assert better.verdict("gradient_boosting") is Verdict.NETWORK_WINS
+    worse = _results([0.6, 0.62], 0.8)
+    assert worse.verdict("gradient_boosting") is Verdict.BASELINE_WINS
+    first = verdicts(worse)[0]
+    assert first.startswith("Gradient boosting wins against the network: log loss 0.49")
+    assert worse.mean(TestMetric.LOSS) == pytest.approx(-math.log(0.6 * 0.62) / 2)
+    assert worse.spread(TestMetric.LOSS) == pytest.approx(math.log(0.62 / 0.6) / 2)
+
+
+def test_a_lead_that_may_be_luck_is_called_so() -> None:
+    rng = np.random.default_rng(1)
+    labels = (rng.random(DAYS) < 0.35).astype(float)
+    noise = np.clip(0.35 + rng.normal(0, 0.1, (2, DAYS)), 0.01, 0.99)
+    results = judge(
+        dates=np.datetime64("2016-01-01") + np.arange(DAYS),
+        labels=labels,
+        network=noise[:1],
+        baselines={"prior": noise[1]},
+        horizon_days=3,
+    )
+    assert results.verdict("prior") in (Verdict.NETWORK_AHEAD, Verdict.BASELINE_AHEAD)
+    assert "may be luck" in verdicts(results)[0]
+
+
+def test_the_interval_covers_the_truth_when_neighbours_go_together() -> None:
+    """Differences with a memory of about a block: independent days would cover far too seldom."""
+    rng = np.random.default_rng(0)
+    covered = {1: 0, 63: 0}
+    for _ in range(100):
+        shocks = rng.normal(0, 1, 1400 + 20)
+        together = np.convolve(shocks, np.ones(20) / 20, mode="valid")[:1400]
+        for block in covered:
+            found = paired_block_bootstrap(together, block_days=block, resamples=400)
+            covered[block] += found.low <= 0 <= found.high
+    assert covered[63] >= 82
+    assert covered[1] < 50
+
+
+def test_equal_predictions_differ_by_nothing() -> None:
+    found = paired_block_bootstrap(np.zeros(79), block_days=63)
+    assert (found.mean, found.low, found.high) == (0, 0, 0)
+    assert found.blocks == pytest.approx(79 / 39)
+
+
+def test_tables_hold_every_seed_and_baseline() -> None:
+    results = _results([0.8, 0.82], 0.6)
+    scores = score_table(results)
+    assert scores["predictor"].tolist() == ["network", "network", "prior", "gradient_boosting"]
+    predictions = prediction_table(results)
+    columns = ["date", "label", "network_1", "network_2", "prior", "gradient_boosting"]
+    assert list(predictions.columns) == columns
+    again = score_probabilities(
+        predictions["network_2"].to_numpy(), predictions["label"].to_numpy(float)
+    )
+    assert scores["test_loss"][1] == pytest.approx(again[TestMetric.LOSS])

@@ -1,0 +1,84 @@
+"""The table of best architectures, and how it is written down."""
+
+import io
+
+import pandas as pd
+import pytest
+
+from mlproject.analysis.report.best import (
+    best_architectures,
+    best_csv,
+    best_html,
+    best_latex,
+    best_markdown,
+)
+
+
+def _row(study: str, number: int, loss: float, **changes: object) -> dict[str, object]:
+    return {
+        "study": study,
+        "run_id": f"{study}-{number}",
+        "number": number,
+        "origin": "live",
+        "budget": "2M",
+        "budget_parameters": 2_000_000,
+        "horizon_days": 3,
+        "task": "threshold_1pct",
+        "target": "1 % within 3 days",
+        "loss": loss,
+        "prior_loss": 0.625,
+        "d_model": 64,
+        "n_layers": 48,
+        "n_heads": 8,
+        "d_ff": 256,
+        "param_count": 2_417_473,
+        "learning_rate": 0.000321,
+        **changes,
+    }
+
+
+@pytest.fixture
+def best() -> pd.DataFrame:
+    rows = [
+        _row("large", 0, 0.6, budget="20M", budget_parameters=20_000_000),
+        _row("small", 4, 0.5),
+        _row("small", 2, 0.51),
+        _row("unknown", 1, 0.4, horizon_days=5, prior_loss=float("nan"), origin="log"),
+    ]
+    return best_architectures(pd.DataFrame(rows))
+
+
+def test_of_each_study_the_lowest_loss_stands_smallest_budget_first(best: pd.DataFrame) -> None:
+    assert list(best["study"]) == ["small", "large", "unknown"]
+    assert list(best["number"]) == [4, 0, 1]
+    assert list(best["trials"]) == [2, 1, 1]
+    assert best["skill"][0] == pytest.approx(0.2)
+
+
+def test_csv_is_at_full_precision_and_names_the_runs(best: pd.DataFrame) -> None:
+    read = pd.read_csv(io.StringIO(best_csv(best)))
+    assert list(read["run_id"]) == ["small-4", "large-0", "unknown-1"]
+    assert list(read["learning_rate"]) == [0.000321] * 3
+    assert read["prior_loss"].isna().tolist() == [False, False, True]
+
+
+def test_markdown_has_a_row_per_study(best: pd.DataFrame) -> None:
+    lines = best_markdown(best).splitlines()
+    assert len(lines) == 2 + len(best)
+    assert len({line.count("|") for line in lines}) == 1
+    assert "| 2M | 1 % within 3 days | 2 | 0.5000 | 0.6250 | +20.0% | 64 | 48 |" in lines[2]
+    assert "| – | – |" in lines[4]
+
+
+def test_latex_escapes_what_it_has_to(best: pd.DataFrame) -> None:
+    text = best_latex(best)
+    assert r"d\_model" in text
+    assert r"1 \% within 3 days" in text
+    hostile = best.assign(target=r"\input{x} & $y$ ~^#")
+    row = next(line for line in best_latex(hostile).splitlines() if "input" in line)
+    assert r"\textbackslash{}input\{x\} \& \$y\$ \textasciitilde{}\textasciicircum{}\#" in row
+    assert row.count(" & ") == text.splitlines()[2].count(" & ")
+
+
+def test_html_is_text(best: pd.DataFrame) -> None:
+    assert "<script>" not in best_html(best.assign(target="<script>alert(1)</script>"))
