@@ -1,5 +1,6 @@
 """What a supplement consists of: architectures, settings of the best trials, and the cost."""
 
+import re
 from typing import Any
 
 import pytest
