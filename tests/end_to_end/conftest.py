@@ -1,9 +1,48 @@
-"""Everything here drives real processes."""
+"""Everything here drives real processes. What takes seconds to start is started once."""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.end_to_end.launches import Launch
+from tests.end_to_end.postgres import Postgres, postgres
+from tests.end_to_end.processes import free_port, mlflow_server
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "end_to_end" in item.path.parts:
             item.add_marker(pytest.mark.end_to_end)
+
+
+@pytest.fixture(autouse=True)
+def nothing_outlives_its_test() -> Iterator[None]:
+    """What a test left running is killed."""
+    before = list(Launch.running)
+    yield
+    for launch in [launch for launch in Launch.running if launch not in before]:
+        launch.kill()
+        launch.wait()
+
+
+@pytest.fixture(scope="session")
+def server_store(tmp_path_factory: pytest.TempPathFactory, mlflow_template: Path) -> str:
+    """The SQLite store of the server."""
+    store = tmp_path_factory.mktemp("server") / "mlflow.db"
+    store.write_bytes(mlflow_template.read_bytes())
+    return f"sqlite:///{store}"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, server_store: str) -> Iterator[str]:
+    """A tracking server that nobody stops: each test has an experiment of its own there."""
+    with mlflow_server(tmp_path_factory.mktemp("server"), free_port(), server_store) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[Postgres]:
+    """A PostgreSQL server that nobody stops: each test has databases of its own there."""
+    with postgres() as server:
+        yield server

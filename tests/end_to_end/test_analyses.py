@@ -6,7 +6,14 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mlproject.tracking.names import ANALYSIS_TAG
-from tests.end_to_end.processes import REPOSITORY, SCRIPTS, backfill, mlflow_run
+from tests.end_to_end.processes import (
+    MLFLOW_RUN,
+    REPOSITORY,
+    SCRIPTS,
+    backfill,
+    mlflow_run,
+    unforked,
+)
 
 LOG = REPOSITORY / "tests" / "recovery" / "legacy" / "2M_no_heads.log"
 TABLES = [f"best_architectures.{kind}" for kind in ("csv", "md", "tex")]
@@ -17,7 +24,7 @@ def test_what_is_missing_is_found_and_planned(tmp_path: Path) -> None:
     assert backfill(str(LOG), cwd=tmp_path).returncode == 0
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
 
-    audit = mlflow_run("-e", "audit", "-P", "experiment=phase6a", cwd=tmp_path)
+    audit = unforked(*MLFLOW_RUN, "-e", "audit", "-P", "experiment=phase6a", cwd=tmp_path)
     assert audit.returncode == 1
     assert "n_layers 64 was never tested" in audit.stdout
     assert "Traceback" not in audit.stderr

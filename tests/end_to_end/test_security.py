@@ -2,7 +2,7 @@
 
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from mlflow import MlflowClient
 
-from tests.end_to_end.postgres import Postgres, postgres
+from tests.end_to_end.postgres import Postgres
 from tests.end_to_end.processes import (
     REPOSITORY,
     free_port,
@@ -25,12 +25,6 @@ SECRET = "s3cr3t/p@rrot"
 ENCODED = quote(SECRET, safe="")
 _PARTS = ("s3cr3t", "rrot")
 """A driver that takes the password apart would show one of its halves."""
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[Postgres]:
-    with postgres() as server:
-        yield server
 
 
 def _holds_secret(text: str) -> bool:
@@ -54,7 +48,7 @@ def test_a_password_in_a_url_is_in_nothing_that_is_written(
 ) -> None:
     port = free_port()
     server = f"http://127.0.0.1:{port}"
-    storage = database.new_database("trials").replace("postgres@", f"postgres:{ENCODED}@", 1)
+    storage = database.new_database("secret_trials").replace("postgres@", f"postgres:{ENCODED}@", 1)
     env = {
         "MLFLOW_TRACKING_URI": f"http://{ENCODED}:{ENCODED}@127.0.0.1:{port}",
         "MLPROJECT_STORAGE": storage,
@@ -87,7 +81,7 @@ def test_a_password_in_a_url_is_in_nothing_that_is_written(
     printed = (done.stdout, done.stderr, out, line, away.stdout, away.stderr)
     assert not any(map(_holds_secret, printed))
     assert _files_with_secret(work_directory) == []
-    assert not _holds_secret(database.dump("trials"))
+    assert not _holds_secret(database.dump("secret_trials"))
 
 
 @pytest.mark.parametrize(
