@@ -96,7 +96,7 @@ def supplement(trials_per_value: int, dry_run: bool, **options: Any) -> None:
     if dry_run:
         keep_launch(view, "supplement plan", texts={"supplement.txt": text})
         return
-    outcome = run_study(found.settings, connection, supplement=found.owed_trials, **where)
+    outcome = run_study(found.settings, connection, supplement=found.queued_trials, **where)
     click.echo(f"supplement {outcome.study_name}: done, run {outcome.parent_run_id}")
 
 

@@ -196,7 +196,7 @@ def _storage_failure(error: BaseException | None) -> BaseException | None:
 
 
 @contextmanager
-def sole_launcher(storage: StudyStorage, default_directory: Path) -> Iterator[None]:
+def study_lock(storage: StudyStorage, default_directory: Path) -> Iterator[None]:
     """Hold the study for this process; the system lets go when the process ends, however it ends.
 
     Raises:

@@ -22,11 +22,11 @@ from mlproject.experiments.storage import (
     fail_dead_trials,
     open_study,
     open_study_storage,
-    sole_launcher,
     storage_errors,
+    study_lock,
 )
 from mlproject.experiments.summary.parent_run import best_trial, describe_study, summarise_study
-from mlproject.experiments.trial_context import TrialWork
+from mlproject.experiments.trial_context import TrialContext
 from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
 from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.experiments.workers import Workers, open_workers
@@ -34,7 +34,7 @@ from mlproject.experiments.workers.settings import ALONE, WorkerSettings
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
-from mlproject.search.trial_queue import OwedTrial, finished_trials
+from mlproject.search.trial_queue import QueuedTrial, finished_trials
 from mlproject.tracking.live_tracking import (
     INTERRUPTED_PATIENCE_SECONDS,
     LiveTracking,
@@ -79,7 +79,7 @@ def run_study(
     storage_url: str | None = None,
     device: str = "auto",
     workers: WorkerSettings = ALONE,
-    supplement: Sequence[OwedTrial] | None = None,
+    supplement: Sequence[QueuedTrial] | None = None,
 ) -> StudyOutcome:
     """Launch the study, or resume it, until `settings.n_trials` of its trials have finished.
 
@@ -111,7 +111,7 @@ def run_study(
         print(plan_text, flush=True)
         trial_log = connection.directory / "trial_logs" / f"{settings.study_name}.log"
         with (
-            sole_launcher(storage, connection.directory),
+            study_lock(storage, connection.directory),
             storage_errors(storage),
             open_trial_log(trial_log),
         ):
@@ -122,12 +122,12 @@ def run_study(
                 store.client.log_text(parent_run_id, plan_text, "memory_plan.txt")
             study = open_study(storage, identity)
             fail_dead_trials(study, storage)
-            launch = Launch(
+            launch = StudyLaunch(
                 store=store,
                 parent_run_id=parent_run_id,
                 storage=storage,
                 study=study,
-                work=TrialWork(
+                context=TrialContext(
                     space=space,
                     plan=plan.training,
                     data=data,
@@ -141,17 +141,17 @@ def run_study(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Launch:
+class StudyLaunch:
     """One launch of a study."""
 
     store: TrackingStore
     parent_run_id: str
     storage: StudyStorage
     study: optuna.Study
-    work: TrialWork
+    context: TrialContext
     workers: Workers
     trial_log: Path
-    supplement: Sequence[OwedTrial] | None = None
+    supplement: Sequence[QueuedTrial] | None = None
     """Forced trials to run instead of the search; None launches the search."""
 
     def run(self) -> StudyOutcome:
@@ -202,12 +202,12 @@ class Launch:
         with show_progress(self.study, finished=finished, n_trials=n_trials) as progress:
             watch = StudyWatch(tracking, self.space, progress)
             remaining = RemainingTrials(self.study, self.space, self.supplement)
-            self.workers.run_trials(self.work, remaining, watch, self.storage)
+            self.workers.run_trials(self.context, remaining, watch, self.storage)
 
     @property
     def space(self) -> SearchSpace:
         """What the study searches."""
-        return self.work.space
+        return self.context.space
 
     def _trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
