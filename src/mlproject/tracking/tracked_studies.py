@@ -73,6 +73,12 @@ def read_studies(store: TrackingStore) -> TrackedExperiment:
         return _sort(store.experiment_name, _all_runs(store))
 
 
+def ranked_trials(trials: Iterable[TrackedTrial]) -> list[TrackedTrial]:
+    """The complete trials that did not diverge, the lowest validation loss first."""
+    sound = [each for each in trials if each.trial.has_result and not each.trial.has_diverged]
+    return sorted(sound, key=lambda each: each.trial.metrics[Metric.BEST_VAL_LOSS])
+
+
 def recovered_trials(store: TrackingStore, parent_run_id: str) -> list[TrialRun]:
     """The trials of a study that a log alone tells of, by number and start."""
     found = [
