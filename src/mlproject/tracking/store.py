@@ -9,13 +9,12 @@ from pathlib import Path
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Experiment
+from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from mlproject.errors import UserError
-from mlproject.text.credentials import check_url, hide_credentials
-from mlproject.tracking.launch_credentials import take_back_tags
+from mlproject.text.credentials import check_url, hide_credentials, holds_credentials
 
 DEFAULT_EXPERIMENT = "phase6a"
 _MLFLOW_DEFAULT_EXPERIMENT = "Default"
@@ -78,6 +77,13 @@ class TrackingStore:
         return Path.cwd() if file is None else file.parent
 
 
+def tracking_uri() -> str:
+    """The URI of the tracking store: MLFLOW_TRACKING_URI, or ``mlflow.db`` in this directory."""
+    uri = mlflow.get_tracking_uri()
+    file = sqlite_file(uri)
+    return uri if file is None else f"{_SQLITE}{file.absolute()}"
+
+
 def sqlite_file(url: str) -> Path | None:
     """The file of a SQLite URL; None for a server."""
     return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
@@ -99,7 +105,8 @@ def connect(
 
     The experiment is `experiment`, else the one of the run that `mlflow run` made, else
     `DEFAULT_EXPERIMENT`. A study has to be in that of `mlflow run`, whose run becomes its parent;
-    what only reads, or brings its own parent runs, `may_differ`. Nothing is written.
+    what only reads, or brings its own parent runs, `may_differ`. Nothing is written, but where
+    `mlflow run` logged a repository's URL with a token as a tag, the token is hidden there.
 
     Requests that fail are repeated `request_retries` times, unless MLFLOW_HTTP_REQUEST_MAX_RETRIES
     says how often. Repeated after a lost answer, the request for a run makes a second one: a study,
@@ -119,7 +126,7 @@ def connect(
     for name, value in settings.items():
         os.environ.setdefault(name, value)
     logging.getLogger("mlflow.store.db.utils").addFilter(_has_no_trace)
-    uri = _absolute(mlflow.get_tracking_uri())
+    uri = tracking_uri()
     if uri.startswith("file:") or "://" not in uri:
         raise TrackingUnreachable(
             f"tracking store {uri} is a directory of files, which MLflow no longer writes: move it "
@@ -131,7 +138,11 @@ def connect(
     launch_run_id = os.environ.pop("MLFLOW_RUN_ID", None)
     with tracking_errors(uri):
         client = MlflowClient(tracking_uri=uri)
-        launched_in = None if launch_run_id is None else _experiment_of(client, launch_run_id)
+        launched_in = None
+        if launch_run_id is not None:
+            launch = client.get_run(launch_run_id)
+            _redact_tags(client, launch)
+            launched_in = client.get_experiment(launch.info.experiment_id).name
         name = experiment or launched_in or DEFAULT_EXPERIMENT
         if launched_in not in (None, name) and not may_differ:
             raise ExperimentConflict(
@@ -224,15 +235,11 @@ def _has_no_trace(record: logging.LogRecord) -> bool:
     return not record.exc_info
 
 
-def _absolute(uri: str) -> str:
-    file = sqlite_file(uri)
-    return uri if file is None else f"{_SQLITE}{file.absolute()}"
-
-
-def _experiment_of(client: MlflowClient, run_id: str) -> str:
-    run = client.get_run(run_id)
-    take_back_tags(client, run)
-    return str(client.get_experiment(run.info.experiment_id).name)
+def _redact_tags(client: MlflowClient, run: Run) -> None:
+    """Hide credentials in the tags of a run: `mlflow run` logs the URL of a repository."""
+    for name, value in run.data.tags.items():
+        if holds_credentials(value):
+            client.set_tag(run.info.run_id, name, hide_credentials(value))
 
 
 def _refuse_deleted(experiment: Experiment | None) -> None:
