@@ -1,43 +1,26 @@
-"""The connection to MLflow: which store, which experiment, and whether it answers."""
+"""The tracking store: where MLflow keeps its runs, and which experiment is used there."""
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run
-from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from mlproject.errors import UserError
 from mlproject.text.credentials import check_url, hide_credentials, holds_credentials
+from mlproject.tracking.errors import TrackingUnreachable, tracking_errors
 
+MLFLOW_VERSION: str = mlflow.__version__
 DEFAULT_EXPERIMENT = "phase6a"
 _MLFLOW_DEFAULT_EXPERIMENT = "Default"
 
 # MLflow retries a dead server for minutes by default; a user at a terminal wants to know sooner.
 REQUEST_RETRIES = 2
 _REQUEST_TIMEOUT_SECONDS = 30
-_REFUSALS = {
-    "ALREADY_EXISTS",
-    "BAD_REQUEST",
-    "INVALID_PARAMETER_VALUE",
-    "INVALID_STATE",
-    "NOT_FOUND",
-    "RESOURCE_ALREADY_EXISTS",
-    "RESOURCE_DOES_NOT_EXIST",
-}
-"""MLflow's error codes of what it would refuse again."""
 _SQLITE = "sqlite:///"
-_ADVICE = "start it, or set MLFLOW_TRACKING_URI to another"
-
-
-class TrackingUnreachable(UserError):
-    """The MLflow tracking store cannot be opened or does not answer."""
 
 
 class ExperimentConflict(UserError):
@@ -200,34 +183,6 @@ def open_experiment(store: TrackingStore) -> TrackingStore:
     found = client.get_experiment_by_name(name)  # another process may have created it since
     created = found.experiment_id if found else client.create_experiment(name)
     return replace(store, found_experiment_id=created)
-
-
-@contextmanager
-def tracking_errors(uri: str, advice: str = _ADVICE) -> Iterator[None]:
-    """Turn what MLflow raises when a store is away or its disk full into `TrackingUnreachable`."""
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise TrackingUnreachable(
-            f"tracking store {hide_credentials(uri)} does not answer ({first_line(error)}): "
-            f"{advice}"
-        ) from error
-
-
-def is_refusal(error: Exception) -> bool:
-    """Whether a store that is well refuses what it was given, and would do so again.
-
-    Anything else passes: a connection that breaks, a server in trouble (5xx) or overrun (429), a
-    database that is locked, full or restarted, credentials that expired, a proxy's own 404.
-    """
-    if isinstance(error.__cause__, SQLAlchemyError):
-        return isinstance(error.__cause__, (IntegrityError, DataError))
-    return isinstance(error, MlflowException) and error.error_code in _REFUSALS
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, fit to be shown."""
-    return hide_credentials((str(error).strip() or type(error).__name__).splitlines()[0])
 
 
 def _has_no_trace(record: logging.LogRecord) -> bool:

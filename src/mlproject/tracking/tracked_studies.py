@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mlflow.entities import Run
 
+from mlproject.tracking.errors import tracking_errors
 from mlproject.tracking.names import (
     ANALYSIS_TAG,
     PARENT_RUN_ID_TAG,
@@ -20,7 +21,7 @@ from mlproject.tracking.names import (
     Tag,
     TrialState,
 )
-from mlproject.tracking.store import TrackingStore, tracking_errors
+from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import child_runs
 from mlproject.tracking.trial_run import TrialRun
 
