@@ -78,7 +78,7 @@ def supplement(trials_per_value: int, dry_run: bool, **options: Any) -> None:
     from mlproject.analysis.supplement.prepare import prepare_supplement
     from mlproject.analysis.supplement.render import plan_text
     from mlproject.experiments.study import run_study
-    from mlproject.tracking.analysis_run import keep_launch
+    from mlproject.tracking.analysis_run import log_launch
     from mlproject.tracking.store import require_experiment
     from mlproject.tracking.tracked_studies import read_studies
 
@@ -88,7 +88,7 @@ def supplement(trials_per_value: int, dry_run: bool, **options: Any) -> None:
     text = plan_text(settings.study_name, found.trials)
     click.echo(text)
     if dry_run:
-        keep_launch(store, "supplement plan", texts={"supplement.txt": text})
+        log_launch(store, "supplement plan", texts={"supplement.txt": text})
         return
     outcome = run_study(
         found.settings, store, supplement=found.owed_trials, **surroundings(options)
@@ -113,7 +113,7 @@ def audit(experiment: str | None, planned_trials: int) -> int:
     """
     from mlproject.analysis.audit import audit_experiment
     from mlproject.analysis.audit.render import as_json, as_markdown, as_text, summary
-    from mlproject.tracking.analysis_run import keep_texts, open_analysis_run
+    from mlproject.tracking.analysis_run import log_texts, open_analysis_run
     from mlproject.tracking.store import connect_to_read
     from mlproject.tracking.tracked_studies import read_studies
 
@@ -123,7 +123,7 @@ def audit(experiment: str | None, planned_trials: int) -> int:
     click.echo(text)
     run_id = open_analysis_run(store, "audit")
     texts = {"audit.txt": text, "audit.md": as_markdown(found), "audit.json": as_json(found)}
-    keep_texts(store, run_id, texts=texts, note=summary(found))
+    log_texts(store, run_id, texts=texts, note=summary(found))
     click.echo(f"kept as artifacts of run {run_id}")
     return 0 if found.is_clean else FINDINGS_EXIT_CODE
 
@@ -142,7 +142,7 @@ def report(experiment: str | None, output_dir: str | None) -> None:
     from mlproject.analysis.report import summary, write_report
     from mlproject.analysis.report.trials import report_trials
     from mlproject.text.written_files import copy_folder
-    from mlproject.tracking.analysis_run import keep_folder, open_analysis_run
+    from mlproject.tracking.analysis_run import log_folder, open_analysis_run
     from mlproject.tracking.store import connect_to_read
     from mlproject.tracking.tracked_studies import read_studies
 
@@ -153,7 +153,7 @@ def report(experiment: str | None, output_dir: str | None) -> None:
         if output_dir:
             copy_folder(Path(folder), Path(output_dir))
         run_id = open_analysis_run(store, "report")
-        keep_folder(store, run_id, folder, note=summary(trials))
+        log_folder(store, run_id, folder, note=summary(trials))
     click.echo(summary(trials))
     click.echo(f"kept as artifacts of run {run_id}" + (f", and in {output_dir}" * bool(output_dir)))
 
@@ -219,7 +219,7 @@ def evaluate(seeds: int, data: str, device: str, experiment: str | None, **which
 def regenerate(budget: str | None, horizon: str | None, task: str, output_dir: Path) -> None:
     """Write the study scripts, one per budget and horizon."""
     from mlproject.experiments.templates import generate_hpo_script
-    from mlproject.tracking.analysis_run import keep_launch
+    from mlproject.tracking.analysis_run import log_launch
     from mlproject.tracking.store import connect, require_experiment
 
     paths = [
@@ -231,7 +231,7 @@ def regenerate(budget: str | None, horizon: str | None, task: str, output_dir: P
         click.echo(f"wrote {path}")
     if "MLFLOW_RUN_ID" in os.environ:
         texts = {f"scripts/{path.name}": path.read_text(encoding="utf-8") for path in paths}
-        keep_launch(require_experiment(connect(None)), "study scripts", texts=texts)
+        log_launch(require_experiment(connect(None)), "study scripts", texts=texts)
 
 
 def main() -> NoReturn:

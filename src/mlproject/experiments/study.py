@@ -54,8 +54,8 @@ from mlproject.training.plan import OptimiserName, Precision
 _logger = logging.getLogger(__name__)
 
 
-class TrackingBehind(UserError):
-    """The trials are safe, but MLflow could not be given all of them."""
+class WritesPending(UserError):
+    """MLflow could not be given all trials of the study, which are safe in its storage."""
 
     exit_code = 3
 
@@ -182,10 +182,10 @@ class Launch:
             status = "KILLED"
             raise
         finally:
-            behind = self._conclude(status, tracking)
-        if behind is not None:
-            raise TrackingBehind(
-                f"study {self.study.study_name} is finished, but {behind} and run the same "
+            pending = self._conclude(status, tracking)
+        if pending is not None:
+            raise WritesPending(
+                f"study {self.study.study_name} is finished, but {pending} and run the same "
                 f"command again; everything is in {self.trial_log} and in the study's storage"
             )
         return StudyOutcome(
@@ -201,17 +201,19 @@ class Launch:
         write_missing_lines(self.trial_log, self._ended_trials())
         interrupted = status == "KILLED"
         left = tracking.finish(INTERRUPTED_PATIENCE_SECONDS if interrupted else patience_seconds())
-        behind = left.as_text()
+        pending = left.as_text()
         if left.outage is None:
             trials = self._trials()
             try:
                 summarise_study(self.store, self.parent_run_id, self.space, trials, self.trial_log)
                 close_study_run(self.store, self.parent_run_id, status)
             except MlflowError as error:
-                behind = f"MLflow does not take its summary ({first_line(error)}): start the server"
-        if behind is not None and status != "FINISHED":
-            _logger.warning("%s and run the same command again", behind)
-        return behind
+                pending = (
+                    f"MLflow does not take its summary ({first_line(error)}): start the server"
+                )
+        if pending is not None and status != "FINISHED":
+            _logger.warning("%s and run the same command again", pending)
+        return pending
 
     def _run_trials(self, tracking: LiveTracking) -> None:
         finished, n_trials = finished_trials(self.study), self.space.settings.n_trials
