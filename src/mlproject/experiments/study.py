@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
-from mlflow.exceptions import MlflowException
 from optuna.trial import FrozenTrial
 
 from mlproject.data.bars import load_bars
@@ -35,26 +34,22 @@ from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
 from mlproject.search.trial_queue import QueuedTrial, finished_trials
+from mlproject.text.credentials import first_line
+from mlproject.tracking.errors import MlflowError, tracking_errors
 from mlproject.tracking.live_tracking import (
     INTERRUPTED_PATIENCE_SECONDS,
     LiveTracking,
     patience_seconds,
 )
-from mlproject.tracking.store import (
-    Connection,
-    TrackingStore,
-    first_line,
-    open_experiment,
-    tracking_errors,
-)
+from mlproject.tracking.store import TrackingStore, open_experiment
 from mlproject.tracking.study_run import close_study_run, open_study_run
 from mlproject.tracking.trial_run import TrialRun
 
 _logger = logging.getLogger(__name__)
 
 
-class TrackingBehind(UserError):
-    """The trials are safe, but MLflow could not be given all of them."""
+class WritesPending(UserError):
+    """MLflow could not be given all trials of the study, which are safe in its storage."""
 
     exit_code = 3
 
@@ -73,7 +68,7 @@ class StudyOutcome:
 
 def run_study(
     settings: StudySettings,
-    connection: Connection,
+    store: TrackingStore,
     *,
     data_source: str = "sp500",
     storage_url: str | None = None,
@@ -100,23 +95,23 @@ def run_study(
         task=settings.task,
         label_price=settings.label_price,
     )
-    begun = begun_identity(storage_url, settings.study_name, connection.directory)
+    begun = begun_identity(storage_url, settings.study_name, store.directory)
     space = SearchSpace.of(settings.as_begun(begun), data.n_features)
     with open_workers(workers, device) as crew:
         plan = crew.plan(space)  # what fits in no way is refused before a storage is made
-        storage = open_study_storage(storage_url, settings.study_name, connection.directory)
+        storage = open_study_storage(storage_url, settings.study_name, store.directory)
         identity = space.settings.identity(bars, data.n_features, plan.training)
         check_unoccupied(storage, identity)
         plan_text = f"{crew.as_text()}{plan.as_text()}"
         print(plan_text, flush=True)
-        trial_log = connection.directory / "trial_logs" / f"{settings.study_name}.log"
+        trial_log = store.directory / "trial_logs" / f"{settings.study_name}.log"
         with (
-            study_lock(storage, connection.directory),
+            study_lock(storage, store.directory),
             storage_errors(storage),
             open_trial_log(trial_log),
         ):
-            with tracking_errors(connection.uri):
-                store = open_experiment(connection)
+            with tracking_errors(store.uri):
+                store = open_experiment(store)
                 parent_run_id = open_study_run(store, settings.study_name)
                 describe_study(store, parent_run_id, space, bars=bars, data=data, identity=identity)
                 store.client.log_text(parent_run_id, plan_text, "memory_plan.txt")
@@ -131,7 +126,7 @@ def run_study(
                     space=space,
                     plan=plan.training,
                     data=data,
-                    checkpoints=connection.directory / "checkpoints" / settings.study_name,
+                    checkpoints=store.directory / "checkpoints" / settings.study_name,
                 ),
                 workers=crew,
                 trial_log=trial_log,
@@ -166,10 +161,10 @@ class StudyLaunch:
             status = "KILLED"
             raise
         finally:
-            behind = self._conclude(status, tracking)
-        if behind is not None:
-            raise TrackingBehind(
-                f"study {self.study.study_name} is finished, but {behind} and run the same "
+            pending = self._conclude(status, tracking)
+        if pending is not None:
+            raise WritesPending(
+                f"study {self.study.study_name} is finished, but {pending} and run the same "
                 f"command again; everything is in {self.trial_log} and in the study's storage"
             )
         return StudyOutcome(
@@ -185,17 +180,19 @@ class StudyLaunch:
         write_missing_lines(self.trial_log, self._ended_trials())
         interrupted = status == "KILLED"
         left = tracking.finish(INTERRUPTED_PATIENCE_SECONDS if interrupted else patience_seconds())
-        behind = left.as_text()
+        pending = left.as_text()
         if left.outage is None:
             trials = self._trials()
             try:
                 summarise_study(self.store, self.parent_run_id, self.space, trials, self.trial_log)
                 close_study_run(self.store, self.parent_run_id, status)
-            except MlflowException as error:
-                behind = f"MLflow does not take its summary ({first_line(error)}): start the server"
-        if behind is not None and status != "FINISHED":
-            _logger.warning("%s and run the same command again", behind)
-        return behind
+            except MlflowError as error:
+                pending = (
+                    f"MLflow does not take its summary ({first_line(error)}): start the server"
+                )
+        if pending is not None and status != "FINISHED":
+            _logger.warning("%s and run the same command again", pending)
+        return pending
 
     def _run_trials(self, tracking: LiveTracking) -> None:
         finished, n_trials = finished_trials(self.study), self.space.settings.n_trials

@@ -14,12 +14,9 @@ from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-import mlflow
 import optuna
 import pandas as pd
 import torch
-from mlflow.data.pandas_dataset import from_pandas
-from mlflow.exceptions import MlflowException
 from optuna.trial import FrozenTrial, TrialState
 
 from mlproject.data.bars import Bars
@@ -36,6 +33,7 @@ from mlproject.models.extremes import distinct_extremes
 from mlproject.search.sampler import PRUNERS, SAMPLERS
 from mlproject.search.search_space import SearchSpace
 from mlproject.text.escaping import for_spreadsheet
+from mlproject.tracking.errors import MlflowError, is_refusal
 from mlproject.tracking.names import (
     NOTE_TAG,
     PLAN_OPTIMISER_PARAM,
@@ -43,7 +41,7 @@ from mlproject.tracking.names import (
     PLANNED_TRIALS_TAG,
     Tag,
 )
-from mlproject.tracking.store import TrackingStore, is_refusal
+from mlproject.tracking.store import MLFLOW_VERSION, TrackingStore
 from mlproject.tracking.study_run import (
     log_study_dataset,
     log_study_params,
@@ -88,12 +86,12 @@ def describe_study(
             "sampler": SAMPLERS[space.version],
             "pruner": PRUNERS[space.version],
             **{f"search.{name}": text for name, text in space.describe().items()},
-            **{f"version.{m.__name__}": m.__version__ for m in (torch, optuna, mlflow)},
+            **{f"version.{m.__name__}": m.__version__ for m in (torch, optuna)},
+            "version.mlflow": MLFLOW_VERSION,
         },
     )
     log_study_values(store, run_id, metrics={}, tags={PLANNED_TRIALS_TAG: str(settings.n_trials)})
-    dataset = from_pandas(bars.frame, name=bars.name, digest=bars.digest)
-    log_study_dataset(store, run_id, dataset.to_dict() | {"source": bars.source})
+    log_study_dataset(store, run_id, bars)
 
 
 def summarise_study(
@@ -106,7 +104,7 @@ def summarise_study(
     """Log the best trial, the table of trials, the pictures, the trial log and a note.
 
     Raises:
-        MlflowException: MLflow does not answer; what is left would wait for it part by part.
+        MlflowError: MLflow does not answer; what is left would wait for it part by part.
     """
     runs = _all_runs(store, run_id, space, trials)
     parts: dict[str, Callable[[], None]] = {
@@ -129,7 +127,7 @@ def summarise_study(
         try:
             log_part()
         except Exception as error:
-            if isinstance(error, MlflowException) and not is_refusal(error):
+            if isinstance(error, MlflowError) and not is_refusal(error):
                 raise
             _logger.warning("the %s is left out of the summary: %s", name, error)
             _logger.debug("why", exc_info=True)
