@@ -24,7 +24,7 @@ from mlproject.models.arch_grid import Architecture
 from mlproject.models.patchtst import PatchTST
 from mlproject.training.checkpoint import CheckpointFile, identity_of
 from mlproject.training.epoch_losses import EpochLosses
-from mlproject.training.memory import Workload, choose_layout, usable_memory_bytes
+from mlproject.training.layouts import choose_layout
 from mlproject.training.optimisers import make_optimiser
 from mlproject.training.plan import FP32_ADAMW, OptimiserName, TrainingPlan
 from mlproject.training.scores import Scores, score
@@ -33,6 +33,7 @@ from mlproject.training.step import Step, TrainingStep
 from mlproject.training.system.allocator import never_keep_freed_tensors, trim
 from mlproject.training.system.peak_memory import PeakMemory
 from mlproject.training.system.threads import BatchThreads
+from mlproject.training.workload import Workload, usable_memory_bytes
 
 EXPLODED_LOSS = 10.0
 """Nats: as bad as being certain of the wrong class (e⁻¹⁰) for every window."""

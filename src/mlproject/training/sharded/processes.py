@@ -33,6 +33,7 @@ from mlproject.data.windows import WindowedData
 from mlproject.models.arch_grid import Architecture
 from mlproject.training.checkpoint import CheckpointFile, identity_of
 from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.layouts import choose_layout
 from mlproject.training.loop import (
     OnEpoch,
     OnStep,
@@ -40,11 +41,11 @@ from mlproject.training.loop import (
     predict_base_rate,
     train_with,
 )
-from mlproject.training.memory import Workload, choose_layout, usable_memory_bytes
 from mlproject.training.plan import FP32_ADAMW, Layout, TrainingPlan
 from mlproject.training.settings import TrainingSettings
 from mlproject.training.sharded.network import ShardedAdamW, build_sharded
 from mlproject.training.sharded.step import ShardedTrainingStep
+from mlproject.training.workload import Workload, usable_memory_bytes
 
 SECONDS_TO_FIND_THE_CAUSE = 2.0
 """When a process fails, the others soon fail for want of it: which was first is waited for."""
