@@ -121,8 +121,8 @@ def our_step(shape: tuple[int, int, int, int], precision: str) -> Step:
     """A training step of this project, as the training loop takes it."""
     import torch
 
+    from mlproject.training.initial_model import build_model
     from mlproject.training.layouts import choose_layout
-    from mlproject.training.loop import build_model
     from mlproject.training.optimisers import make_optimiser
     from mlproject.training.plan import OptimiserName, Precision, TrainingPlan
     from mlproject.training.step import TrainingStep
