@@ -40,8 +40,8 @@ from mlproject.tracking.names import (
 )
 from mlproject.tracking.store import connect
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.loop import train
 from mlproject.training.plan import FP32_ADAMW
+from mlproject.training.train import train
 from tests.recovery.runs import trial_runs
 from tests.recovery.test_round_trip import as_live
 

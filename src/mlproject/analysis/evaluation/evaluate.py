@@ -37,9 +37,10 @@ from mlproject.tracking.evaluation_run import (
 from mlproject.tracking.registered_model import register_model
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.tracked_studies import read_studies, validation_losses
-from mlproject.training.memory import Workload, plan_memory
+from mlproject.training.memory_plan import plan_memory
 from mlproject.training.plan import TrainingPlan
 from mlproject.training.step import predict
+from mlproject.training.workload import Workload
 
 
 @dataclass(frozen=True, kw_only=True)
