@@ -36,8 +36,8 @@ def run_small_study(
 ) -> RunSmallStudy:
     def run(*, data: Path = small_market, **changes: Any) -> StudyOutcome:
         settings = make_settings("100k", **{"n_trials": 2, "max_epochs": 2, **changes})
-        connection = connect(changes.get("experiment"))
-        return run_study(settings, connection, data_source=str(data), device="cpu")
+        store = connect(changes.get("experiment"))
+        return run_study(settings, store, data_source=str(data), device="cpu")
 
     return run
 

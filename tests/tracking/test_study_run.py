@@ -85,9 +85,9 @@ def test_workers_do_not_inherit_the_run_of_mlflow_run(
     client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = _launched_by_mlflow_run(client, monkeypatch)
-    connection = connect(None)
-    assert connection.launch_run_id == run_id
-    assert connection.experiment_name == "phase6a"
+    store = connect(None)
+    assert store.launch_run_id == run_id
+    assert store.experiment_name == "phase6a"
     assert "MLFLOW_RUN_ID" not in os.environ
 
 

@@ -13,7 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from mlproject.search.study_settings import StudySettings
-    from mlproject.tracking.store import Connection
+    from mlproject.tracking.store import TrackingStore
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -120,9 +120,9 @@ def how_it_runs(command: Any) -> Any:
     return _with(_HOW_IT_RUNS, command)
 
 
-def settings_and_connection(
+def settings_and_store(
     options: Mapping[str, Any], **fixed: Any
-) -> "tuple[StudySettings, Connection]":
+) -> "tuple[StudySettings, TrackingStore]":
     """What the options of a study say, with the settings that no option has as `fixed`.
 
     Everything that can be read is checked before MLflow is.
@@ -132,9 +132,9 @@ def settings_and_connection(
     from mlproject.training.plan import OptimiserName, Precision
 
     which = parse_study(options["budget"], options["horizon"], options["task"])
-    connection = connect(options["experiment"], request_retries=0)
+    store = connect(options["experiment"], request_retries=0)
     settings = StudySettings(
-        experiment=connection.experiment_name,
+        experiment=store.experiment_name,
         **which,
         label_price=options["label_price"],
         n_trials=options.get("n_trials", 1),
@@ -145,7 +145,7 @@ def settings_and_connection(
         precision=_unless_auto(Precision, options["precision"]),
         **fixed,
     )
-    return settings, connection
+    return settings, store
 
 
 def surroundings(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,14 +167,14 @@ def launch_study(options: Mapping[str, Any], **fixed: Any) -> None:
     """Launch or resume the study of the options, and say how it ended."""
     from mlproject.experiments.study import run_study
 
-    settings, connection = settings_and_connection(options, **fixed)
-    outcome = run_study(settings, connection, **surroundings(options))
+    settings, store = settings_and_store(options, **fixed)
+    outcome = run_study(settings, store, **surroundings(options))
     best = outcome.best_trial
     click.echo(f"study      {outcome.study_name}: {outcome.finished} trials finished")
     if best is not None:
         click.echo(f"best       trial {best.number}, validation loss {best.value:.4f}")
     click.echo(f"trial log  {outcome.trial_log}")
-    click.echo(f"MLflow     experiment {connection.experiment_name}, run {outcome.parent_run_id}")
+    click.echo(f"MLflow     experiment {store.experiment_name}, run {outcome.parent_run_id}")
 
 
 def _unless_auto(kind: type[_Choice], name: str) -> _Choice | None:

@@ -46,7 +46,6 @@ from mlproject.tracking.live_tracking import (
     patience_seconds,
 )
 from mlproject.tracking.store import (
-    Connection,
     TrackingStore,
     first_line,
     open_experiment,
@@ -79,7 +78,7 @@ class StudyOutcome:
 
 def run_study(
     settings: StudySettings,
-    connection: Connection,
+    store: TrackingStore,
     *,
     data_source: str = "sp500",
     storage_url: str | None = None,
@@ -112,20 +111,20 @@ def run_study(
         # What fits in no way is refused before the storage makes a file; what the study began
         # with never needs less.
         crew.plan(space)
-        storage = open_study_storage(storage_url, settings.study_name, connection.directory)
+        storage = open_study_storage(storage_url, settings.study_name, store.directory)
         plan = crew.plan(_as_begun(space, stored_identity(storage)))
         identity = settings.identity(bars, data.n_features, plan.training)
         check_unoccupied(storage, identity)
         plan_text = f"{crew.as_text()}{plan.as_text()}"
         print(plan_text, flush=True)
-        trial_log = connection.directory / "trial_logs" / f"{settings.study_name}.log"
+        trial_log = store.directory / "trial_logs" / f"{settings.study_name}.log"
         with (
-            sole_launcher(storage, connection.directory),
+            sole_launcher(storage, store.directory),
             storage_errors(storage),
             open_trial_log(trial_log),
         ):
-            with tracking_errors(connection.uri):
-                store = open_experiment(connection)
+            with tracking_errors(store.uri):
+                store = open_experiment(store)
                 parent_run_id = open_study_run(store, settings.study_name)
                 describe_study(store, parent_run_id, space, bars=bars, data=data, identity=identity)
                 store.client.log_text(parent_run_id, plan_text, "memory_plan.txt")
@@ -140,7 +139,7 @@ def run_study(
                     space=space,
                     plan=plan.training,
                     data=data,
-                    checkpoints=connection.directory / "checkpoints" / settings.study_name,
+                    checkpoints=store.directory / "checkpoints" / settings.study_name,
                 ),
                 workers=crew,
                 trial_log=trial_log,

@@ -20,8 +20,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
-from mlproject.tracking.analysis_run import ExperimentView
-from mlproject.tracking.store import tracking_errors
+from mlproject.tracking.store import TrackingStore, tracking_errors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +39,7 @@ class ServableModel:
 
 
 def register_model(
-    view: ExperimentView,
+    store: TrackingStore,
     run_id: str,
     model: ServableModel,
     *,
@@ -53,10 +52,10 @@ def register_model(
     Raises:
         TrackingUnreachable: the store stopped answering.
     """
-    client = view.store.client
-    with tracking_errors(view.connection.uri), tempfile.TemporaryDirectory() as folder:
+    client = store.client
+    with tracking_errors(store.uri), tempfile.TemporaryDirectory() as folder:
         logged = client.create_logged_model(
-            view.store.experiment_id, name="model", source_run_id=run_id, tags=dict(tags)
+            store.experiment_id, name="model", source_run_id=run_id, tags=dict(tags)
         )
         local = Path(folder) / "model"
         mlflow.pyfunc.save_model(

@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mlflow
@@ -45,15 +45,27 @@ class ExperimentConflict(UserError):
     """The experiment asked for is not the one that this process has to use, or is deleted."""
 
 
+class NoSuchExperiment(UserError):
+    """The experiment to look at does not exist."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Connection:
+class TrackingStore:
     """A tracking store that answered, and the experiment to use there."""
 
     client: MlflowClient
     uri: str
     experiment_name: str
+    found_experiment_id: str | None
+    """None while the experiment does not exist: see `open_experiment` and `require_experiment`."""
     launch_run_id: str | None
     """The run that `mlflow run` made for this process, if it did."""
+
+    @property
+    def experiment_id(self) -> str:
+        """The id of the experiment, which has to exist."""
+        assert self.found_experiment_id is not None, self.experiment_name
+        return self.found_experiment_id
 
     @property
     def directory(self) -> Path:
@@ -64,15 +76,6 @@ class Connection:
         """
         file = sqlite_file(self.uri)
         return Path.cwd() if file is None else file.parent
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrackingStore:
-    """An experiment that exists in a store that answered."""
-
-    client: MlflowClient
-    experiment_id: str
-    launch_run_id: str | None = None
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -91,7 +94,7 @@ def study_prefix(experiment: str) -> str:
 
 def connect(
     experiment: str | None, *, may_differ: bool = False, request_retries: int = REQUEST_RETRIES
-) -> Connection:
+) -> TrackingStore:
     """Connect to the store of MLFLOW_TRACKING_URI, by default ``mlflow.db`` in this directory.
 
     The experiment is `experiment`, else the one of the run that `mlflow run` made, else
@@ -135,8 +138,57 @@ def connect(
                 f"experiment {name!r} was asked for, but 'mlflow run' runs in {launched_in!r}: "
                 f"give 'mlflow run' the option --experiment-name {name}"
             )
-        _refuse_deleted(client.get_experiment_by_name(name))
-    return Connection(client=client, uri=uri, experiment_name=name, launch_run_id=launch_run_id)
+        found = client.get_experiment_by_name(name)
+        _refuse_deleted(found)
+    return TrackingStore(
+        client=client,
+        uri=uri,
+        experiment_name=name,
+        found_experiment_id=None if found is None else str(found.experiment_id),
+        launch_run_id=launch_run_id,
+    )
+
+
+def connect_to_read(experiment: str | None) -> TrackingStore:
+    """Connect to an experiment that exists, by default that of `mlflow run` or the default one.
+
+    Unlike a study, an analysis may look at another experiment than the one of the run that
+    `mlflow run` made for it.
+
+    Raises:
+        NoSuchExperiment: there is none of this name.
+        ExperimentConflict: it is deleted.
+        TrackingUnreachable: the store does not answer.
+    """
+    return require_experiment(connect(experiment, may_differ=True))
+
+
+def require_experiment(store: TrackingStore) -> TrackingStore:
+    """The store, whose experiment exists.
+
+    Raises:
+        NoSuchExperiment: it does not.
+        TrackingUnreachable: the store does not answer.
+    """
+    if store.found_experiment_id is not None:
+        return store
+    with tracking_errors(store.uri):
+        there = sorted(e.name for e in store.client.search_experiments(max_results=50))
+    raise NoSuchExperiment(
+        f"no experiment {store.experiment_name!r} in {hide_credentials(store.uri)}: there are "
+        f"{', '.join(there)}; "
+        "name one of them, or set MLFLOW_TRACKING_URI to another store"
+    )
+
+
+def open_experiment(store: TrackingStore) -> TrackingStore:
+    """The store, whose experiment exists now: it is created when missing."""
+    if store.found_experiment_id is not None:
+        return store
+    client, name = store.client, store.experiment_name
+    found = client.get_experiment_by_name(name)  # another process may have created it since
+    created = found.experiment_id if found else client.create_experiment(name)
+    return replace(store, found_experiment_id=created)
 
 
 @contextmanager
@@ -149,17 +201,6 @@ def tracking_errors(uri: str, advice: str = _ADVICE) -> Iterator[None]:
             f"tracking store {hide_credentials(uri)} does not answer ({first_line(error)}): "
             f"{advice}"
         ) from error
-
-
-def open_experiment(connection: Connection) -> TrackingStore:
-    """The experiment of the connection, created when missing."""
-    client, name = connection.client, connection.experiment_name
-    found = client.get_experiment_by_name(name)
-    return TrackingStore(
-        client=client,
-        experiment_id=found.experiment_id if found else client.create_experiment(name),
-        launch_run_id=connection.launch_run_id,
-    )
 
 
 def is_refusal(error: Exception) -> bool:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from mlflow.entities import Run
 
-from mlproject.tracking.analysis_run import ExperimentView
 from mlproject.tracking.names import (
     ANALYSIS_TAG,
     PARENT_RUN_ID_TAG,
@@ -64,14 +63,14 @@ class TrackedExperiment:
     """Runs of other shapes, left out."""
 
 
-def read_studies(view: ExperimentView) -> TrackedExperiment:
+def read_studies(store: TrackingStore) -> TrackedExperiment:
     """Read every study of the experiment.
 
     Raises:
         TrackingUnreachable: the store stopped answering.
     """
-    with tracking_errors(view.connection.uri):
-        return _sort(view.name, _all_runs(view.store))
+    with tracking_errors(store.uri):
+        return _sort(store.experiment_name, _all_runs(store))
 
 
 def recovered_trials(store: TrackingStore, parent_run_id: str) -> list[TrialRun]:
@@ -84,14 +83,14 @@ def recovered_trials(store: TrackingStore, parent_run_id: str) -> list[TrialRun]
     return sorted(found, key=lambda trial: (trial.trial_number, trial.started_ms))
 
 
-def validation_losses(view: ExperimentView, run_id: str) -> dict[int, float]:
+def validation_losses(store: TrackingStore, run_id: str) -> dict[int, float]:
     """The validation loss of each epoch of a trial's run; empty where its source did not say.
 
     Raises:
         TrackingUnreachable: the store stopped answering.
     """
-    with tracking_errors(view.connection.uri):
-        history = view.store.client.get_metric_history(run_id, Metric.VAL_LOSS)
+    with tracking_errors(store.uri):
+        history = store.client.get_metric_history(run_id, Metric.VAL_LOSS)
     return {each.step: each.value for each in history}
 
 
