@@ -12,18 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import mlflow
 from filelock import FileLock, Timeout
 
 from mlproject.errors import UserError
 from mlproject.text.credentials import hide_credentials
+from mlproject.tracking.errors import tracking_errors
 from mlproject.tracking.recorder import bring_up_to_date
 from mlproject.tracking.store import (
     TrackingStore,
     connect,
     open_experiment,
     sqlite_file,
-    tracking_errors,
+    tracking_uri,
 )
 from mlproject.tracking.study_run import open_recovered_study_run
 from recovery.write.parent_run import complete_parent_run, needs_completion
@@ -66,7 +66,7 @@ def open_store(experiment: str | None) -> Iterator[TrackingStore]:
         TrackingUnreachable: the store does not answer, or stopped answering.
         ExperimentConflict: the experiment is deleted.
     """
-    uri = mlflow.get_tracking_uri()
+    uri = tracking_uri()
     lock = FileLock(_lock_file(uri), timeout=LOCK_SECONDS)
     try:
         lock.acquire()
@@ -111,8 +111,8 @@ def _first_start(plan: StudyPlan) -> int:
 
 def _lock_file(uri: str) -> Path:
     file = sqlite_file(uri)
-    if file is not None and file.absolute().parent.is_dir():
-        return file.absolute().with_name(f"{file.name}.backfill.lock")
+    if file is not None and file.parent.is_dir():
+        return file.with_name(f"{file.name}.backfill.lock")
     # Of the shown URL: a hash of the whole one would let others try passwords on it.
     shown = hide_credentials(uri)
     name = hashlib.sha256(f"{shown} {os.getuid()}".encode()).hexdigest()[:16]

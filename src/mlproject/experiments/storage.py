@@ -21,9 +21,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from mlproject.errors import UserError
 from mlproject.search.sampler import make_pruner
-from mlproject.text.credentials import check_url, hide_credentials
+from mlproject.text.credentials import check_url, first_line, hide_credentials
 from mlproject.tracking.names import IDENTITY_ATTR
-from mlproject.tracking.store import first_line
 
 HEARTBEAT_SECONDS = 60
 # A trial is given up after this long without a heartbeat. Shorter, and a machine that merely

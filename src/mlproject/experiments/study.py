@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import optuna
-from mlflow.exceptions import MlflowException
 from optuna.trial import FrozenTrial
 
 from mlproject.data.bars import load_bars
@@ -40,17 +39,14 @@ from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
 from mlproject.search.trial_queue import OwedTrial, finished_trials
+from mlproject.text.credentials import first_line
+from mlproject.tracking.errors import MlflowError, tracking_errors
 from mlproject.tracking.live_tracking import (
     INTERRUPTED_PATIENCE_SECONDS,
     LiveTracking,
     patience_seconds,
 )
-from mlproject.tracking.store import (
-    TrackingStore,
-    first_line,
-    open_experiment,
-    tracking_errors,
-)
+from mlproject.tracking.store import TrackingStore, open_experiment
 from mlproject.tracking.study_run import close_study_run, open_study_run
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.plan import OptimiserName, Precision
@@ -211,7 +207,7 @@ class Launch:
             try:
                 summarise_study(self.store, self.parent_run_id, self.space, trials, self.trial_log)
                 close_study_run(self.store, self.parent_run_id, status)
-            except MlflowException as error:
+            except MlflowError as error:
                 behind = f"MLflow does not take its summary ({first_line(error)}): start the server"
         if behind is not None and status != "FINISHED":
             _logger.warning("%s and run the same command again", behind)

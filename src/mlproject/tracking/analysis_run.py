@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from mlflow.entities import RunTag
 from mlflow.tracking.context.registry import resolve_tags
 
+from mlproject.tracking.errors import tracking_errors
 from mlproject.tracking.names import ANALYSIS_TAG, NOTE_TAG
-from mlproject.tracking.store import TrackingStore, tracking_errors
+from mlproject.tracking.store import TrackingStore
 
 
 def open_analysis_run(store: TrackingStore, analysis: str, of: str | None = None) -> str:

@@ -3,16 +3,15 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-from mlflow.data.pandas_dataset import from_pandas
-
 from mlproject.data.bars import Bars
 from mlproject.tracking.analysis_run import keep_folder, open_analysis_run
+from mlproject.tracking.errors import TrackingUnreachable, tracking_errors
 from mlproject.tracking.names import (
     ANALYSIS_TAG,
     EVALUATED_STUDY_TAG,
     EVALUATED_TRIAL_TAG,
 )
-from mlproject.tracking.store import TrackingStore, TrackingUnreachable, tracking_errors
+from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import log_study_dataset, log_study_params, log_study_values
 
 ANALYSIS = "evaluation"
@@ -52,8 +51,7 @@ def evaluation_run(
         tags = {EVALUATED_STUDY_TAG: study_name, EVALUATED_TRIAL_TAG: trial_run_id}
         log_study_values(store, run_id, metrics={}, tags=tags)
         log_study_params(store, run_id, params)
-        dataset = from_pandas(bars.frame, name=bars.name, digest=bars.digest)
-        log_study_dataset(store, run_id, dataset.to_dict() | {"source": bars.source})
+        log_study_dataset(store, run_id, bars)
     try:
         yield run_id
     except BaseException as error:

@@ -19,10 +19,12 @@ from typing import Any, cast
 from mlflow import MlflowClient
 from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_TIMEOUT
 
+from mlproject.text.credentials import first_line
 from mlproject.text.phrases import counted
+from mlproject.tracking.errors import is_refusal
 from mlproject.tracking.live_run import LiveRun
 from mlproject.tracking.recorder import KnownRuns, known_runs, write_trial
-from mlproject.tracking.store import TrackingStore, first_line, is_refusal
+from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.trial_run import TrialRun
 
 MAX_HELD_RUNS = 100

@@ -156,6 +156,9 @@ class TrialState(StrEnum):
     FAIL = "FAIL"
 
 
+FINISHED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
+"""The states of a trial whose architecture was tested, if only to be found bad."""
+
 MLFLOW_STATUS = {
     TrialState.RUNNING: "RUNNING",
     TrialState.COMPLETE: "FINISHED",

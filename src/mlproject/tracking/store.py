@@ -1,44 +1,26 @@
-"""The connection to MLflow: which store, which experiment, and whether it answers."""
+"""The tracking store: where MLflow keeps its runs, and which experiment is used there."""
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Experiment
-from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from mlflow.entities import Experiment, Run
 
 from mlproject.errors import UserError
-from mlproject.text.credentials import check_url, hide_credentials
-from mlproject.tracking.launch_credentials import take_back_tags
+from mlproject.text.credentials import check_url, hide_credentials, holds_credentials
+from mlproject.tracking.errors import TrackingUnreachable, tracking_errors
 
+MLFLOW_VERSION: str = mlflow.__version__
 DEFAULT_EXPERIMENT = "phase6a"
 _MLFLOW_DEFAULT_EXPERIMENT = "Default"
 
 # MLflow retries a dead server for minutes by default; a user at a terminal wants to know sooner.
 REQUEST_RETRIES = 2
 _REQUEST_TIMEOUT_SECONDS = 30
-_REFUSALS = {
-    "ALREADY_EXISTS",
-    "BAD_REQUEST",
-    "INVALID_PARAMETER_VALUE",
-    "INVALID_STATE",
-    "NOT_FOUND",
-    "RESOURCE_ALREADY_EXISTS",
-    "RESOURCE_DOES_NOT_EXIST",
-}
-"""MLflow's error codes of what it would refuse again."""
 _SQLITE = "sqlite:///"
-_ADVICE = "start it, or set MLFLOW_TRACKING_URI to another"
-
-
-class TrackingUnreachable(UserError):
-    """The MLflow tracking store cannot be opened or does not answer."""
 
 
 class ExperimentConflict(UserError):
@@ -78,6 +60,13 @@ class TrackingStore:
         return Path.cwd() if file is None else file.parent
 
 
+def tracking_uri() -> str:
+    """The URI of the tracking store: MLFLOW_TRACKING_URI, or ``mlflow.db`` in this directory."""
+    uri = mlflow.get_tracking_uri()
+    file = sqlite_file(uri)
+    return uri if file is None else f"{_SQLITE}{file.absolute()}"
+
+
 def sqlite_file(url: str) -> Path | None:
     """The file of a SQLite URL; None for a server."""
     return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
@@ -99,7 +88,8 @@ def connect(
 
     The experiment is `experiment`, else the one of the run that `mlflow run` made, else
     `DEFAULT_EXPERIMENT`. A study has to be in that of `mlflow run`, whose run becomes its parent;
-    what only reads, or brings its own parent runs, `may_differ`. Nothing is written.
+    what only reads, or brings its own parent runs, `may_differ`. Nothing is written, but where
+    `mlflow run` logged a repository's URL with a token as a tag, the token is hidden there.
 
     Requests that fail are repeated `request_retries` times, unless MLFLOW_HTTP_REQUEST_MAX_RETRIES
     says how often. Repeated after a lost answer, the request for a run makes a second one: a study,
@@ -119,7 +109,7 @@ def connect(
     for name, value in settings.items():
         os.environ.setdefault(name, value)
     logging.getLogger("mlflow.store.db.utils").addFilter(_has_no_trace)
-    uri = _absolute(mlflow.get_tracking_uri())
+    uri = tracking_uri()
     if uri.startswith("file:") or "://" not in uri:
         raise TrackingUnreachable(
             f"tracking store {uri} is a directory of files, which MLflow no longer writes: move it "
@@ -131,7 +121,11 @@ def connect(
     launch_run_id = os.environ.pop("MLFLOW_RUN_ID", None)
     with tracking_errors(uri):
         client = MlflowClient(tracking_uri=uri)
-        launched_in = None if launch_run_id is None else _experiment_of(client, launch_run_id)
+        launched_in = None
+        if launch_run_id is not None:
+            launch = client.get_run(launch_run_id)
+            _redact_tags(client, launch)
+            launched_in = client.get_experiment(launch.info.experiment_id).name
         name = experiment or launched_in or DEFAULT_EXPERIMENT
         if launched_in not in (None, name) and not may_differ:
             raise ExperimentConflict(
@@ -191,48 +185,16 @@ def open_experiment(store: TrackingStore) -> TrackingStore:
     return replace(store, found_experiment_id=created)
 
 
-@contextmanager
-def tracking_errors(uri: str, advice: str = _ADVICE) -> Iterator[None]:
-    """Turn what MLflow raises when a store is away or its disk full into `TrackingUnreachable`."""
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise TrackingUnreachable(
-            f"tracking store {hide_credentials(uri)} does not answer ({first_line(error)}): "
-            f"{advice}"
-        ) from error
-
-
-def is_refusal(error: Exception) -> bool:
-    """Whether a store that is well refuses what it was given, and would do so again.
-
-    Anything else passes: a connection that breaks, a server in trouble (5xx) or overrun (429), a
-    database that is locked, full or restarted, credentials that expired, a proxy's own 404.
-    """
-    if isinstance(error.__cause__, SQLAlchemyError):
-        return isinstance(error.__cause__, (IntegrityError, DataError))
-    return isinstance(error, MlflowException) and error.error_code in _REFUSALS
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, fit to be shown."""
-    return hide_credentials((str(error).strip() or type(error).__name__).splitlines()[0])
-
-
 def _has_no_trace(record: logging.LogRecord) -> bool:
     """What MLflow logs with a stack trace it raises as well."""
     return not record.exc_info
 
 
-def _absolute(uri: str) -> str:
-    file = sqlite_file(uri)
-    return uri if file is None else f"{_SQLITE}{file.absolute()}"
-
-
-def _experiment_of(client: MlflowClient, run_id: str) -> str:
-    run = client.get_run(run_id)
-    take_back_tags(client, run)
-    return str(client.get_experiment(run.info.experiment_id).name)
+def _redact_tags(client: MlflowClient, run: Run) -> None:
+    """Hide credentials in the tags of a run: `mlflow run` logs the URL of a repository."""
+    for name, value in run.data.tags.items():
+        if holds_credentials(value):
+            client.set_tag(run.info.run_id, name, hide_credentials(value))
 
 
 def _refuse_deleted(experiment: Experiment | None) -> None:

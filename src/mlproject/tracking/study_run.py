@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
 
+from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Dataset, DatasetInput, InputTag, Run, RunTag
 from mlflow.entities import Metric as MlflowMetric
 from mlflow.entities import Param as MlflowParam
 from mlflow.tracking.context.registry import resolve_tags
 
+from mlproject.data.bars import Bars
 from mlproject.tracking.names import PARENT_RUN_ID_TAG, Origin, Tag
 from mlproject.tracking.store import TrackingStore
 
@@ -130,16 +131,16 @@ def log_study_values(
     )
 
 
-def log_study_dataset(store: TrackingStore, run_id: str, dataset: Mapping[str, Any]) -> None:
-    """Log the data set (`mlflow.data` dataset as a dict) that the study trains on, once."""
+def log_study_dataset(store: TrackingStore, run_id: str, bars: Bars) -> None:
+    """Log the bars that a study trains on as the run's data set, once."""
     inputs = store.client.get_run(run_id).inputs
     known = inputs.dataset_inputs if inputs else []
-    if any(item.dataset.digest == dataset["digest"] for item in known):
+    if any(item.dataset.digest == bars.digest for item in known):
         return
+    dataset = from_pandas(bars.frame, name=bars.name, digest=bars.digest).to_dict()
     entity = Dataset(
-        **{key: dataset[key] for key in ("name", "digest", "source_type", "source")},
-        schema=dataset["schema"],
-        profile=dataset["profile"],
+        **{key: dataset[key] for key in ("name", "digest", "source_type", "schema", "profile")},
+        source=bars.source,
     )
     context = InputTag("mlflow.data.context", "training")
     store.client.log_inputs(run_id, [DatasetInput(entity, [context])])

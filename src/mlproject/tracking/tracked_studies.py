@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mlflow.entities import Run
 
+from mlproject.tracking.errors import tracking_errors
 from mlproject.tracking.names import (
     ANALYSIS_TAG,
     PARENT_RUN_ID_TAG,
@@ -20,7 +21,7 @@ from mlproject.tracking.names import (
     Tag,
     TrialState,
 )
-from mlproject.tracking.store import TrackingStore, tracking_errors
+from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import child_runs
 from mlproject.tracking.trial_run import TrialRun
 
@@ -71,6 +72,12 @@ def read_studies(store: TrackingStore) -> TrackedExperiment:
     """
     with tracking_errors(store.uri):
         return _sort(store.experiment_name, _all_runs(store))
+
+
+def ranked_trials(trials: Iterable[TrackedTrial]) -> list[TrackedTrial]:
+    """The complete trials that did not diverge, the lowest validation loss first."""
+    sound = [each for each in trials if each.trial.has_result and not each.trial.has_diverged]
+    return sorted(sound, key=lambda each: each.trial.metrics[Metric.BEST_VAL_LOSS])
 
 
 def recovered_trials(store: TrackingStore, parent_run_id: str) -> list[TrialRun]:

@@ -23,7 +23,7 @@ from mlproject.errors import UserError
 from mlproject.models.arch_grid import Architecture
 from mlproject.models.patchtst import PatchTST
 from mlproject.training.checkpoint import CheckpointFile, identity_of
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_losses import EpochLosses, has_exploded
 from mlproject.training.memory import Workload, choose_layout, usable_memory_bytes
 from mlproject.training.optimisers import make_optimiser
 from mlproject.training.plan import FP32_ADAMW, OptimiserName, TrainingPlan
@@ -33,9 +33,6 @@ from mlproject.training.step import Step, TrainingStep
 from mlproject.training.system.allocator import never_keep_freed_tensors, trim
 from mlproject.training.system.peak_memory import PeakMemory
 from mlproject.training.system.threads import BatchThreads
-
-EXPLODED_LOSS = 10.0
-"""Nats: as bad as being certain of the wrong class (e⁻¹⁰) for every window."""
 
 _logger = logging.getLogger(__name__)
 
@@ -238,10 +235,6 @@ def _training_step(
         )
 
 
-def _has_diverged(loss: float) -> bool:
-    return not loss <= EXPLODED_LOSS  # NaN is not either
-
-
 @dataclass(frozen=True)
 class _Best:
     epoch: int = 0
@@ -315,7 +308,7 @@ class _Training:
         for progress.epoch in range(1, epochs + 1):
             train_loss = self._train_epoch()
             progress.step, progress.loss_sum = 0, 0.0
-            if _has_diverged(train_loss):
+            if has_exploded(train_loss):
                 raise TrainingDiverged(f"the training diverged in epoch {progress.epoch}")
             on_epoch(train_loss)
 
@@ -328,7 +321,7 @@ class _Training:
         logits = self._step.predict(ends)
         labels = data.labels[ends]
         val_loss = functional.binary_cross_entropy_with_logits(logits, labels).item()
-        if _has_diverged(train_loss) or _has_diverged(val_loss):
+        if has_exploded(train_loss) or has_exploded(val_loss):
             return Ending.DIVERGED
         if val_loss < progress.best.val_loss:
             progress.best = _Best(progress.epoch, val_loss, score(logits, labels))

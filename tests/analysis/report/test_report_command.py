@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from mlproject.analysis.audit.trials import has_diverged
 from mlproject.analysis.report.scaling_figure import scaling_figure
 from mlproject.analysis.report.trials import report_trials
 from mlproject.tracking.names import ANALYSIS_TAG, NOTE_TAG, Param, Tag
@@ -149,7 +148,7 @@ def test_foreign_values_are_text_on_the_page(legacy_store: Path, command: Comman
     """A run of the right shape with params from elsewhere cannot put a script on the page."""
     store = open_experiment(connect("phase6a"))
     study = read_studies(connect_to_read("phase6a")).studies[0]
-    sound = [each.trial for each in study.trials if not has_diverged(each)][:6]
+    sound = [each.trial for each in study.trials if not each.trial.has_diverged][:6]
     hostile = "</script><script>alert(1)</script>"
     # Pictures are drawn of tasks, so those of a study whose task is none are left out.
     tasks = ["threshold_1pct", hostile, r"threshold_$\frac{pct", f"threshold_{'9' * 5000}pct"]
