@@ -1,6 +1,7 @@
 """Optuna's storage of a study, and the claim that one launcher at a time has on it."""
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from mlproject.errors import UserError
 from mlproject.search.sampler import make_pruner
-from mlproject.text.credentials import check_url, first_line, hide_credentials
+from mlproject.text.credentials import STORAGE_VARIABLE, check_url, first_line, hide_credentials
 from mlproject.tracking.names import IDENTITY_ATTR
 
 HEARTBEAT_SECONDS = 60
@@ -71,14 +72,14 @@ class StudyStorage:
 
 
 def open_study_storage(url: str | None, study_name: str, default_directory: Path) -> StudyStorage:
-    """Open the storage at `url`, by default ``optuna.db`` in `default_directory`.
+    """Open the storage at `url`, by default that of MLPROJECT_STORAGE, else ``optuna.db`` in
+    `default_directory`.
 
     Raises:
         StorageUnreachable: it cannot be opened.
         AmbiguousUrl: it holds a password that is not percent-encoded.
     """
-    if url is None:
-        url = f"sqlite:///{default_directory / 'optuna.db'}"
+    url = url or os.environ.get(STORAGE_VARIABLE) or f"sqlite:///{default_directory / 'optuna.db'}"
     check_url(url, "the storage URL")
     shown = hide_credentials(url)
     try:
