@@ -3,6 +3,7 @@
 import doctest
 import inspect
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -112,9 +113,10 @@ def test_the_functions_print_nothing(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_page_runs_from_top_to_bottom(
-    tmp_path: Path, mlflow_template: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, mlflow_template: Path, small_market: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _work_in(tmp_path, mlflow_template, monkeypatch)
+    shutil.copy(small_market, tmp_path / "my_market.csv")
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
     assert len(blocks) > 5
     names: dict[str, object] = {}

@@ -46,8 +46,8 @@ def generate_hpo_script(
     >>> path = generate_hpo_script("2M", 3, "threshold_1pct", "scripts")
     >>> path.as_posix()
     'scripts/hpo_2M_h3_threshold_1pct.py'
-    >>> [line for line in path.read_text().splitlines() if "n_trials" in line]
-    ['    n_trials=50,  # finished trials of the study in all, over all launches']
+    >>> "n_trials=50," in path.read_text()
+    True
 
     Args:
         budget: such as ``2M`` or ``750k``.
