@@ -18,6 +18,7 @@ from mlproject.cli.options import (
     study_settings,
     surroundings,
     which_study,
+    which_versions,
 )
 from mlproject.cli.run import run_command_line
 from mlproject.models.budget import NAMED_BUDGETS
@@ -46,6 +47,7 @@ def cli(debug: bool) -> None:
 
 @cli.command()
 @which_study
+@which_versions
 @how_many_trials
 @how_it_runs
 def study(**options: Any) -> None:
@@ -174,7 +176,7 @@ def evaluate(seeds: int, data: str, device: str, experiment: str | None, **which
 def regenerate(budget: str | None, horizon: str | None, task: str, output_dir: Path) -> None:
     """Write the study scripts, one per budget and horizon."""
     from mlproject.experiments.templates import generate_hpo_script
-    from mlproject.tracking.analysis_run import keep_launch
+    from mlproject.tracking.analysis_run import log_launch
     from mlproject.tracking.store import connect, require_experiment
 
     paths = [
@@ -186,7 +188,7 @@ def regenerate(budget: str | None, horizon: str | None, task: str, output_dir: P
         click.echo(f"wrote {path}")
     if "MLFLOW_RUN_ID" in os.environ:
         texts = {f"scripts/{path.name}": path.read_text(encoding="utf-8") for path in paths}
-        keep_launch(require_experiment(connect(None)), "study scripts", texts=texts)
+        log_launch(require_experiment(connect(None)), "study scripts", texts=texts)
 
 
 def main() -> NoReturn:

@@ -24,6 +24,8 @@ _SETTINGS = (
     "max_epochs",
     "max_steps",
     "seed",
+    "grid_version",
+    "search_space",
     "optimiser",
     "precision",
 )
@@ -33,6 +35,29 @@ _WHICH_STUDY = (
     click.option("--budget", required=True, help="2M, 20M, 200M, 2B, or any count such as 750k."),
     click.option("--horizon", required=True, help="Days within which the price has to rise."),
     click.option("--task", default="threshold_1pct", show_default=True, help="threshold_Npct."),
+)
+
+
+def _parse_version(_: click.Context, option: click.Parameter, text: str) -> int | None:
+    """`mlflow run` passes every parameter, an unset one as an empty text."""
+    if text and not text.isdecimal():
+        raise click.BadParameter(f"{text!r} is no whole number", param=option)
+    return int(text) if text else None
+
+
+_WHICH_VERSIONS = (
+    click.option(
+        "--grid-version",
+        default="",
+        callback=_parse_version,
+        help="Version of the architecture grid.  [default: as the study began, or the current one]",
+    ),
+    click.option(
+        "--search-space",
+        default="",
+        callback=_parse_version,
+        help="Version of ranges, sampler and pruner.  [default: as for the grid]",
+    ),
 )
 _N_TRIALS = click.option(
     "--n-trials", type=int, default=50, show_default=True, help="Trials of the study in all."
@@ -117,6 +142,11 @@ _HOW_IT_RUNS = (
 def which_study(command: Any) -> Any:
     """Give a command the options that say which study it is about."""
     return _with(_WHICH_STUDY, command)
+
+
+def which_versions(command: Any) -> Any:
+    """Give a command the options that ask for an older grid or search space."""
+    return _with(_WHICH_VERSIONS, command)
 
 
 def how_many_trials(command: Any) -> Any:

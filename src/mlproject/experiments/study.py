@@ -1,8 +1,8 @@
 """A study: launched or resumed by one call, and true in MLflow whatever happens on the way."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
@@ -16,25 +16,20 @@ from mlproject.experiments.describe import ended_trial
 from mlproject.experiments.progress import show_progress
 from mlproject.experiments.storage import (
     StudyStorage,
+    begun_identity,
     check_unoccupied,
     fail_dead_trials,
     open_study,
     open_study_storage,
     sole_launcher,
     storage_errors,
-    stored_identity,
 )
 from mlproject.experiments.summary.parent_run import best_trial, describe_study, summarise_study
 from mlproject.experiments.trial_context import TrialWork
-from mlproject.experiments.trial_log import (
-    open_trial_log,
-    with_logged_epochs,
-    write_missing_lines,
-)
+from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
 from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.experiments.workers import Workers, open_workers
 from mlproject.experiments.workers.settings import WorkerSettings
-from mlproject.models.arch_grid import architecture_grid
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
@@ -49,13 +44,12 @@ from mlproject.tracking.live_tracking import (
 from mlproject.tracking.store import TrackingStore, connect, open_experiment
 from mlproject.tracking.study_run import close_study_run, open_study_run
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.plan import OptimiserName, Precision
 
 _logger = logging.getLogger(__name__)
 
 
-class TrackingBehind(UserError):
-    """The trials are safe, but MLflow could not be given all of them."""
+class WritesPending(UserError):
+    """MLflow could not be given all trials of the study, which are safe in its storage."""
 
     exit_code = 3
 
@@ -145,15 +139,12 @@ def run_study_in(
         task=settings.task,
         label_price=settings.label_price,
     )
-    grid = architecture_grid(settings.budget, windows.n_features, settings.grid_version)
-    space = SearchSpace(grid, settings)
+    begun = begun_identity(storage_url, settings.study_name, store.directory)
+    space = SearchSpace.of(settings.as_begun(begun), windows.n_features)
     with open_workers(workers, device) as crew:
-        # What fits in no way is refused before the storage makes a file; what the study began
-        # with never needs less.
-        crew.plan(space)
+        plan = crew.plan(space)  # what fits in no way is refused before a storage is made
         storage = open_study_storage(storage_url, settings.study_name, store.directory)
-        plan = crew.plan(_as_begun(space, stored_identity(storage)))
-        identity = settings.identity(bars, windows.n_features, plan.training)
+        identity = space.settings.identity(bars, windows.n_features, plan.training)
         check_unoccupied(storage, identity)
         plan_text = f"{crew.as_text()}{plan.as_text()}"
         progress(plan_text)
@@ -190,18 +181,6 @@ def run_study_in(
             return launch.run()
 
 
-def _as_begun(space: SearchSpace, stored: Mapping[str, str | int]) -> SearchSpace:
-    """What the user leaves to the memory plan is as the study began, if it has."""
-    if not stored:
-        return space
-    settings = replace(
-        space.settings,
-        optimiser=space.settings.optimiser or OptimiserName(str(stored["optimiser"])),
-        precision=space.settings.precision or Precision(str(stored["precision"])),
-    )
-    return replace(space, settings=settings)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Launch:
     """One launch of a study."""
@@ -228,10 +207,10 @@ class Launch:
             status = "KILLED"
             raise
         finally:
-            behind = self._conclude(status, tracking)
-        if behind is not None:
-            raise TrackingBehind(
-                f"study {self.study.study_name} is finished, but {behind} and run the same "
+            pending = self._conclude(status, tracking)
+        if pending is not None:
+            raise WritesPending(
+                f"study {self.study.study_name} is finished, but {pending} and run the same "
                 f"command again; everything is in {self.trial_log} and in the study's storage"
             )
         return StudyOutcome(
@@ -247,17 +226,19 @@ class Launch:
         write_missing_lines(self.trial_log, self._ended_trials())
         interrupted = status == "KILLED"
         left = tracking.finish(INTERRUPTED_PATIENCE_SECONDS if interrupted else patience_seconds())
-        behind = left.as_text()
+        pending = left.as_text()
         if left.outage is None:
             trials = self._trials()
             try:
                 summarise_study(self.store, self.parent_run_id, self.space, trials, self.trial_log)
                 close_study_run(self.store, self.parent_run_id, status)
             except MlflowError as error:
-                behind = f"MLflow does not take its summary ({first_line(error)}): start the server"
-        if behind is not None and status != "FINISHED":
-            _logger.warning("%s and run the same command again", behind)
-        return behind
+                pending = (
+                    f"MLflow does not take its summary ({first_line(error)}): start the server"
+                )
+        if pending is not None and status != "FINISHED":
+            _logger.warning("%s and run the same command again", pending)
+        return pending
 
     def _run_trials(self, tracking: LiveTracking) -> None:
         finished, n_trials = finished_trials(self.study), self.space.settings.n_trials
@@ -275,9 +256,8 @@ class Launch:
         return self.study.get_trials(deepcopy=False)
 
     def _ended_trials(self) -> list[TrialRun]:
-        ended = [
+        return [
             ended_trial(trial, self.space)
             for trial in self._trials()
             if trial.state.is_finished() and trial.datetime_start is not None
         ]
-        return with_logged_epochs(self.trial_log, ended)

@@ -11,10 +11,11 @@ from mlproject.analysis.supplement.plan import TRIALS_PER_VALUE, SupplementTrial
 from mlproject.analysis.supplement.prepare import prepare_supplement
 from mlproject.analysis.supplement.render import plan_text
 from mlproject.data.bars import Bars
+from mlproject.experiments.storage import begun_identity
 from mlproject.experiments.study import StudyOutcome, run_study_in
 from mlproject.experiments.workers.settings import WorkerSettings
 from mlproject.search.study_settings import StudySettings
-from mlproject.tracking.analysis_run import keep_launch
+from mlproject.tracking.analysis_run import log_launch
 from mlproject.tracking.store import connect, require_experiment
 from mlproject.tracking.tracked_studies import read_studies
 
@@ -70,12 +71,15 @@ def supplement(
     """
     store = connect(settings.experiment, tracking_uri, request_retries=0)
     tracked = read_studies(require_experiment(store))
-    planned = prepare_supplement(tracked, settings, trials_per_value=trials_per_value)
+    begun = begun_identity(storage, settings.study_name, store.directory)
+    planned = prepare_supplement(
+        tracked, settings.as_begun(begun), trials_per_value=trials_per_value
+    )
     text = plan_text(settings.study_name, planned.trials)
     progress(text)
     study = None
     if dry_run:
-        keep_launch(store, "supplement plan", texts={"supplement.txt": text})
+        log_launch(store, "supplement plan", texts={"supplement.txt": text})
     else:
         study = run_study_in(
             store,

@@ -1,4 +1,4 @@
-"""The run of an analysis: what keeps the results of a command that looks at an experiment.
+"""The run of an analysis: it holds the results of a command that looks at an experiment.
 
 An analysis describes many studies at one moment, so its results hang on a run of its own: no
 study's run is changed by being looked at, and earlier analyses stay.
@@ -15,11 +15,10 @@ from mlproject.tracking.store import TrackingStore
 
 
 def open_analysis_run(store: TrackingStore, analysis: str, of: str | None = None) -> str:
-    """The id of the run that is to hold the results of `analysis`, such as ``audit``.
+    """Open the run that is to hold the results of `analysis`, such as ``audit``; return its id.
 
-    Its name says what the analysis is of: `of`, by default the experiment.
-
-    The run that `mlflow run` made for this process, if it did; else a new one in the experiment.
+    It is the run that `mlflow run` made for this process, if it did; else a new one in the
+    experiment. Its name says what the analysis is of: `of`, by default the experiment.
     """
     client, launched = store.client, store.launch_run_id
     name, tags = f"{analysis} of {of or store.experiment_name}", {ANALYSIS_TAG: analysis}
@@ -32,8 +31,8 @@ def open_analysis_run(store: TrackingStore, analysis: str, of: str | None = None
         return launched
 
 
-def keep_texts(store: TrackingStore, run_id: str, *, texts: Mapping[str, str], note: str) -> None:
-    """Keep texts as artifacts and the note as description of the run, then end it.
+def log_texts(store: TrackingStore, run_id: str, *, texts: Mapping[str, str], note: str) -> None:
+    """Log texts as artifacts and the note as description of the run, then end it.
 
     Raises:
         TrackingUnreachable: the store stopped answering.
@@ -44,8 +43,8 @@ def keep_texts(store: TrackingStore, run_id: str, *, texts: Mapping[str, str], n
         _end(store, run_id, note)
 
 
-def keep_folder(store: TrackingStore, run_id: str, folder: str, *, note: str) -> None:
-    """Keep the files of a folder as artifacts and the note as description of the run, then end it.
+def log_folder(store: TrackingStore, run_id: str, folder: str, *, note: str) -> None:
+    """Log the files of a folder as artifacts and the note as description of the run, then end it.
 
     Raises:
         TrackingUnreachable: the store stopped answering.
@@ -60,7 +59,7 @@ def _end(store: TrackingStore, run_id: str, note: str) -> None:
     store.client.set_terminated(run_id)
 
 
-def keep_launch(store: TrackingStore, analysis: str, *, texts: Mapping[str, str]) -> None:
-    """Keep texts with the run that `mlflow run` made for this process, if it did."""
+def log_launch(store: TrackingStore, analysis: str, *, texts: Mapping[str, str]) -> None:
+    """Log texts with the run that `mlflow run` made for this process, if it did."""
     if store.launch_run_id is not None:
-        keep_texts(store, open_analysis_run(store, analysis), texts=texts, note=analysis)
+        log_texts(store, open_analysis_run(store, analysis), texts=texts, note=analysis)

@@ -10,7 +10,7 @@ from mlproject.errors import UserError
 from mlproject.text.credentials import first_line, hide_credentials
 
 MlflowError = MlflowException
-"""What calls to a store raise, be it away or refusing (`is_refusal`)."""
+"""The error that calls to a store raise, be it away or refusing (`is_refusal`)."""
 
 _REFUSALS = {
     "ALREADY_EXISTS",
@@ -42,10 +42,11 @@ def tracking_errors(uri: str, advice: str = _ADVICE) -> Iterator[None]:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether a store that is well refuses what it was given, and would do so again.
+    """Tell whether the error is a refusal: a store that is well would refuse the same again.
 
-    Anything else passes: a connection that breaks, a server in trouble (5xx) or overrun (429), a
-    database that is locked, full or restarted, credentials that expired, a proxy's own 404.
+    Any other trouble passes with time: a connection that breaks, a server in trouble (5xx) or
+    overrun (429), a database that is locked, full or restarted, credentials that expired, a proxy's
+    own 404.
     """
     if isinstance(error.__cause__, SQLAlchemyError):
         return isinstance(error.__cause__, (IntegrityError, DataError))

@@ -1,10 +1,10 @@
-"""The run that keeps the final evaluation of a study: an analysis, and neither study nor trial."""
+"""The run of a study's final evaluation: an analysis, and neither study nor trial."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from mlproject.data.bars import Bars
-from mlproject.tracking.analysis_run import keep_folder, open_analysis_run
+from mlproject.tracking.analysis_run import log_folder, open_analysis_run
 from mlproject.tracking.errors import TrackingUnreachable, tracking_errors
 from mlproject.tracking.names import (
     ANALYSIS_TAG,
@@ -18,7 +18,7 @@ ANALYSIS = "evaluation"
 
 
 def count_evaluations(store: TrackingStore, study_name: str) -> int:
-    """How many evaluations of the study are finished: so often has its test span been looked at.
+    """Count the finished evaluations of a study: so often has its test span been looked at.
 
     Raises:
         TrackingUnreachable: the store does not answer.
@@ -41,7 +41,9 @@ def evaluation_run(
     params: Mapping[str, object],
     bars: Bars,
 ) -> Iterator[str]:
-    """The id of the evaluation's run, open while the block runs; FAILED or KILLED if that fails.
+    """Open the evaluation's run while the block runs, and give its id.
+
+    A block that fails leaves the run FAILED, or KILLED where it was interrupted.
 
     Raises:
         TrackingUnreachable: the store stopped answering.
@@ -61,14 +63,14 @@ def evaluation_run(
         raise
 
 
-def keep_results(
+def log_results(
     store: TrackingStore, run_id: str, *, metrics: Mapping[str, float], folder: str, note: str
 ) -> None:
-    """Keep metrics, files and the note, then end the run.
+    """Log metrics, files and the note, then end the run.
 
     Raises:
         TrackingUnreachable: the store stopped answering.
     """
     with tracking_errors(store.uri):
         log_study_values(store, run_id, metrics=metrics, tags={})
-    keep_folder(store, run_id, folder, note=note)
+    log_folder(store, run_id, folder, note=note)

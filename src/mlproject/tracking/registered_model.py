@@ -53,7 +53,7 @@ def register_model(
     description: str,
     tags: Mapping[str, str],
 ) -> str:
-    """Log the model as an output of the run and register it as `name`; its new version.
+    """Log the model as an output of the run, register it as `name`, and return its new version.
 
     Raises:
         TrackingUnreachable: the store stopped answering.

@@ -65,7 +65,7 @@ class TrackingStore:
 
 
 def tracking_uri(uri: str | None = None) -> str:
-    """The URI of the tracking store: MLFLOW_TRACKING_URI, or ``mlflow.db`` in this directory.
+    """Return the tracking store's URI: MLFLOW_TRACKING_URI, or ``mlflow.db`` in this directory.
 
     Either way with the whole path of a file, as has a `uri` that is given.
     """
@@ -75,12 +75,12 @@ def tracking_uri(uri: str | None = None) -> str:
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The file of a SQLite URL; None for a server."""
+    """Return the file of a SQLite URL; None for a server."""
     return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
 
 
 def study_prefix(experiment: str) -> str:
-    """What the names of an experiment's studies begin with: its own name.
+    """Return what the names of an experiment's studies begin with: its own name.
 
     `mlflow run` without --experiment-name runs in MLflow's own default experiment, which names
     nothing: studies there are called as on the command line without --experiment.
@@ -201,7 +201,7 @@ def _experiment_of(client: MlflowClient, run: Run) -> str:
 
 
 def require_experiment(store: TrackingStore) -> TrackingStore:
-    """The store, whose experiment exists.
+    """Return the store if its experiment exists.
 
     Raises:
         NoSuchExperiment: it does not.
@@ -219,7 +219,7 @@ def require_experiment(store: TrackingStore) -> TrackingStore:
 
 
 def open_experiment(store: TrackingStore) -> TrackingStore:
-    """The store, whose experiment exists now: it is created when missing."""
+    """Create the experiment where it is missing, and return the store that knows its id."""
     if store.found_experiment_id is not None:
         return store
     client, name = store.client, store.experiment_name
@@ -229,7 +229,7 @@ def open_experiment(store: TrackingStore) -> TrackingStore:
 
 
 def _has_no_trace(record: logging.LogRecord) -> bool:
-    """What MLflow logs with a stack trace it raises as well."""
+    """Tell whether a log line is worth showing: MLflow raises what it logs with a trace."""
     return not record.exc_info
 
 

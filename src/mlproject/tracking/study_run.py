@@ -17,7 +17,7 @@ _PROCESS_DIED = "the launch ended without a word (killed, or lost its machine)"
 
 
 def open_study_run(store: TrackingStore, study_name: str) -> str:
-    """The id of the study's parent run, RUNNING from now on.
+    """Open the study's parent run, RUNNING from now on, and return its id.
 
     The first launch's own run becomes the parent. A later launch by `mlflow run` hangs its run
     under the parent as a launch record; records that earlier, killed launches left RUNNING are
@@ -51,7 +51,7 @@ def open_study_run(store: TrackingStore, study_name: str) -> str:
 
 
 def open_recovered_study_run(store: TrackingStore, study_name: str, started_ms: int) -> Run:
-    """The study's parent run, created with its true start when missing; no launch of its own."""
+    """Find the study's parent run, or create it with its true start; nothing is launched."""
     parent = find_study_run(store, study_name)
     if parent is not None:
         return parent
@@ -72,7 +72,7 @@ def close_study_run(
 
 
 def find_study_run(store: TrackingStore, study_name: str) -> Run | None:
-    """The study's parent run, the oldest should there be several.
+    """Find the study's parent run, the oldest should there be several.
 
     Raises:
         ValueError: the name holds a quote, which MLflow's search language would end the name at.
@@ -89,7 +89,7 @@ def find_study_run(store: TrackingStore, study_name: str) -> Run | None:
 
 
 def child_runs(store: TrackingStore, parent_run_id: str, condition: str | None = None) -> list[Run]:
-    """The runs under the parent: trials (with a `trial_number`) and launch records (without).
+    """Read the runs under the parent: trials (with a `trial_number`) and launch records.
 
     All of them, or those that meet a `condition` in MLflow's search language.
     """

@@ -75,13 +75,13 @@ def read_studies(store: TrackingStore) -> TrackedExperiment:
 
 
 def ranked_trials(trials: Iterable[TrackedTrial]) -> list[TrackedTrial]:
-    """The complete trials that did not diverge, the lowest validation loss first."""
+    """Sort the complete trials that did not diverge by validation loss, the lowest first."""
     sound = [each for each in trials if each.trial.has_result and not each.trial.has_diverged]
     return sorted(sound, key=lambda each: each.trial.metrics[Metric.BEST_VAL_LOSS])
 
 
 def recovered_trials(store: TrackingStore, parent_run_id: str) -> list[TrialRun]:
-    """The trials of a study that a log alone tells of, by number and start."""
+    """Read the trials of a study that a log alone tells of, by number and start."""
     found = [
         trial.trial
         for run in child_runs(store, parent_run_id, f"tags.{Tag.ORIGIN} = '{Origin.LOG}'")
@@ -91,7 +91,7 @@ def recovered_trials(store: TrackingStore, parent_run_id: str) -> list[TrialRun]
 
 
 def validation_losses(store: TrackingStore, run_id: str) -> dict[int, float]:
-    """The validation loss of each epoch of a trial's run; empty where its source did not say.
+    """Read the validation loss of each epoch of a trial's run; none where no source said it.
 
     Raises:
         TrackingUnreachable: the store stopped answering.
@@ -160,7 +160,7 @@ def _study(name: str, parent: Run, trials: Sequence[TrackedTrial]) -> TrackedStu
 
 
 def _read_trial(run: Run) -> TrackedTrial | None:
-    """None when the run has not the shape of a trial's."""
+    """Read a trial from its run; None when the run has not the shape of a trial's."""
     tags = dict(run.data.tags)
     try:
         number = int(tags.pop(Tag.TRIAL_NUMBER))

@@ -9,7 +9,7 @@ from mlproject.training.epoch_losses import EpochLosses, has_exploded
 
 
 def architecture_params(architecture: Architecture) -> dict[Param, int]:
-    """The params that name an architecture, but for the grid that it stands in."""
+    """Return the params that name an architecture, but for the grid that it stands in."""
     return {
         Param.ARCH_IDX: architecture.arch_idx,
         Param.D_MODEL: architecture.d_model,
@@ -22,7 +22,7 @@ def architecture_params(architecture: Architecture) -> dict[Param, int]:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRun:
-    """Everything that the run of one trial shows.
+    """A trial, as everything that its run shows.
 
     Live trials and recovered ones are both made into this, so that both end in the same shape. A
     param, metric or tag that is not known is absent.
@@ -65,6 +65,6 @@ class TrialRun:
 
 
 def best_run(runs: Iterable[TrialRun]) -> TrialRun | None:
-    """The complete trial with the lowest validation loss; None before there is one."""
+    """Return the complete trial with the lowest validation loss; None before there is one."""
     with_result = (run for run in runs if run.has_result)
     return min(with_result, key=lambda run: run.metrics[Metric.BEST_VAL_LOSS], default=None)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from mlproject.analysis.audit import DEFAULT_PLANNED, audit_experiment
 from mlproject.analysis.audit.findings import ExperimentAudit
 from mlproject.analysis.audit.render import as_json, as_markdown, as_text, summary
-from mlproject.tracking.analysis_run import keep_texts, open_analysis_run
+from mlproject.tracking.analysis_run import log_texts, open_analysis_run
 from mlproject.tracking.store import connect_to_read
 from mlproject.tracking.tracked_studies import read_studies
 
@@ -53,5 +53,5 @@ def audit(
     text = as_text(found)
     run_id = open_analysis_run(store, "audit")
     texts = {"audit.txt": text, "audit.md": as_markdown(found), "audit.json": as_json(found)}
-    keep_texts(store, run_id, texts=texts, note=summary(found))
+    log_texts(store, run_id, texts=texts, note=summary(found))
     return AuditOutcome(found=found, text=text, run_id=run_id)

@@ -34,7 +34,7 @@ from mlproject.serving.model_folder import TrainedModel, load_model, save_model
 from mlproject.tracking.evaluation_run import (
     count_evaluations,
     evaluation_run,
-    keep_results,
+    log_results,
 )
 from mlproject.tracking.registered_model import register_model
 from mlproject.tracking.store import TrackingStore, connect_to_read
@@ -148,7 +148,7 @@ def _evaluate_in(
         kept = Path(temporary) / "results"
         write_results(story, results, losses, kept)
         note, metrics = as_note(story, results), run_metrics(story, results)
-        keep_results(store, run_id, metrics=metrics, folder=str(kept), note=note)
+        log_results(store, run_id, metrics=metrics, folder=str(kept), note=note)
         version = register_model(
             store,
             run_id,

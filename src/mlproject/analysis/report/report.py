@@ -10,7 +10,7 @@ from mlproject.analysis.report import summary, write_report
 from mlproject.analysis.report.best import best_architectures
 from mlproject.analysis.report.trials import report_trials
 from mlproject.text.written_files import copy_folder
-from mlproject.tracking.analysis_run import keep_folder, open_analysis_run
+from mlproject.tracking.analysis_run import log_folder, open_analysis_run
 from mlproject.tracking.store import connect_to_read
 from mlproject.tracking.tracked_studies import read_studies
 
@@ -61,7 +61,7 @@ def report(
         if output_dir:
             copy_folder(Path(folder), Path(output_dir))
         run_id = open_analysis_run(store, "report")
-        keep_folder(store, run_id, folder, note=summary(trials))
+        log_folder(store, run_id, folder, note=summary(trials))
     return ReportOutcome(
         summary=summary(trials),
         trials=trials.frame,
