@@ -65,8 +65,9 @@ class StudyStorage:
 
 
 def open_study_storage(url: str | None, study_name: str, default_directory: Path) -> StudyStorage:
-    """Open the storage at `url`, by default that of MLPROJECT_STORAGE, else ``optuna.db`` in
-    `default_directory`.
+    """Open the storage at `url`, by default that of MLPROJECT_STORAGE, else ``optuna.db``.
+
+    The file lies in `default_directory`.
 
     Raises:
         StorageUnreachable: it cannot be opened.
@@ -198,7 +199,7 @@ def _storage_failure(error: BaseException | None) -> BaseException | None:
 
 
 @contextmanager
-def sole_launcher(storage: StudyStorage, default_directory: Path) -> Iterator[None]:
+def study_lock(storage: StudyStorage, default_directory: Path) -> Iterator[None]:
     """Hold the study for this process; the system lets go when the process ends, however it ends.
 
     Raises:

@@ -21,11 +21,11 @@ from mlproject.experiments.storage import (
     fail_dead_trials,
     open_study,
     open_study_storage,
-    sole_launcher,
     storage_errors,
+    study_lock,
 )
 from mlproject.experiments.summary.parent_run import best_trial, describe_study, summarise_study
-from mlproject.experiments.trial_context import TrialWork
+from mlproject.experiments.trial_context import TrialContext
 from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
 from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.experiments.workers import Workers, open_workers
@@ -33,7 +33,7 @@ from mlproject.experiments.workers.settings import WorkerSettings
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
-from mlproject.search.trial_queue import OwedTrial, finished_trials
+from mlproject.search.trial_queue import QueuedTrial, finished_trials
 from mlproject.text.credentials import first_line
 from mlproject.tracking.errors import MlflowError, tracking_errors
 from mlproject.tracking.live_tracking import (
@@ -127,7 +127,7 @@ def run_study_in(
     device: str,
     workers: WorkerSettings | int,
     progress: Callable[[str], object],
-    supplement: Sequence[OwedTrial] | None = None,
+    supplement: Sequence[QueuedTrial] | None = None,
 ) -> StudyOutcome:
     """As `run_study`; with a `supplement` those forced trials, on top of `settings.n_trials`."""
     if isinstance(workers, int):
@@ -163,12 +163,12 @@ def run_study_in(
                 store.client.log_text(parent_run_id, plan_text, "memory_plan.txt")
             study = open_study(storage, identity)
             fail_dead_trials(study, storage)
-            launch = Launch(
+            launch = StudyLaunch(
                 store=store,
                 parent_run_id=parent_run_id,
                 storage=storage,
                 study=study,
-                work=TrialWork(
+                context=TrialContext(
                     space=space,
                     plan=plan.training,
                     data=windows,
@@ -182,17 +182,17 @@ def run_study_in(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Launch:
+class StudyLaunch:
     """One launch of a study."""
 
     store: TrackingStore
     parent_run_id: str
     storage: StudyStorage
     study: optuna.Study
-    work: TrialWork
+    context: TrialContext
     workers: Workers
     trial_log: Path
-    supplement: Sequence[OwedTrial] | None = None
+    supplement: Sequence[QueuedTrial] | None = None
     """Forced trials to run instead of the search; None launches the search."""
 
     def run(self) -> StudyOutcome:
@@ -245,12 +245,12 @@ class Launch:
         with show_progress(self.study, finished=finished, n_trials=n_trials) as progress:
             watch = StudyWatch(tracking, self.space, progress)
             remaining = RemainingTrials(self.study, self.space, self.supplement)
-            self.workers.run_trials(self.work, remaining, watch, self.storage)
+            self.workers.run_trials(self.context, remaining, watch, self.storage)
 
     @property
     def space(self) -> SearchSpace:
         """What the study searches."""
-        return self.work.space
+        return self.context.space
 
     def _trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)

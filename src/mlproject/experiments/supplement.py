@@ -89,6 +89,6 @@ def supplement(
             device=device,
             workers=workers,
             progress=progress,
-            supplement=planned.owed_trials,
+            supplement=planned.queued_trials,
         )
     return SupplementOutcome(trials=planned.trials, text=text, study=study)

@@ -11,7 +11,7 @@ from mlproject.analysis.supplement.cost import EpochTime, fit_epoch_time
 from mlproject.analysis.supplement.cover import covering_architectures, gaps_closed_by
 from mlproject.models.arch_grid import Architecture
 from mlproject.search.search_space import SearchSpace
-from mlproject.search.trial_queue import OwedTrial
+from mlproject.search.trial_queue import QueuedTrial
 from mlproject.tracking.names import Tag
 from mlproject.tracking.tracked_studies import TrackedTrial, ranked_trials
 
@@ -69,14 +69,14 @@ def plan_supplement(
     return planned
 
 
-def owed_trial(planned: SupplementTrial, space: SearchSpace) -> OwedTrial:
+def queued_trial(planned: SupplementTrial, space: SearchSpace) -> QueuedTrial:
     """What is to be enqueued for a planned trial."""
     attrs = {Tag.SUPPLEMENT.value: planned.label}
     for gap in planned.gaps:
         if isinstance(gap, UntestedExtreme):
             attrs[Tag.FORCED_EXTREME.value] = gap.label
     params: dict[str, Any] = space.architecture_params(planned.architecture)
-    return OwedTrial(params={**params, **planned.settings}, user_attrs=attrs)
+    return QueuedTrial(params={**params, **planned.settings}, user_attrs=attrs)
 
 
 def _by_name(trial: TrackedTrial) -> dict[str, Any]:
