@@ -150,7 +150,7 @@ def run_study_in(
         progress(plan_text)
         trial_log = store.directory / "trial_logs" / f"{settings.study_name}.log"
         with (
-            sole_launcher(storage, store.directory),
+            study_lock(storage, store.directory),
             storage_errors(storage),
             open_trial_log(trial_log),
         ):
