@@ -27,18 +27,24 @@ def nothing_outlives_its_test() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def server_store(tmp_path_factory: pytest.TempPathFactory, mlflow_template: Path) -> str:
-    """The SQLite store of the server."""
-    store = tmp_path_factory.mktemp("server") / "mlflow.db"
-    store.write_bytes(mlflow_template.read_bytes())
-    return f"sqlite:///{store}"
+def server_directory(tmp_path_factory: pytest.TempPathFactory, mlflow_template: Path) -> Path:
+    """Where the server keeps its store, ``mlflow.db``, and its artifacts."""
+    directory = tmp_path_factory.mktemp("server")
+    (directory / "mlflow.db").write_bytes(mlflow_template.read_bytes())
+    return directory
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, server_store: str) -> Iterator[str]:
+def server(server_directory: Path) -> Iterator[str]:
     """A tracking server that nobody stops: each test has an experiment of its own there."""
-    with mlflow_server(tmp_path_factory.mktemp("server"), free_port(), server_store) as address:
+    with mlflow_server(server_directory, free_port()) as address:
         yield address
+
+
+@pytest.fixture
+def server_store(server_directory: Path) -> str:
+    """The server's store, for those who write to it past the server."""
+    return f"sqlite:///{server_directory / 'mlflow.db'}"
 
 
 @pytest.fixture(scope="session")

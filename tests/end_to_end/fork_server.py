@@ -9,6 +9,8 @@ Run as a module this is the server. It ends, with all its forks, when its standa
 
 import contextlib
 import gc
+import importlib
+import json
 import os
 import runpy
 import selectors
@@ -17,22 +19,32 @@ import socket
 import sys
 from typing import Any
 
+from mlproject.training.system.environment import set_torch_environment
 from tests.end_to_end import fork_request
 
 READY = "ready\n"
+CONSTANTS = "CONSTANTS_OF_FORKS"
+"""A variable of the environment, JSON: what constants, ``module:NAME``, are in a fork."""
 
 
-def _import_everything() -> None:
-    from mlproject.training.system.environment import set_torch_environment
-
-    set_torch_environment()  # before anything imports torch
-    import great_expectations  # noqa: F401
-
-    import mlproject.analysis.audit
-    import mlproject.analysis.evaluation
-    import mlproject.analysis.report
-    import mlproject.experiments.study
-    import mlproject.experiments.summary.parent_run  # noqa: F401
+_IMPORTED = (
+    "great_expectations",
+    "matplotlib.backends.backend_agg",
+    "mlflow.cli",
+    "mlflow.pyfunc",
+    "optuna.visualization.matplotlib",
+    "plotly.graph_objects",
+    "ray",
+    "torch._dynamo",  # by the first optimiser of a process
+    "mlproject.analysis.audit",
+    "mlproject.analysis.evaluation",
+    "mlproject.analysis.report",
+    "mlproject.analysis.supplement.prepare",
+    "mlproject.experiments.study",
+    "mlproject.experiments.summary.parent_run",
+    "mlproject.experiments.workers.ray_workers",
+    "recovery.write.backfill",
+)
 
 
 def _serve(address: str) -> dict[str, Any]:
@@ -79,6 +91,9 @@ def _become(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
+    for name, value in json.loads(os.environ.get(CONSTANTS, "{}")).items():
+        module, _, constant = name.partition(":")
+        setattr(importlib.import_module(module), constant, value)
     if "OMP_NUM_THREADS" in os.environ:  # it is read when OpenMP is loaded
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     first, *rest = request["arguments"]
@@ -92,6 +107,8 @@ def _become(request: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    _import_everything()
+    set_torch_environment()  # before anything imports torch
+    for name in _IMPORTED:
+        importlib.import_module(name)
     gc.freeze()
     _become(_serve(sys.argv[1]))

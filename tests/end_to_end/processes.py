@@ -1,17 +1,19 @@
 """Real processes of this project, as a user starts them, and MLflow's own."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
+from tests.end_to_end.fork_server import CONSTANTS
 from tests.end_to_end.launches import (
     REPOSITORY,
     TIMEOUT_SECONDS,
@@ -21,6 +23,8 @@ from tests.end_to_end.launches import (
     fork_server,
 )
 
+SERVERS = "servers"
+"""The xdist group of tests that share servers, so that one process starts them."""
 SCRIPTS = REPOSITORY / "experiments" / "phase6a"
 PROJECT = (sys.executable, "-m", "mlproject")
 _MLFLOW = str(Path(sys.executable).with_name("mlflow"))
@@ -60,6 +64,11 @@ def mlflow_run(*arguments: str, cwd: Path, **env: str) -> Completed:
     env = environment(**env)
     env["PATH"] = f"{fork_server().stand_ins}{os.pathsep}{env['PATH']}"
     return Launch([*MLFLOW_RUN, *arguments], cwd, env).complete()
+
+
+def constants(values: Mapping[str, object]) -> dict[str, str]:
+    """The environment of a fork in which constants, ``module:NAME``, have other values."""
+    return {CONSTANTS: json.dumps(values)}
 
 
 def start_unforked(*command: str, cwd: Path, **env: str) -> "subprocess.Popen[str]":

@@ -74,7 +74,7 @@ def test_killed_and_launched_again_it_ends_as_if_nothing_had_happened(
 
 
 def test_a_study_that_is_running_is_not_run_twice(work_directory: Path, small_market: Path) -> None:
-    long = _command(small_market, epochs=100)  # it must not end before the second one asks
+    long = _command(small_market, epochs=40)  # it must not end before the second one asks
     process = start_project(*long, cwd=work_directory)
     wait_until(lambda: _has_logged(work_directory, "Trial 0: "), "the first trial")
     second = project(*long, cwd=work_directory)

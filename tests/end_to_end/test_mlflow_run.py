@@ -12,7 +12,7 @@ from tests.recovery.conftest import LEGACY
 
 
 def test_one_command_makes_a_study_of_nested_runs_and_goes_on_with_it(tmp_path: Path) -> None:
-    command = ("-P", "budget=2M", "-P", "horizon=3", "-P", "max_epochs=1")
+    command = ("-P", "budget=2M", "-P", "horizon=3", "-P", "max_epochs=1", "-P", "max_steps=50")
     first = unforked(*MLFLOW_RUN, *command, "-P", "n_trials=3", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
 

@@ -13,8 +13,10 @@ from mlproject.tracking.names import Metric, Param
 from tests.end_to_end.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from tests.end_to_end.launches import Launch
 from tests.end_to_end.processes import (
+    SERVERS,
     TIMEOUT_SECONDS,
     backfill,
+    constants,
     free_port,
     mlflow_server,
     project,
@@ -22,6 +24,8 @@ from tests.end_to_end.processes import (
     wait_until,
 )
 from tests.end_to_end.whole_study import Told, check_whole, told_by_mlflow, told_by_storage
+
+pytestmark = pytest.mark.xdist_group(SERVERS)
 
 N_TRIALS = 6
 MANY = 500
@@ -68,6 +72,7 @@ def start(work_directory: Path) -> Start:
             cwd=work_directory,
             MLFLOW_TRACKING_URI=address,
             MLFLOW_HTTP_REQUEST_TIMEOUT=str(REQUEST_SECONDS),
+            **constants({"mlproject.tracking.live_tracking:LONGEST_PAUSE_SECONDS": 1.0}),
         )
         logs = work_directory / "trial_logs"
         wait_until(lambda: any("Trial 0: " in log.read_text() for log in logs.glob("*")), "trial 0")

@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mlproject.tracking.names import Param, Tag
 from tests.end_to_end.postgres import Postgres
-from tests.end_to_end.processes import backfill, free_port, mlflow_server, project
+from tests.end_to_end.processes import SERVERS, backfill, free_port, mlflow_server, project
 from tests.recovery.conftest import LEGACY, LOGS
+
+pytestmark = pytest.mark.xdist_group(SERVERS)
 
 
 def _trials(uri: str, experiment: str = "phase6a") -> list[Run]:

@@ -25,10 +25,10 @@ def two_cores() -> Iterator[None]:
     torch.set_num_threads(cores)
 
 
-def _command(market: Path, device: str) -> tuple[str, ...]:
+def _command(market: Path, device: str, n_trials: int) -> tuple[str, ...]:
     return (
-        *("study", "--budget", "100k", "--horizon", "3", "--data", str(market), "--n-trials", "3"),
-        *("--max-epochs", str(EPOCHS), "--device", device),
+        *("study", "--budget", "100k", "--horizon", "3", "--data", str(market)),
+        *("--n-trials", str(n_trials), "--max-epochs", str(EPOCHS), "--device", device),
     )
 
 
@@ -55,11 +55,11 @@ def test_the_curves_are_those_of_one_device_and_a_process_that_dies_costs_its_tr
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("two_devices")
     (elsewhere / "mlflow.db").write_bytes((work_directory / "mlflow.db").read_bytes())
-    code, _, error = command(*_command(small_market, "cpu"))
+    code, _, error = command(*_command(small_market, "cpu", 1))
     assert code == 0, error
     alone = _log(work_directory)
 
-    study = start_project(*_command(small_market, "cpu,cpu"), cwd=elsewhere, OMP_NUM_THREADS="2")
+    study = start_project(*_command(small_market, "cpu,cpu", 3), cwd=elsewhere, OMP_NUM_THREADS="2")
     _follow(study, elsewhere, _curve(alone, 0))
 
 

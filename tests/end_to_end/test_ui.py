@@ -8,9 +8,12 @@ from mlflow import MlflowClient
 
 from mlproject.tracking.names import Tag
 from tests.end_to_end.mlflow_ui import CHROMEDRIVER, CHROMIUM, MISSING, MlflowUi, open_ui
-from tests.end_to_end.processes import REPOSITORY, backfill, project
+from tests.end_to_end.processes import REPOSITORY, SERVERS, backfill, project
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None or CHROMEDRIVER is None, reason=MISSING)
+pytestmark = [
+    pytest.mark.xdist_group(SERVERS),
+    pytest.mark.skipif(CHROMIUM is None or CHROMEDRIVER is None, reason=MISSING),
+]
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ def run(*arguments: object) -> int:
     return int(cli.main([str(a) for a in arguments], standalone_mode=False))
 
 
+@pytest.mark.slow
 def test_a_log_that_has_grown_completes_what_was_open(work_directory: Path) -> None:
     lines = LOG.read_bytes().splitlines(keepends=True)
     growing = work_directory / LOG.name
@@ -44,6 +45,7 @@ def test_a_log_that_has_grown_completes_what_was_open(work_directory: Path) -> N
     assert unchanged == [r for r in whole if r[0]]  # an older copy takes nothing back
 
 
+@pytest.mark.slow
 def test_a_store_that_goes_away_is_one_line_and_the_same_command_goes_on(
     work_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

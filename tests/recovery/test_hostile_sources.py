@@ -129,6 +129,7 @@ def test_a_summary_that_unpacks_without_end_is_refused(tmp_path: Path) -> None:
         read_summary_file(stream, str(path), LaunchId(1))
 
 
+@pytest.mark.slow
 def test_a_log_that_unpacks_without_end_takes_constant_memory(tmp_path: Path) -> None:
     path = tmp_path / "bomb.log.gz"
     with gzip.open(path, "wb", compresslevel=1) as bomb:

@@ -13,6 +13,8 @@ from tests.end_to_end.processes import start_backfill
 from tests.recovery.conftest import LEGACY
 from tests.recovery.runs import all_runs, content
 
+pytestmark = pytest.mark.slow
+
 LOG = LEGACY / "2M_no_heads.log"
 KILLS = 10
 
