@@ -25,8 +25,8 @@ the same name, so that either goes on with what the other began:
     {mlflow_run}
 """
 
-from mlproject.experiments.study_script import StudyScript
 from mlproject.cli.script import run_script
+from mlproject.experiments.study_script import StudyScript
 
 STUDY = StudyScript(
 {settings}
@@ -41,6 +41,13 @@ def generate_hpo_script(
     budget: str | Budget, horizon: str | int, task: str, output_dir: str | Path
 ) -> Path:
     """Write the script of a study of phase 6a: ``hpo_{budget}_h{horizon}_{task}.py``.
+
+    >>> from mlproject import generate_hpo_script
+    >>> path = generate_hpo_script("2M", 3, "threshold_1pct", "scripts")
+    >>> path.as_posix()
+    'scripts/hpo_2M_h3_threshold_1pct.py'
+    >>> "n_trials=50," in path.read_text()
+    True
 
     Args:
         budget: such as ``2M`` or ``750k``.
@@ -111,4 +118,5 @@ def _comments(settings: StudySettings) -> dict[str, str]:
         "max_epochs": "no cap on the epochs that the search may choose",
         "grid_version": "of the architecture grid",
         "n_features": "of each day",
+        "search_space": "the version of ranges, sampler and pruner",
     }

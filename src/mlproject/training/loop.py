@@ -18,16 +18,13 @@ from torch.nn import functional
 
 from mlproject.errors import UserError
 from mlproject.training.checkpoint import CheckpointFile
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_losses import EpochLosses, has_exploded
 from mlproject.training.progress import BestEpoch, Progress
 from mlproject.training.result import StopReason, TrainingResult
 from mlproject.training.schedule import learning_rate_factor
 from mlproject.training.scores import score
 from mlproject.training.step import Step
 from mlproject.training.system.peak_memory import PeakMemory
-
-EXPLODED_LOSS = 10.0
-"""Nats: as bad as being certain of the wrong class (e⁻¹⁰) for every window."""
 
 OnEpoch = Callable[[EpochLosses], bool]
 """Called after each epoch; training stops when it returns True."""
@@ -125,7 +122,7 @@ class TrainingLoop:
         for progress.epoch in range(1, epochs + 1):
             train_loss = self._train_epoch()
             progress.step, progress.loss_sum = 0, 0.0
-            if _has_diverged(train_loss):
+            if has_exploded(train_loss):
                 raise TrainingDiverged(f"the training diverged in epoch {progress.epoch}")
             on_epoch(train_loss)
 
@@ -139,7 +136,7 @@ class TrainingLoop:
         logits = self._step.predict(ends)
         labels = data.labels[ends]
         val_loss = functional.binary_cross_entropy_with_logits(logits, labels).item()
-        if _has_diverged(train_loss) or _has_diverged(val_loss):
+        if has_exploded(train_loss) or has_exploded(val_loss):
             return StopReason.DIVERGED
         if val_loss < progress.best.val_loss:
             progress.best = BestEpoch(progress.epoch, val_loss, score(logits, labels))
@@ -210,7 +207,3 @@ class TrainingLoop:
         except (OSError, RuntimeError) as error:
             _logger.warning("the checkpoint could not be saved: %s", str(error).splitlines()[0])
         self._saved = time.perf_counter()
-
-
-def _has_diverged(loss: float) -> bool:
-    return not loss <= EXPLODED_LOSS  # NaN is not either
