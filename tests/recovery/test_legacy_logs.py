@@ -74,7 +74,7 @@ def test_a_run_has_the_times_and_the_place_of_its_lines(work_directory: Path) ->
     assert first.info.start_time == 1795464891408  # 2026-11-23 20:14:51,408 UTC
     assert first.info.end_time == 1795464891429
     assert first.data.tags["recovery.source"] == "2M_no_heads.log"
-    assert first.data.tags["recovery.sources.lines"] == "22-23"
+    assert first.data.tags["recovery.lines"] == "22-23"
     parents = {r.info.run_id: r for r in all_runs(work_directory)}
     parent = parents[first.data.tags[PARENT_RUN_ID_TAG]]
     assert parent.info.run_name == "phase6a_2M_h1_threshold_1pct"
