@@ -3,12 +3,15 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import optuna
 from mlflow.exceptions import MlflowException
 from optuna.trial import FrozenTrial
 
+from mlproject.analysis.summary.note import study_note
+from mlproject.analysis.summary.parent_run import summarise_study
 from mlproject.data.bars import load_bars
 from mlproject.data.checks import check_bars
 from mlproject.data.windows import build_windows
@@ -25,7 +28,7 @@ from mlproject.experiments.storage import (
     storage_errors,
     stored_identity,
 )
-from mlproject.experiments.summary.parent_run import best_trial, describe_study, summarise_study
+from mlproject.experiments.study_description import describe_study
 from mlproject.experiments.trial_context import TrialWork
 from mlproject.experiments.trial_log import (
     open_trial_log,
@@ -53,6 +56,7 @@ from mlproject.tracking.store import (
     tracking_errors,
 )
 from mlproject.tracking.study_run import close_study_run, open_study_run
+from mlproject.tracking.tracked_studies import recovered_trials
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.plan import OptimiserName, Precision
 
@@ -161,6 +165,13 @@ def _as_begun(space: SearchSpace, stored: Mapping[str, str | int]) -> SearchSpac
     return replace(space, settings=settings)
 
 
+def _best_trial(study: optuna.Study) -> FrozenTrial | None:
+    try:
+        return study.best_trial
+    except ValueError:  # none is complete
+        return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Launch:
     """One launch of a study."""
@@ -197,7 +208,7 @@ class Launch:
             study_name=self.study.study_name,
             parent_run_id=self.parent_run_id,
             finished=finished_trials(self.study),
-            best_trial=best_trial(self._trials()),
+            best_trial=_best_trial(self.study),
             trial_log=self.trial_log,
         )
 
@@ -208,9 +219,8 @@ class Launch:
         left = tracking.finish(INTERRUPTED_PATIENCE_SECONDS if interrupted else patience_seconds())
         behind = left.as_text()
         if left.outage is None:
-            trials = self._trials()
             try:
-                summarise_study(self.store, self.parent_run_id, self.space, trials, self.trial_log)
+                self._summarise()
                 close_study_run(self.store, self.parent_run_id, status)
             except MlflowException as error:
                 behind = f"MLflow does not take its summary ({first_line(error)}): start the server"
@@ -230,13 +240,21 @@ class Launch:
         """What the study searches."""
         return self.work.space
 
-    def _trials(self) -> list[FrozenTrial]:
-        return self.study.get_trials(deepcopy=False)
+    def _summarise(self) -> None:
+        """Show the trials of the study's storage, and before them those that logs tell of."""
+        summarise_study(
+            self.store,
+            self.parent_run_id,
+            self.study.study_name,
+            [*recovered_trials(self.store, self.parent_run_id), *self._ended_trials()],
+            note=partial(study_note, self.space.settings),
+            trial_log=self.trial_log,
+        )
 
     def _ended_trials(self) -> list[TrialRun]:
         ended = [
             ended_trial(trial, self.space)
-            for trial in self._trials()
+            for trial in self.study.get_trials(deepcopy=False)
             if trial.state.is_finished() and trial.datetime_start is not None
         ]
         return with_logged_epochs(self.trial_log, ended)

@@ -74,14 +74,14 @@ def read_studies(view: ExperimentView) -> TrackedExperiment:
         return _sort(view.name, _all_runs(view.store))
 
 
+def study_trials(store: TrackingStore, parent_run_id: str) -> list[TrialRun]:
+    """The trials of a study without their epochs, by number and start."""
+    return _trials(child_runs(store, parent_run_id))
+
+
 def recovered_trials(store: TrackingStore, parent_run_id: str) -> list[TrialRun]:
-    """The trials of a study that a log alone tells of, by number and start."""
-    found = [
-        trial.trial
-        for run in child_runs(store, parent_run_id, f"tags.{Tag.ORIGIN} = '{Origin.LOG}'")
-        if (trial := _read_trial(run)) is not None
-    ]
-    return sorted(found, key=lambda trial: (trial.trial_number, trial.started_ms))
+    """Those of a study's trials that a log alone tells of."""
+    return _trials(child_runs(store, parent_run_id, f"tags.{Tag.ORIGIN} = '{Origin.LOG}'"))
 
 
 def validation_losses(view: ExperimentView, run_id: str) -> dict[int, float]:
@@ -151,6 +151,11 @@ def _study(name: str, parent: Run, trials: Sequence[TrackedTrial]) -> TrackedStu
         tags=parent.data.tags,
         trials=tuple(ordered),
     )
+
+
+def _trials(runs: Iterable[Run]) -> list[TrialRun]:
+    found = [trial.trial for run in runs if (trial := _read_trial(run)) is not None]
+    return sorted(found, key=lambda trial: (trial.trial_number, trial.started_ms))
 
 
 def _read_trial(run: Run) -> TrackedTrial | None:

@@ -1,10 +1,10 @@
 """What the MLflow run of a trial holds, wherever the trial comes from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mlproject.models.arch_grid import Architecture
-from mlproject.tracking.names import Metric, Param, TrialState
+from mlproject.tracking.names import Metric, Origin, Param, Tag, TrialState
 from mlproject.training.epoch_losses import EpochLosses
 
 
@@ -46,3 +46,23 @@ class TrialRun:
     unfinished: bool = False
     """The source that tells of the trial ends before it does; a run that shows how it ended, or a
     process that still works on it, knows better."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the trial is complete or pruned."""
+        return self.state in (TrialState.COMPLETE, TrialState.PRUNED)
+
+    @property
+    def is_recovered(self) -> bool:
+        """Whether a log, or a storage, tells of the trial, and no live run."""
+        return self.tags.get(Tag.ORIGIN) == Origin.LOG
+
+
+def best_run(runs: Iterable[TrialRun]) -> TrialRun | None:
+    """The complete trial with the lowest validation loss; None before there is one."""
+    complete = [
+        run
+        for run in runs
+        if run.state is TrialState.COMPLETE and Metric.BEST_VAL_LOSS in run.metrics
+    ]
+    return min(complete, key=lambda run: run.metrics[Metric.BEST_VAL_LOSS], default=None)
