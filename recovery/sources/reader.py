@@ -39,9 +39,10 @@ _MARKS = (
     b"Best is",
     b", val_loss=",
 )
-"""A line without any of these concerns nobody. Most lines of most logs are such lines."""
+"""Fast filter: a line with none of these is noise, as most lines of most logs are."""
 
 _BARS = (b"%|", b"it/s", b"\r", b"\x1b", b"Error: ")
+"""A block with any of these has its noise told apart line by line."""
 
 
 class LogReader:
@@ -81,26 +82,31 @@ class LogReader:
         # What is nowhere in a block need not be looked for in each of its lines.
         is_clean = b"\r" not in block and b"\x1b" not in block
         marks = [mark for mark in _MARKS if mark in block]
-        noise = lines
-        if marks:
-            noise = []
-            first = self.accounting.lines + 1
-            last = first + len(lines) - 1 if block[-1:] != b"\n" else None
-            for number, line in enumerate(lines, first):
-                for mark in marks:
-                    if mark in line:
-                        cleaned = line if is_clean else clean(line)
-                        self._read_line(cleaned, number, whole=number != last)
-                        break
-                else:
-                    noise.append(line)
+        if not marks:
+            self._count_noise(lines, block, is_clean=is_clean)
+            return
+        noise = []
+        first = self.accounting.lines + 1
+        last = first + len(lines) - 1 if block[-1:] != b"\n" else None
+        for number, line in enumerate(lines, first):
+            for mark in marks:
+                if mark in line:
+                    cleaned = line if is_clean else clean(line)
+                    self._read_line(cleaned, number, whole=number != last)
+                    break
+            else:
+                noise.append(line)
+        self._count_noise(noise, block, is_clean=is_clean)
+
+    def _count_noise(self, lines: Sequence[bytes], block: bytes, *, is_clean: bool) -> None:
+        """Lines without any mark, told apart at once where nothing in the block is unusual."""
         counts = self.accounting.noise
         if block.isascii() and not any(bar in block for bar in _BARS):
             # A line that begins with a letter is then neither ruler nor traceback.
-            rest = [line for line in noise if line[:1] <= b"@"]
-            counts[Noise.RUNNER] += len(noise) - len(rest)
-            noise = rest
-        for line in noise:
+            rest = [line for line in lines if line[:1] <= b"@"]
+            counts[Noise.RUNNER] += len(lines) - len(rest)
+            lines = rest
+        for line in lines:
             cleaned = line if is_clean else clean(line)
             counts[noise_kind(cleaned, has_stamp=False)] += 1
 
