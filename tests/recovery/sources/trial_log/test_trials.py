@@ -21,7 +21,7 @@ from mlproject.tracking.study_run import open_study_run
 from mlproject.tracking.trial_log_lines import end_line, epoch_line, start_line
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.epoch_losses import EpochLosses
-from tests.recovery.runs import trial_runs
+from tests.recovery.runs import all_runs, backfill, trial_runs
 from tests.tracking.drawn_trials import CONTEXT, GRID, STUDY, studies
 
 
@@ -157,3 +157,36 @@ def _example(number: int) -> TrialRun:
 
 
 MIXED_STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.COMPLETE)
+
+
+LINE = (
+    "[I 2026-11-23 20:14:13,539] Trial 0: arch_idx=57, d_model=64, n_layers=48, n_heads=8, "
+    "params=2,414,273, lr=0.000160, epochs=50, batch_size=256, d_ff=256, learning_rate=0.00016, "
+    "weight_decay=0.0001, warmup_steps=100, dropout=0.2, grid_version=3, n_features=25, "
+    "budget={budget}, horizon=3, task={task}, started=2026-11-23T20:14:13.539Z, "
+    "study_name={name}.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("budget", "task", "name"),
+    [
+        ("2M", "t", "x' AND tags.study_name LIKE '%_2M_h3_t"),
+        ("2M", "t", "../../../../tmp/owned_2M_h3_t"),
+        ("2M", "t' OR '1'='1", "x_2M_h3_t' OR '1'='1"),
+        ("<img src=x>", "t", "x_<img src=x>_h3_t"),
+        ("2M", "t\x1b]0;x", "x_2M_h3_t\x1b]0;x"),
+    ],
+)
+def test_a_study_name_that_is_no_name_reaches_no_search_and_no_path(
+    budget: str,
+    task: str,
+    name: str,
+    work_directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("own.log").write_text(LINE.format(budget=budget, task=task, name=name))
+    assert backfill("own.log", monkeypatch=monkeypatch) == 1
+    assert "rejected: 1 × a field of the line cannot be read" in capsys.readouterr().out
+    assert all_runs(work_directory) == []
