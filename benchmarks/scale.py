@@ -38,7 +38,7 @@ PER_TRIAL = {
     "mlproject.search.search_space:SearchSpace.suggest": "the sampler's choice",
     "optuna.trial:Trial.report": "reports (20)",
     "optuna.trial:Trial.should_prune": "the pruner's looks (20)",
-    "mlproject.search.trial_queue:owed_trials": "what is owed",
+    "mlproject.search.trial_queue:trials_to_enqueue": "what is owed",
     "optuna.study:Study.get_trials": "the study's trials, asked for again and again",
     "mlproject.tracking.recorder:create_trial_run": "MLflow: the run made",
     "mlproject.tracking.recorder:close_trial_run": "MLflow: the run closed",

@@ -22,6 +22,7 @@ GRID = architecture_grid(parse_budget("20M"), 25)
 CONTEXT = {
     Param.GRID_VERSION: GRID.version,
     Param.N_FEATURES: GRID.num_features,
+    Param.SEARCH_SPACE: 1,
     Param.BUDGET: "20M",
     Param.HORIZON: 5,
     Param.TASK: "threshold_1pct",

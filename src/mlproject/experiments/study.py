@@ -1,8 +1,8 @@
 """A study: launched or resumed by one call, and true in MLflow whatever happens on the way."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,29 +20,24 @@ from mlproject.experiments.describe import ended_trial
 from mlproject.experiments.progress import show_progress
 from mlproject.experiments.storage import (
     StudyStorage,
+    begun_identity,
     check_unoccupied,
     fail_dead_trials,
     open_study,
     open_study_storage,
-    sole_launcher,
     storage_errors,
-    stored_identity,
+    study_lock,
 )
 from mlproject.experiments.study_description import describe_study
-from mlproject.experiments.trial_context import TrialWork
-from mlproject.experiments.trial_log import (
-    open_trial_log,
-    with_logged_epochs,
-    write_missing_lines,
-)
+from mlproject.experiments.trial_context import TrialContext
+from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
 from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.experiments.workers import Workers, open_workers
 from mlproject.experiments.workers.settings import ALONE, WorkerSettings
-from mlproject.models.arch_grid import architecture_grid
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
-from mlproject.search.trial_queue import OwedTrial, finished_trials
+from mlproject.search.trial_queue import QueuedTrial, finished_trials
 from mlproject.tracking.live_tracking import (
     INTERRUPTED_PATIENCE_SECONDS,
     LiveTracking,
@@ -58,7 +53,6 @@ from mlproject.tracking.store import (
 from mlproject.tracking.study_run import close_study_run, open_study_run
 from mlproject.tracking.tracked_studies import recovered_trials
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.plan import OptimiserName, Precision
 
 _logger = logging.getLogger(__name__)
 
@@ -89,7 +83,7 @@ def run_study(
     storage_url: str | None = None,
     device: str = "auto",
     workers: WorkerSettings = ALONE,
-    supplement: Sequence[OwedTrial] | None = None,
+    supplement: Sequence[QueuedTrial] | None = None,
 ) -> StudyOutcome:
     """Launch the study, or resume it, until `settings.n_trials` of its trials have finished.
 
@@ -110,21 +104,18 @@ def run_study(
         task=settings.task,
         label_price=settings.label_price,
     )
-    grid = architecture_grid(settings.budget, data.n_features, settings.grid_version)
-    space = SearchSpace(grid, settings)
+    begun = begun_identity(storage_url, settings.study_name, connection.directory)
+    space = SearchSpace.of(settings.as_begun(begun), data.n_features)
     with open_workers(workers, device) as crew:
-        # What fits in no way is refused before the storage makes a file; what the study began
-        # with never needs less.
-        crew.plan(space)
+        plan = crew.plan(space)  # what fits in no way is refused before a storage is made
         storage = open_study_storage(storage_url, settings.study_name, connection.directory)
-        plan = crew.plan(_as_begun(space, stored_identity(storage)))
-        identity = settings.identity(bars, data.n_features, plan.training)
+        identity = space.settings.identity(bars, data.n_features, plan.training)
         check_unoccupied(storage, identity)
         plan_text = f"{crew.as_text()}{plan.as_text()}"
         print(plan_text, flush=True)
         trial_log = connection.directory / "trial_logs" / f"{settings.study_name}.log"
         with (
-            sole_launcher(storage, connection.directory),
+            study_lock(storage, connection.directory),
             storage_errors(storage),
             open_trial_log(trial_log),
         ):
@@ -135,12 +126,12 @@ def run_study(
                 store.client.log_text(parent_run_id, plan_text, "memory_plan.txt")
             study = open_study(storage, identity)
             fail_dead_trials(study, storage)
-            launch = Launch(
+            launch = StudyLaunch(
                 store=store,
                 parent_run_id=parent_run_id,
                 storage=storage,
                 study=study,
-                work=TrialWork(
+                context=TrialContext(
                     space=space,
                     plan=plan.training,
                     data=data,
@@ -153,18 +144,6 @@ def run_study(
             return launch.run()
 
 
-def _as_begun(space: SearchSpace, stored: Mapping[str, str | int]) -> SearchSpace:
-    """What the user leaves to the memory plan is as the study began, if it has."""
-    if not stored:
-        return space
-    settings = replace(
-        space.settings,
-        optimiser=space.settings.optimiser or OptimiserName(str(stored["optimiser"])),
-        precision=space.settings.precision or Precision(str(stored["precision"])),
-    )
-    return replace(space, settings=settings)
-
-
 def _best_trial(study: optuna.Study) -> FrozenTrial | None:
     try:
         return study.best_trial
@@ -173,17 +152,17 @@ def _best_trial(study: optuna.Study) -> FrozenTrial | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Launch:
+class StudyLaunch:
     """One launch of a study."""
 
     store: TrackingStore
     parent_run_id: str
     storage: StudyStorage
     study: optuna.Study
-    work: TrialWork
+    context: TrialContext
     workers: Workers
     trial_log: Path
-    supplement: Sequence[OwedTrial] | None = None
+    supplement: Sequence[QueuedTrial] | None = None
     """Forced trials to run instead of the search; None launches the search."""
 
     def run(self) -> StudyOutcome:
@@ -233,12 +212,12 @@ class Launch:
         with show_progress(self.study, finished=finished, n_trials=n_trials) as progress:
             watch = StudyWatch(tracking, self.space, progress)
             remaining = RemainingTrials(self.study, self.space, self.supplement)
-            self.workers.run_trials(self.work, remaining, watch, self.storage)
+            self.workers.run_trials(self.context, remaining, watch, self.storage)
 
     @property
     def space(self) -> SearchSpace:
         """What the study searches."""
-        return self.work.space
+        return self.context.space
 
     def _summarise(self) -> None:
         """Show the trials of the study's storage, and before them those that logs tell of."""
@@ -252,9 +231,8 @@ class Launch:
         )
 
     def _ended_trials(self) -> list[TrialRun]:
-        ended = [
+        return [
             ended_trial(trial, self.space)
             for trial in self.study.get_trials(deepcopy=False)
             if trial.state.is_finished() and trial.datetime_start is not None
         ]
-        return with_logged_epochs(self.trial_log, ended)

@@ -4,7 +4,6 @@ How the study went is said by `mlproject.analysis.summary`, when its launch ends
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import mlflow
 import optuna
@@ -14,7 +13,7 @@ from mlflow.data.pandas_dataset import from_pandas
 from mlproject.data.bars import Bars
 from mlproject.data.windows import WindowedData
 from mlproject.models.extremes import distinct_extremes
-from mlproject.search.sampler import PRUNER_SETTINGS, SAMPLER_SETTINGS
+from mlproject.search.sampler import PRUNERS, SAMPLERS
 from mlproject.search.search_space import SearchSpace
 from mlproject.tracking.names import (
     PLAN_OPTIMISER_PARAM,
@@ -51,8 +50,8 @@ def describe_study(
             "validation_windows": len(data.validation),
             "test_windows": len(data.test),
             "train_base_rate": data.base_rate,
-            "sampler": _call("TPESampler", SAMPLER_SETTINGS),
-            "pruner": _call("MedianPruner", PRUNER_SETTINGS),
+            "sampler": SAMPLERS[space.version],
+            "pruner": PRUNERS[space.version],
             **{f"search.{name}": text for name, text in space.describe().items()},
             **{f"version.{m.__name__}": m.__version__ for m in (torch, optuna, mlflow)},
         },
@@ -60,7 +59,3 @@ def describe_study(
     log_study_values(store, run_id, metrics={}, tags={PLANNED_TRIALS_TAG: str(settings.n_trials)})
     dataset = from_pandas(bars.frame, name=bars.name, digest=bars.digest)
     log_study_dataset(store, run_id, dataset.to_dict() | {"source": bars.source})
-
-
-def _call(name: str, arguments: dict[str, Any]) -> str:
-    return f"{name}({', '.join(f'{key}={value}' for key, value in arguments.items())})"

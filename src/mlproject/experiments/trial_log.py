@@ -8,25 +8,15 @@ Optuna's own; times are UTC.
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import optuna
 
 from mlproject.errors import UserError
-from mlproject.tracking.names import TrialState
-from mlproject.tracking.trial_log_lines import (
-    ENDED,
-    EpochLine,
-    UnreadableLine,
-    line_key,
-    parse_line,
-    trial_lines,
-)
+from mlproject.tracking.trial_log_lines import ENDED, line_key, trial_lines
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.epoch_losses import EpochLosses
 
 _own_logger = logging.getLogger(__name__)
 _logger = optuna.logging.get_logger("optuna.trial_log")
@@ -91,41 +81,6 @@ def write_missing_lines(path: Path, trials: Sequence[TrialRun]) -> None:
             for line in trial_lines(trial):
                 if line_key(line) not in written:
                     write_line(line)
-
-
-def with_logged_epochs(path: Path, trials: Sequence[TrialRun]) -> list[TrialRun]:
-    """Give each failed trial the epochs and training losses that the trial log alone kept.
-
-    Optuna is told the training losses when a trial ends, and of an epoch after its line is written:
-    a process that died may have come to tell less.
-    """
-    failed = {trial.trial_number: trial for trial in trials if trial.state is TrialState.FAIL}
-    if not failed:
-        return list(trials)
-    logged: dict[int, dict[int, EpochLosses]] = {}
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for text in lines:
-            key = line_key(text)
-            if key is None or key[0] not in failed or key[1] == ENDED:
-                continue
-            try:
-                line = parse_line(text.rstrip("\n").partition("] ")[2])
-            except UnreadableLine:
-                continue
-            number = line.trial_number
-            if not isinstance(line, EpochLine):
-                # A log may hold an older study of the same name, whose trials started elsewhen.
-                logged.pop(number, None)
-                if line.started_ms == failed[number].started_ms:
-                    logged[number] = {}
-            elif number in logged:
-                logged[number][line.losses.epoch] = line.losses
-    return [_with_epochs(trial, logged.get(trial.trial_number, {})) for trial in trials]
-
-
-def _with_epochs(trial: TrialRun, logged: Mapping[int, EpochLosses]) -> TrialRun:
-    epochs = {losses.epoch: losses for losses in trial.epochs} | dict(logged)
-    return replace(trial, epochs=tuple(epochs[epoch] for epoch in sorted(epochs)))
 
 
 def _is_for_terminal(record: logging.LogRecord) -> bool:

@@ -86,7 +86,7 @@ class EpochLine:
 
 def has_begun(trial: TrialRun) -> bool:
     """Whether a trial came to train; one whose process died while it chose has no first line."""
-    return any(param in trial.params for param in SEARCHED_PARAMS)
+    return Param.BATCH_SIZE in trial.params
 
 
 def trial_lines(trial: TrialRun) -> Iterator[str]:

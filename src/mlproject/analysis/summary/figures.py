@@ -20,20 +20,26 @@ from optuna.distributions import (
 )
 
 from mlproject.tracking.names import (
-    REAL_PARAMS,
     SEARCHED_PARAMS,
+    WHOLE_PARAMS,
     Metric,
     Param,
     Tag,
     TrialState,
 )
 from mlproject.tracking.trial_run import TrialRun
+from mlproject.training.settings import HYPERPARAMETERS, Between
 
 MOST_SHOWN = 1000
 """Trials that pictures are drawn of: ten thousand take minutes and make a blot."""
 
 _ARCHITECTURE = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF)
-_ON_A_LOG_SCALE = (Param.LEARNING_RATE, Param.WEIGHT_DECAY)
+_CONTINUOUS = {
+    Param(row.name): between
+    for row in HYPERPARAMETERS
+    for between in row.searched.values()
+    if isinstance(between, Between)
+}
 _TARGET = "val loss"
 
 
@@ -140,11 +146,11 @@ def _value(run: TrialRun) -> float | None:
 def _distribution(name: Param, values: Sequence[Any]) -> BaseDistribution:
     """The range that the trials themselves span."""
     low, high = min(values), max(values)
-    if name in REAL_PARAMS:
-        return FloatDistribution(low, high, log=name in _ON_A_LOG_SCALE and low > 0)
-    if name is Param.EPOCHS:
+    if name not in _CONTINUOUS:
+        return CategoricalDistribution(sorted(set(values)))
+    if name in WHOLE_PARAMS:
         return IntDistribution(low, high)
-    return CategoricalDistribution(sorted(set(values)))
+    return FloatDistribution(low, high, log=_CONTINUOUS[name].log and low > 0)
 
 
 @contextmanager

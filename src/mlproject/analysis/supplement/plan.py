@@ -1,5 +1,6 @@
 """From what an audit found to the trials that close it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,8 @@ from mlproject.analysis.audit.trials import has_diverged
 from mlproject.analysis.supplement.cost import EpochTime, fit_epoch_time
 from mlproject.analysis.supplement.cover import covering_architectures, gaps_closed_by
 from mlproject.models.arch_grid import Architecture
-from mlproject.search.search_space import EPOCHS, SearchSpace
-from mlproject.search.trial_queue import OwedTrial
+from mlproject.search.search_space import SearchSpace
+from mlproject.search.trial_queue import QueuedTrial
 from mlproject.tracking.names import Metric, Tag, TrialState
 from mlproject.tracking.tracked_studies import TrackedTrial
 
@@ -63,7 +64,7 @@ def plan_supplement(
                 gaps=gaps_closed_by(architecture, gaps),
                 settings=settings,
                 settings_of=model.trial.trial_number if model else None,
-                seconds=_seconds(epoch_time, architecture, settings),
+                seconds=_seconds(epoch_time, architecture, settings, space),
             )
         )
     return planned
@@ -82,14 +83,14 @@ def best_trials(facts: StudyFacts) -> list[TrackedTrial]:
     return complete[:BEST_TRIALS]
 
 
-def owed_trial(planned: SupplementTrial, space: SearchSpace) -> OwedTrial:
+def queued_trial(planned: SupplementTrial, space: SearchSpace) -> QueuedTrial:
     """What is to be enqueued for a planned trial."""
     attrs = {Tag.SUPPLEMENT.value: planned.label}
     for gap in planned.gaps:
         if isinstance(gap, UntestedExtreme):
             attrs[Tag.FORCED_EXTREME.value] = gap.label
     params: dict[str, Any] = space.architecture_params(planned.architecture)
-    return OwedTrial(params={**params, **planned.settings}, user_attrs=attrs)
+    return QueuedTrial(params={**params, **planned.settings}, user_attrs=attrs)
 
 
 def _by_name(trial: TrackedTrial) -> dict[str, Any]:
@@ -97,8 +98,12 @@ def _by_name(trial: TrackedTrial) -> dict[str, Any]:
 
 
 def _seconds(
-    epoch_time: EpochTime | None, architecture: Architecture, settings: Mapping[str, Any]
+    epoch_time: EpochTime | None,
+    architecture: Architecture,
+    settings: Mapping[str, Any],
+    space: SearchSpace,
 ) -> float | None:
     if epoch_time is None:
         return None
-    return epoch_time.of_trial(architecture.n_layers, settings.get("epochs", max(EPOCHS)))
+    most = int(space.ranges["epochs"].nearest(math.inf))
+    return epoch_time.of_trial(architecture.n_layers, settings.get("epochs", most))

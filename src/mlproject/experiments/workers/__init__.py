@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from mlproject.experiments.storage import StudyStorage
-from mlproject.experiments.trial_context import TrialWork
+from mlproject.experiments.trial_context import TrialContext
 from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.experiments.workers.settings import WorkerSettings
 from mlproject.experiments.workers.this_process import ThisProcess
@@ -22,7 +22,11 @@ class Workers(Protocol):
         """The memory plan where a trial will run."""
 
     def run_trials(
-        self, work: TrialWork, remaining: RemainingTrials, watch: StudyWatch, storage: StudyStorage
+        self,
+        context: TrialContext,
+        remaining: RemainingTrials,
+        watch: StudyWatch,
+        storage: StudyStorage,
     ) -> None:
         """Run what remains of the study in the storage."""
 

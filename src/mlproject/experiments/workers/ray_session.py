@@ -15,8 +15,8 @@ import ray
 import torch
 
 import mlproject
+from mlproject.experiments.workers.resources import Node
 from mlproject.experiments.workers.settings import BadWorkers, WorkerSettings
-from mlproject.experiments.workers.shares import Node
 from mlproject.tracking.store import first_line
 
 ANSWER_SECONDS = 5.0
