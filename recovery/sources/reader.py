@@ -46,7 +46,7 @@ _BARS = (b"%|", b"it/s", b"\r", b"\x1b", b"Error: ")
 
 
 class LogReader:
-    """Reads the lines of one source; `accounting` and `distrusted` are whole at its end."""
+    """The reader of one log; `accounting` and `distrusted` are whole when it has been read."""
 
     def __init__(
         self, source: str, zone: tzinfo, launch_ids: Iterator[int], seen: set[int]

@@ -21,7 +21,7 @@ _NO_STUDY = "no line before it names the study"
 
 
 class LegacyStudies:
-    """Takes in the lines of one old log; gives out the records of its trials."""
+    """The studies of one legacy log: takes in its lines, gives out the records of its trials."""
 
     def __init__(
         self, accounting: Accounting, zone: tzinfo, launch_ids: Iterator[int], seen: set[int]
