@@ -5,10 +5,8 @@ How the study went is said by `mlproject.analysis.summary`, when its launch ends
 
 from collections.abc import Mapping
 
-import mlflow
 import optuna
 import torch
-from mlflow.data.pandas_dataset import from_pandas
 
 from mlproject.data.bars import Bars
 from mlproject.data.windows import WindowedData
@@ -20,7 +18,7 @@ from mlproject.tracking.names import (
     PLAN_PRECISION_PARAM,
     PLANNED_TRIALS_TAG,
 )
-from mlproject.tracking.store import TrackingStore
+from mlproject.tracking.store import MLFLOW_VERSION, TrackingStore
 from mlproject.tracking.study_run import log_study_dataset, log_study_params, log_study_values
 
 
@@ -53,9 +51,9 @@ def describe_study(
             "sampler": SAMPLERS[space.version],
             "pruner": PRUNERS[space.version],
             **{f"search.{name}": text for name, text in space.describe().items()},
-            **{f"version.{m.__name__}": m.__version__ for m in (torch, optuna, mlflow)},
+            **{f"version.{m.__name__}": m.__version__ for m in (torch, optuna)},
+            "version.mlflow": MLFLOW_VERSION,
         },
     )
     log_study_values(store, run_id, metrics={}, tags={PLANNED_TRIALS_TAG: str(settings.n_trials)})
-    dataset = from_pandas(bars.frame, name=bars.name, digest=bars.digest)
-    log_study_dataset(store, run_id, dataset.to_dict() | {"source": bars.source})
+    log_study_dataset(store, run_id, bars)

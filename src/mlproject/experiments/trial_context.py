@@ -10,9 +10,10 @@ from mlproject.data.windows import WindowedData
 from mlproject.experiments.objective import Objective, TrialWatcher
 from mlproject.search.search_space import SearchSpace
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.loop import prior_loss
-from mlproject.training.memory import MemoryPlan, Workload, plan_memory
+from mlproject.training.memory_plan import MemoryPlan, plan_memory
 from mlproject.training.plan import TrainingPlan
+from mlproject.training.scores import prior_loss
+from mlproject.training.workload import Workload
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,12 +15,10 @@ from optuna.trial import FrozenTrial, TrialState
 from mlproject.models.arch_grid import LOG2_N_HEADS, SHAPE_INDEX
 from mlproject.models.extremes import distinct_extremes
 from mlproject.search.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
-from mlproject.tracking.names import PROCESS_DIED, Tag
+from mlproject.tracking.names import FINISHED_STATES, PROCESS_DIED, Tag
 
 MAX_ATTEMPTS = 3
 """A trial that died or a forced one that failed is tried this often in all."""
-
-FINISHED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
 
 _FIXED_PARAMS = "fixed_params"
 """Where Optuna keeps the params of an enqueued trial."""
@@ -74,7 +72,7 @@ def trials_to_enqueue(trials: Sequence[FrozenTrial], space: SearchSpace) -> list
 
 def counts_towards_plan(trial: FrozenTrial) -> bool:
     """Whether it is one of the finished trials that `n_trials` asks for: a supplement is extra."""
-    return trial.state in FINISHED_STATES and Tag.SUPPLEMENT not in trial.user_attrs
+    return trial.state.name in FINISHED_STATES and Tag.SUPPLEMENT not in trial.user_attrs
 
 
 def finished_trials(study: optuna.Study) -> int:

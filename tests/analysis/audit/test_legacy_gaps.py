@@ -10,7 +10,7 @@ from mlproject.analysis.audit import audit_experiment
 from mlproject.analysis.audit.findings import ExperimentAudit, Kind
 from mlproject.models.arch_grid import get_architectures_for_budget
 from mlproject.models.extremes import distinct_extremes
-from mlproject.tracking.analysis_run import view_experiment
+from mlproject.tracking.store import connect_to_read
 from mlproject.tracking.tracked_studies import read_studies
 from tests.conftest import LEGACY
 
@@ -19,7 +19,7 @@ SUMMARIES = sorted(LEGACY.glob("*.truth/*.json"))
 
 @pytest.fixture
 def audit(legacy_store: Path) -> ExperimentAudit:
-    return audit_experiment(read_studies(view_experiment("phase6a")))
+    return audit_experiment(read_studies(connect_to_read("phase6a")))
 
 
 def _tested(summary: dict[str, Any]) -> set[tuple[int, ...]]:

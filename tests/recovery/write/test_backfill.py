@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from mlproject.tracking import recorder
-from mlproject.tracking.store import TrackingUnreachable
+from mlproject.tracking.errors import TrackingUnreachable
 from tests.recovery.conftest import LEGACY
 from tests.recovery.runs import all_runs, content, run, trial_runs
 

@@ -13,10 +13,8 @@ from mlproject.models.arch_grid import (
     architecture_grid,
 )
 from mlproject.models.budget import Budget, UnknownBudget, parse_budget
-from mlproject.tracking.names import PLANNED_TRIALS_TAG, Param, Tag, TrialState
+from mlproject.tracking.names import PLANNED_TRIALS_TAG, Param, Tag
 from mlproject.tracking.tracked_studies import TrackedStudy, TrackedTrial
-
-FINISHED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
 
 _STUDY_NAME = re.compile(
     r".+?_(?P<budget>[0-9.]+[kKMB]?)_h(?P<horizon>\d{1,4})_(?P<task>threshold_[0-9.]+pct)", re.ASCII
@@ -34,7 +32,7 @@ class StudyFacts:
     @cached_property
     def finished(self) -> tuple[TrackedTrial, ...]:
         """Trials that are complete or pruned."""
-        return tuple(t for t in self.study.trials if t.trial.state in FINISHED_STATES)
+        return tuple(t for t in self.study.trials if t.trial.is_finished)
 
     @property
     def planned(self) -> int:

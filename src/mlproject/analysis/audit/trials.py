@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from mlproject.analysis.audit.coverage import DIMENSIONS, architecture_of
 from mlproject.analysis.audit.findings import Finding, Kind, run_refs
 from mlproject.analysis.audit.study_facts import StudyFacts
-from mlproject.tracking.names import Metric, Param, Tag, TrialState
+from mlproject.tracking.names import Param, Tag, TrialState
 from mlproject.tracking.tracked_studies import TrackedTrial
 
 _SETTINGS = (
@@ -21,9 +21,6 @@ _SETTINGS = (
 )
 NEARLY = 0.02
 """Settings that differ by less than this fraction are nearly the same."""
-
-_DIVERGED_LOSS = 10.0
-"""Cross-entropy in nats: the old program wrote 100 for a loss that was not finite."""
 
 _SHARED_AT_LEAST = 2
 _TELLING = 2.0
@@ -82,7 +79,7 @@ def failed_trials(facts: StudyFacts) -> list[Finding]:
 
 def diverged_trials(facts: StudyFacts) -> list[Finding]:
     """Trials whose loss ran away, and what they share; made good as failed ones are."""
-    diverged = [t for t in facts.finished if has_diverged(t)]
+    diverged = [t for t in facts.finished if t.trial.has_diverged]
     shared = _shared(diverged, facts.finished)
     findings: list[Finding] = []
     for good in (False, True):
@@ -115,16 +112,10 @@ def near_duplicates(facts: StudyFacts) -> list[Finding]:
     return findings
 
 
-def has_diverged(trial: TrackedTrial) -> bool:
-    """Whether the loss ran away."""
-    loss = trial.trial.metrics.get(Metric.BEST_VAL_LOSS)
-    return Tag.DIVERGED in trial.trial.tags or (loss is not None and not loss < _DIVERGED_LOSS)
-
-
 def _was_made_good(trial: TrackedTrial, facts: StudyFacts) -> bool:
     architecture = architecture_of(trial)
     return None not in architecture and any(
-        architecture_of(other) == architecture and not has_diverged(other)
+        architecture_of(other) == architecture and not other.trial.has_diverged
         for other in facts.finished
     )
 

@@ -1,5 +1,6 @@
 """An evaluation from the study to the registered model, each step in its order."""
 
+import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ import torch
 from mlproject.analysis.evaluation.baselines import Baseline, fit_baselines, flat_windows
 from mlproject.analysis.evaluation.chosen import ChosenTrial, choose_trial
 from mlproject.analysis.evaluation.final_models import (
-    Report,
+    Progress,
     final_seeds,
     find_best_epoch,
     train_final_models,
@@ -25,21 +26,26 @@ from mlproject.analysis.evaluation.results import TestResults, judge
 from mlproject.analysis.evaluation.servable import servable_model
 from mlproject.analysis.find_study import find_study
 from mlproject.data.bars import Bars
+from mlproject.data.checks import checked_bars
 from mlproject.data.features import FEATURES
 from mlproject.data.windows import WindowedData, build_windows
 from mlproject.search.study_settings import StudySettings
 from mlproject.serving.model_folder import TrainedModel, load_model, save_model
-from mlproject.tracking.analysis_run import ExperimentView
 from mlproject.tracking.evaluation_run import (
     count_evaluations,
     evaluation_run,
-    keep_results,
+    log_results,
 )
 from mlproject.tracking.registered_model import register_model
+from mlproject.tracking.store import TrackingStore, connect_to_read
 from mlproject.tracking.tracked_studies import read_studies, validation_losses
-from mlproject.training.memory import Workload, plan_memory
+from mlproject.training.device import select_device
+from mlproject.training.memory_plan import plan_memory
 from mlproject.training.plan import TrainingPlan
 from mlproject.training.step import predict
+from mlproject.training.workload import Workload
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,25 +59,52 @@ class Evaluated:
     model_version: str
 
 
-def evaluate_study(
-    view: ExperimentView,
+def evaluate(
     settings: StudySettings,
-    bars: Bars,
     *,
-    seeds: int,
-    device: torch.device,
-    report: Report,
+    data: Bars | str = "sp500",
+    seeds: int = 3,
+    device: str = "auto",
+    tracking_uri: str | None = None,
+    progress: Progress = _logger.info,
 ) -> Evaluated:
-    """Evaluate the study that `settings` name; the bars must have passed `check_bars`.
+    """Test the best architecture of a study, once, on days that nothing was chosen by.
 
-    Everything that can be wrong with the input is found before anything is written.
+    It is trained on training and validation with several seeds, compared with simple baselines on
+    the same windows, and registered in MLflow. Everything that can be wrong with the input is found
+    before anything is written.
+
+    Args:
+        settings: those that name the study: experiment, budget, horizon and task.
+        data: the bars of the study, or where they come from, see `load_bars`.
+        seeds: how many times the architecture is trained.
+        device: one of ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        tracking_uri: MLflow's store; by default that of MLFLOW_TRACKING_URI, else ``mlflow.db`` in
+            the working directory.
+        progress: is given a line for each network that is trained.
 
     Raises:
         UserError: one of its kinds: no such study, no trial to train again, other bars than the
             study's, too little memory, a training that diverged, or an MLflow that went away.
     """
-    study = find_study(read_studies(view), settings.study_name, to="evaluate")
-    chosen = choose_trial(study, settings, bars, partial(validation_losses, view))
+    target = select_device(device)
+    store = connect_to_read(settings.experiment, tracking_uri)
+    return _evaluate_in(
+        store, settings, checked_bars(data), seeds=seeds, device=target, progress=progress
+    )
+
+
+def _evaluate_in(
+    store: TrackingStore,
+    settings: StudySettings,
+    bars: Bars,
+    *,
+    seeds: int,
+    device: torch.device,
+    progress: Progress,
+) -> Evaluated:
+    study = find_study(read_studies(store), settings.study_name, to="evaluate")
+    chosen = choose_trial(study, settings, bars, partial(validation_losses, store))
     plan = _plan(chosen, device)
     windows = partial(
         build_windows,
@@ -88,15 +121,15 @@ def evaluate_study(
         epochs=chosen.best_epoch or 0,
         seeds=final_seeds(chosen.study_seed, seeds),
         baseline_settings={},
-        earlier_evaluations=count_evaluations(view, chosen.study_name),
+        earlier_evaluations=count_evaluations(store, chosen.study_name),
     )
     params = run_params(story, plan, bars)
     with (
-        evaluation_run(view, chosen.study_name, chosen.run_id, params, bars) as run_id,
+        evaluation_run(store, chosen.study_name, chosen.run_id, params, bars) as run_id,
         tempfile.TemporaryDirectory() as temporary,
     ):
         if chosen.best_epoch is None:
-            report(f"trial {chosen.number}: repeated to find its best epoch, which no run tells")
+            progress(f"trial {chosen.number}: repeated to find its best epoch, which no run tells")
             story = replace(story, epochs=find_best_epoch(chosen, search.to(device), plan))
         folders = [Path(temporary) / f"seed_{place}" for place in range(1, seeds + 1)]
         losses = _train(
@@ -106,7 +139,7 @@ def evaluate_study(
             plan=plan,
             folders=folders,
             device=device,
-            report=report,
+            progress=progress,
         )
         baselines = list(fit_baselines(search, final))
         story = replace(story, baseline_settings={each.name: each.settings for each in baselines})
@@ -116,9 +149,9 @@ def evaluate_study(
         kept = Path(temporary) / "results"
         write_results(story, results, losses, kept)
         note, metrics = as_note(story, results), run_metrics(story, results)
-        keep_results(view, run_id, metrics=metrics, folder=str(kept), note=note)
+        log_results(store, run_id, metrics=metrics, folder=str(kept), note=note)
         version = register_model(
-            view,
+            store,
             run_id,
             servable_model(folders[0], bars.frame.head(len(final.dates))),
             name=chosen.study_name,
@@ -152,11 +185,11 @@ def _train(
     plan: TrainingPlan,
     folders: Sequence[Path],
     device: torch.device,
-    report: Report,
+    progress: Progress,
 ) -> pd.DataFrame:
     """Train and save a network per seed, so that one at a time is in memory; their losses."""
     losses = {}
-    trained = train_final_models(story, final.to(device), plan, report)
+    trained = train_final_models(story, final.to(device), plan, progress)
     for folder, model in zip(folders, trained, strict=True):
         save_model(
             TrainedModel(

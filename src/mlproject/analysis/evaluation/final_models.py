@@ -13,10 +13,10 @@ from mlproject.analysis.evaluation.note import Story
 from mlproject.data.windows import WindowedData
 from mlproject.errors import UserError
 from mlproject.models.patchtst import PatchTST
-from mlproject.training.loop import train, train_final
 from mlproject.training.plan import TrainingPlan
+from mlproject.training.train import train, train_final
 
-Report = Callable[[str], None]
+Progress = Callable[[str], object]
 """Takes a line on how far it is."""
 
 
@@ -59,7 +59,7 @@ def find_best_epoch(chosen: ChosenTrial, search: WindowedData, plan: TrainingPla
 
 
 def train_final_models(
-    story: Story, data: WindowedData, plan: TrainingPlan, report: Report
+    story: Story, data: WindowedData, plan: TrainingPlan, progress: Progress
 ) -> Iterator[FinalModel]:
     """Train on `data.train` once per seed; one network at a time is held here.
 
@@ -76,7 +76,7 @@ def train_final_models(
             on_epoch=losses.append,
             plan=plan,
         )
-        report(
+        progress(
             f"seed {place} of {len(story.seeds)}: trained, loss {losses[-1]:.4f} in "
             f"epoch {story.epochs}"
         )

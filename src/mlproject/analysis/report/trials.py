@@ -6,7 +6,6 @@ import pandas as pd
 
 from mlproject.analysis.audit import DEFAULT_PLANNED
 from mlproject.analysis.audit.study_facts import StudyFacts
-from mlproject.analysis.audit.trials import has_diverged
 from mlproject.data.labels import parse_horizon, parse_task
 from mlproject.errors import UserError
 from mlproject.tracking.names import Metric, Origin, Param, Tag, TrialState
@@ -50,7 +49,7 @@ def report_trials(experiment: TrackedExperiment) -> ReportTrials:
         for trial in study.trials:
             if trial.trial.state is not TrialState.COMPLETE:
                 unended += 1
-            elif has_diverged(trial):
+            elif trial.trial.has_diverged:
                 diverged += 1
             elif (row := _row(trial, facts)) is None:
                 incomplete += 1

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-from mlflow.exceptions import MlflowException
 
 from mlproject.analysis.summary.figures import (
     Figure,
@@ -23,8 +22,9 @@ from mlproject.analysis.summary.figures import (
     thinned,
 )
 from mlproject.analysis.summary.table import table_of_trials
+from mlproject.tracking.errors import MlflowError, is_refusal
 from mlproject.tracking.names import NOTE_TAG
-from mlproject.tracking.store import TrackingStore, is_refusal
+from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import log_study_values
 from mlproject.tracking.trial_run import TrialRun, best_run
 
@@ -45,7 +45,7 @@ def summarise_study(
     """Log the best trial, a note, the table of trials, the trial log and the pictures.
 
     Raises:
-        MlflowException: MLflow does not answer; what is left would wait for it part by part.
+        MlflowError: MLflow does not answer; what is left would wait for it part by part.
     """
     with _part("best trial"):
         _log_best(store, run_id, runs, note)
@@ -64,7 +64,7 @@ def _part(name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(error, MlflowException) and not is_refusal(error):
+        if isinstance(error, MlflowError) and not is_refusal(error):
             raise
         _logger.warning("the %s is left out of the summary: %s", name, error)
         _logger.debug("why", exc_info=True)

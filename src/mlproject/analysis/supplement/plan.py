@@ -7,14 +7,13 @@ from typing import Any
 
 from mlproject.analysis.audit.findings import Gap, UntestedExtreme
 from mlproject.analysis.audit.study_facts import StudyFacts
-from mlproject.analysis.audit.trials import has_diverged
 from mlproject.analysis.supplement.cost import EpochTime, fit_epoch_time
 from mlproject.analysis.supplement.cover import covering_architectures, gaps_closed_by
 from mlproject.models.arch_grid import Architecture
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import QueuedTrial
-from mlproject.tracking.names import Metric, Tag, TrialState
-from mlproject.tracking.tracked_studies import TrackedTrial
+from mlproject.tracking.names import Tag
+from mlproject.tracking.tracked_studies import TrackedTrial, ranked_trials
 
 TRIALS_PER_VALUE = 3
 """One trial cannot tell a bad value from bad luck with the other settings."""
@@ -51,7 +50,7 @@ def plan_supplement(
     trials_per_value: int = TRIALS_PER_VALUE,
 ) -> list[SupplementTrial]:
     """The trials that close the gaps, each with training settings of one of the best trials."""
-    best = best_trials(facts)
+    best = ranked_trials(facts.finished)[:BEST_TRIALS]
     epoch_time = fit_epoch_time(facts)
     planned = []
     chosen = covering_architectures(space.grid, gaps, trials_per_value)
@@ -68,19 +67,6 @@ def plan_supplement(
             )
         )
     return planned
-
-
-def best_trials(facts: StudyFacts) -> list[TrackedTrial]:
-    """The complete trials with the lowest validation losses, best first."""
-    complete = [
-        t
-        for t in facts.finished
-        if t.trial.state is TrialState.COMPLETE
-        and Metric.BEST_VAL_LOSS in t.trial.metrics
-        and not has_diverged(t)
-    ]
-    complete.sort(key=lambda t: (t.trial.metrics[Metric.BEST_VAL_LOSS], t.trial.trial_number))
-    return complete[:BEST_TRIALS]
 
 
 def queued_trial(planned: SupplementTrial, space: SearchSpace) -> QueuedTrial:

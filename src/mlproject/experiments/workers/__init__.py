@@ -12,7 +12,7 @@ from mlproject.experiments.workers.this_process import ThisProcess
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.training.device import select_devices
-from mlproject.training.memory import MemoryPlan
+from mlproject.training.memory_plan import MemoryPlan
 
 
 class Workers(Protocol):

@@ -30,8 +30,8 @@ from mlproject.experiments.workers.trial_worker import WORKER_ATTR, SharedContex
 from mlproject.experiments.workers.worker_pool import PATIENCE_SECONDS, Worker, WorkerPool
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.trial_queue import INTERRUPTED
+from mlproject.text.credentials import first_line
 from mlproject.tracking.names import Tag
-from mlproject.tracking.store import first_line
 
 STOP_SECONDS = 10.0
 """How long a worker that was killed is waited for."""

@@ -15,7 +15,7 @@ from mlproject.experiments.workers.worker_pool import WorkerPool, answer
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.text.phrases import counted
-from mlproject.training.memory import MemoryPlan
+from mlproject.training.memory_plan import MemoryPlan
 
 
 @contextmanager

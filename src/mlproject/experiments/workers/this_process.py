@@ -8,7 +8,7 @@ from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.sampler import make_sampler
 from mlproject.search.search_space import SearchSpace
-from mlproject.training.memory import MemoryPlan
+from mlproject.training.memory_plan import MemoryPlan
 
 
 class ThisProcess:

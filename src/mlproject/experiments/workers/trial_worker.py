@@ -35,7 +35,8 @@ from mlproject.text.credentials import keep_credentials_unseen
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.device import select_devices
 from mlproject.training.epoch_losses import EpochLosses
-from mlproject.training.memory import MemoryPlan, free_memory_bytes
+from mlproject.training.memory_plan import MemoryPlan
+from mlproject.training.system.free_memory import free_memory_bytes
 
 Reports = SimpleQueue[Report | None]
 """What a trial's thread hands on; None is the end."""

@@ -12,7 +12,7 @@ from mlproject.experiments.workers.ray_session import RaySession
 from mlproject.experiments.workers.resources import ResourcesPerWorker
 from mlproject.experiments.workers.trial_worker import NodePlacement, TrialWorker
 from mlproject.search.remaining_trials import MAX_FAILURES_IN_A_ROW
-from mlproject.tracking.store import first_line
+from mlproject.text.credentials import first_line
 
 MAX_RESTARTS = 20
 """Ray gives a worker up whose process died more often, so that one that dies at once every time,
