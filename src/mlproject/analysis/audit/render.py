@@ -5,7 +5,8 @@ import json
 from collections.abc import Sequence
 
 from mlproject.analysis.audit.findings import ExperimentAudit, Finding, Kind, RunRef, StudyAudit
-from mlproject.text.escaping import for_markdown, for_terminal
+from mlproject.text.escaping import for_terminal
+from mlproject.text.tables import aligned_lines, markdown_cell, markdown_lines
 
 _ADVICE = {
     Kind.MISSING_PARAMS: "the run is not compared where it lacks a value",
@@ -33,7 +34,7 @@ _SHOWN_RUNS = 8
 
 def as_text(audit: ExperimentAudit) -> str:
     """For the terminal: one line per study, then each finding with its runs."""
-    lines = aligned(_table(audit))
+    lines = aligned_lines(_table(audit))
     for study in audit.studies:
         if study.findings:
             lines += ["", study.study_name]
@@ -44,16 +45,18 @@ def as_text(audit: ExperimentAudit) -> str:
 def as_markdown(audit: ExperimentAudit) -> str:
     """The same as a document, every run by its id."""
     head, *rows = _table(audit)
-    lines = [f"# Audit of {_cell(audit.experiment)}", "", _cell(summary(audit)), ""]
-    lines += [row(head), row(["---"] * len(head)), *map(row, rows)]
+    lines = [f"# Audit of {markdown_cell(audit.experiment)}", "", markdown_cell(summary(audit)), ""]
+    lines += markdown_lines(head, rows)
     for study in audit.studies:
-        lines += ["", f"## {_cell(study.study_name)}", ""]
+        lines += ["", f"## {markdown_cell(study.study_name)}", ""]
         lines += [f"Run `{study.run_id}`. " + ("" if study.findings else "Nothing is amiss.")]
         for kind in Kind:
             found = [f for f in study.findings if f.kind is kind]
             if found:
                 lines += ["", f"**{kind}** ({_ADVICE[kind]})", ""]
-                lines += [f"- {_repaired(f)}{_cell(f.text)}{_run_ids(f.runs)}" for f in found]
+                lines += [
+                    f"- {_repaired(f)}{markdown_cell(f.text)}{_run_ids(f.runs)}" for f in found
+                ]
     return "\n".join([*lines, ""])
 
 
@@ -90,18 +93,6 @@ def _study_row(study: StudyAudit) -> list[str]:
     return [study.study_name, f"{study.finished}/{study.planned}", *counts]
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table for the terminal: the first column to the left, others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if place == 0 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ).rstrip()
-        for cells in rows
-    ]
-
-
 def _sign(finding: Finding) -> str:
     return "✓" if finding.repaired else "✗"
 
@@ -121,12 +112,3 @@ def _said(finding: Finding) -> str:
 def _run_ids(runs: Sequence[RunRef]) -> str:
     ids = ", ".join(f"trial {ref.trial_number} `{ref.run_id}`" for ref in runs)
     return f": {ids}" if ids else ""
-
-
-def row(cells: Sequence[str]) -> str:
-    """A row of a table in Markdown."""
-    return f"| {' | '.join(map(_cell, cells))} |"
-
-
-def _cell(text: str) -> str:
-    return for_markdown(text).replace("|", "\\|")

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mlproject.analysis.audit.render import aligned
 from mlproject.analysis.evaluation.baselines import TITLES
 from mlproject.analysis.evaluation.chosen import ChosenTrial
 from mlproject.analysis.evaluation.results import TestResults, Verdict
 from mlproject.analysis.evaluation.scores import CONFIDENCE
 from mlproject.text.phrases import counted
+from mlproject.text.tables import aligned_lines, markdown_lines
 from mlproject.tracking.names import TestMetric
 
 NETWORK = "network"
@@ -65,20 +65,18 @@ def _sentence(name: str, results: TestResults) -> str:
 def as_text(story: Story, results: TestResults) -> str:
     """For the terminal."""
     rows = [["", *_HEADS.values()], *_rows(results)]
-    return "\n".join([_headline(story, results), "", *aligned(rows), "", *verdicts(results)])
+    return "\n".join([_headline(story, results), "", *aligned_lines(rows), "", *verdicts(results)])
 
 
 def as_note(story: Story, results: TestResults) -> str:
     """For the run and the registered model: Markdown."""
-    head = ["", *_HEADS.values()]
-    table = [head, ["---"] * len(head), *_rows(results)]
     return "\n".join(
         [
             _headline(story, results),
             "",
             *(f"- {sentence}" for sentence in verdicts(results)),
             "",
-            *(f"| {' | '.join(row)} |" for row in table),
+            *markdown_lines(["", *_HEADS.values()], _rows(results)),
             "",
             *(f"{remark}\n" for remark in _remarks(story, results)),
         ]

@@ -6,6 +6,7 @@ import math
 import pandas as pd
 
 from mlproject.text.escaping import for_spreadsheet
+from mlproject.text.tables import markdown_lines
 
 _COLUMNS = {
     "budget": "budget",
@@ -49,8 +50,7 @@ def best_csv(best: pd.DataFrame) -> str:
 
 def best_markdown(best: pd.DataFrame) -> str:
     """The table in Markdown."""
-    rows = [list(_COLUMNS.values()), ["---"] * len(_COLUMNS), *_cells(best)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+    return "\n".join([*markdown_lines(list(_COLUMNS.values()), _cells(best)), ""])
 
 
 def best_html(best: pd.DataFrame) -> str:

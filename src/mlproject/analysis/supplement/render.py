@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from mlproject.analysis.audit.render import aligned
 from mlproject.analysis.supplement.plan import SupplementTrial
 from mlproject.models.arch_grid import Architecture
+from mlproject.text.tables import aligned_lines
 
 ARCHITECTURE_HEAD = ("d_model", "n_layers", "n_heads", "d_ff", "parameters")
 
@@ -28,7 +28,7 @@ def plan_text(study_name: str, trials: Sequence[SupplementTrial]) -> str:
     ]
     known = [trial.seconds for trial in trials if trial.seconds is not None]
     cost = f"about {duration(sum(known))} in all" if known else "no duration known to judge by"
-    return "\n".join([f"{study_name}: {len(trials)} trials, {cost}", *aligned([head, *rows])])
+    return "\n".join([f"{study_name}: {len(trials)} trials, {cost}", *aligned_lines([head, *rows])])
 
 
 def architecture_cells(architecture: Architecture) -> list[str]:
