@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from mlproject.analysis.audit.trials import has_diverged
 from mlproject.analysis.report.scaling_figure import scaling_figure
 from mlproject.analysis.report.trials import report_trials
+from mlproject.analysis.trial_params import has_diverged
 from mlproject.tracking.analysis_run import view_experiment
 from mlproject.tracking.names import ANALYSIS_TAG, NOTE_TAG, Param, Tag
 from mlproject.tracking.recorder import bring_up_to_date

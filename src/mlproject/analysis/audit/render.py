@@ -1,34 +1,19 @@
 """An audit as a person or a program reads it: a table for the terminal, Markdown, JSON."""
 
-import dataclasses
 import json
 from collections.abc import Sequence
 
-from mlproject.analysis.audit.findings import ExperimentAudit, Finding, Kind, RunRef, StudyAudit
+from mlproject.analysis.audit.checks import CHECKS, COLUMNS
+from mlproject.analysis.audit.findings import (
+    ExperimentAudit,
+    Finding,
+    FindingKind,
+    RunRef,
+    StudyAudit,
+)
 from mlproject.text.escaping import for_terminal
 from mlproject.text.tables import aligned_lines, markdown_cell, markdown_lines
 
-_ADVICE = {
-    Kind.MISSING_PARAMS: "the run is not compared where it lacks a value",
-    Kind.MISSING_TRIALS: "launch the study again: it goes on where it stands",
-    Kind.UNFINISHED: "launch the study again: what its process left is closed and tried again",
-    Kind.FAILED: "launch the study again after mending the reason",
-    Kind.UNTESTED_VALUE: "supplement the study",
-    Kind.UNTESTED_EXTREME: "supplement the study",
-    Kind.CONTRADICTION: "look at the run: one of the two is wrong",
-    Kind.DUPLICATES: "count them as one",
-    Kind.DIVERGED: "a result, of the settings named rather than of the architecture",
-}
-_COLUMNS = {
-    "params": (Kind.MISSING_PARAMS,),
-    "failed": (Kind.FAILED,),
-    "unfinished": (Kind.UNFINISHED,),
-    "diverged": (Kind.DIVERGED,),
-    "values": (Kind.UNTESTED_VALUE,),
-    "extremes": (Kind.UNTESTED_EXTREME,),
-    "contradict": (Kind.CONTRADICTION,),
-    "duplicates": (Kind.DUPLICATES,),
-}
 _SHOWN_RUNS = 8
 
 
@@ -50,10 +35,10 @@ def as_markdown(audit: ExperimentAudit) -> str:
     for study in audit.studies:
         lines += ["", f"## {markdown_cell(study.study_name)}", ""]
         lines += [f"Run `{study.run_id}`. " + ("" if study.findings else "Nothing is amiss.")]
-        for kind in Kind:
+        for kind in CHECKS:
             found = [f for f in study.findings if f.kind is kind]
             if found:
-                lines += ["", f"**{kind}** ({_ADVICE[kind]})", ""]
+                lines += ["", f"**{kind.title}** ({kind.advice})", ""]
                 lines += [
                     f"- {_repaired(f)}{markdown_cell(f.text)}{_run_ids(f.runs)}" for f in found
                 ]
@@ -62,8 +47,8 @@ def as_markdown(audit: ExperimentAudit) -> str:
 
 def as_json(audit: ExperimentAudit) -> str:
     """The same for programs."""
-    content = dataclasses.asdict(audit) | {"is_clean": audit.is_clean}
-    return json.dumps(content, indent=2) + "\n"
+    content = vars(audit) | {"is_clean": audit.is_clean}
+    return json.dumps(content, default=_for_json, indent=2) + "\n"
 
 
 def summary(audit: ExperimentAudit) -> str:
@@ -81,14 +66,13 @@ def summary(audit: ExperimentAudit) -> str:
 
 
 def _table(audit: ExperimentAudit) -> list[list[str]]:
-    return [["study", "trials", *_COLUMNS], *(_study_row(study) for study in audit.studies)]
+    return [["study", "trials", *COLUMNS], *(_study_row(study) for study in audit.studies)]
 
 
 def _study_row(study: StudyAudit) -> list[str]:
     counts = []
-    for kinds in _COLUMNS.values():
-        found = [f for f in study.open_findings if f.kind in kinds]
-        count = sum(max(1, len(f.runs)) for f in found)
+    for kind in COLUMNS.values():
+        count = sum(max(1, len(f.runs)) for f in study.open_findings if f.kind is kind)
         counts.append(str(count) if count else "·")
     return [study.study_name, f"{study.finished}/{study.planned}", *counts]
 
@@ -102,7 +86,7 @@ def _repaired(finding: Finding) -> str:
 
 
 def _said(finding: Finding) -> str:
-    if not finding.runs or finding.kind is Kind.DUPLICATES:
+    if not finding.runs or finding.kind.names_trials:
         return finding.text
     numbers = [str(ref.trial_number) for ref in finding.runs]
     rest = f" and {len(numbers) - _SHOWN_RUNS} more" if len(numbers) > _SHOWN_RUNS else ""
@@ -112,3 +96,8 @@ def _said(finding: Finding) -> str:
 def _run_ids(runs: Sequence[RunRef]) -> str:
     ids = ", ".join(f"trial {ref.trial_number} `{ref.run_id}`" for ref in runs)
     return f": {ids}" if ids else ""
+
+
+def _for_json(value: object) -> object:
+    """A kind as its title, any other dataclass as its fields."""
+    return value.title if isinstance(value, FindingKind) else vars(value)

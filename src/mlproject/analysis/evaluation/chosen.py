@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from mlproject.analysis.audit.trials import has_diverged
+from mlproject.analysis.trial_params import has_diverged
 from mlproject.data.bars import Bars
 from mlproject.data.features import FEATURES
 from mlproject.data.labels import LabelPrice

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlproject.analysis.audit.study_facts import StudyFacts
+from mlproject.analysis.analysed_study import AnalysedStudy
 from mlproject.tracking.names import Metric, Param
 from mlproject.tracking.tracked_studies import TrackedTrial
 
@@ -27,12 +27,12 @@ class EpochTime:
         return epochs * (self.base_seconds + self.seconds_per_layer * n_layers)
 
 
-def fit_epoch_time(facts: StudyFacts) -> EpochTime | None:
+def fit_epoch_time(study: AnalysedStudy) -> EpochTime | None:
     """Fitted by least squares to the study's trials; None where none has a duration.
 
     With fewer than three depths, or a line that falls with depth, it is the median and level.
     """
-    points = [point for trial in facts.finished if (point := _point(trial)) is not None]
+    points = [point for trial in study.finished if (point := _point(trial)) is not None]
     if not points:
         return None
     layers, seconds = np.array(points).T

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlproject.analysis.analysed_study import AnalysedStudy
 from mlproject.analysis.audit.findings import Gap, UntestedExtreme
-from mlproject.analysis.audit.study_facts import StudyFacts
-from mlproject.analysis.audit.trials import has_diverged
 from mlproject.analysis.supplement.cost import EpochTime, fit_epoch_time
 from mlproject.analysis.supplement.cover import covering_architectures, gaps_closed_by
+from mlproject.analysis.trial_params import has_diverged
 from mlproject.models.arch_grid import Architecture
 from mlproject.search.search_space import EPOCHS, SearchSpace
 from mlproject.search.trial_queue import OwedTrial
@@ -43,19 +43,19 @@ class SupplementTrial:
 
 
 def plan_supplement(
-    facts: StudyFacts,
+    study: AnalysedStudy,
     gaps: Sequence[Gap],
     space: SearchSpace,
     *,
     trials_per_value: int = TRIALS_PER_VALUE,
 ) -> list[SupplementTrial]:
     """The trials that close the gaps, each with training settings of one of the best trials."""
-    best = best_trials(facts)
-    epoch_time = fit_epoch_time(facts)
+    best = best_trials(study)
+    epoch_time = fit_epoch_time(study)
     planned = []
     chosen = covering_architectures(space.grid, gaps, trials_per_value)
-    for place, architecture in enumerate(chosen):
-        model = best[place % len(best)] if best else None
+    for index, architecture in enumerate(chosen):
+        model = best[index % len(best)] if best else None
         settings = space.nearest_settings(_by_name(model)) if model else {}
         planned.append(
             SupplementTrial(
@@ -69,11 +69,11 @@ def plan_supplement(
     return planned
 
 
-def best_trials(facts: StudyFacts) -> list[TrackedTrial]:
+def best_trials(study: AnalysedStudy) -> list[TrackedTrial]:
     """The complete trials with the lowest validation losses, best first."""
     complete = [
         t
-        for t in facts.finished
+        for t in study.finished
         if t.trial.state is TrialState.COMPLETE
         and Metric.BEST_VAL_LOSS in t.trial.metrics
         and not has_diverged(t)
