@@ -1,10 +1,10 @@
 """Which trial of a study is evaluated, and what its runs say of how it was trained."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, TypeVar
 
-from mlproject.analysis.trial_params import has_diverged
+from mlproject.analysis.trial_params import DIMENSIONS, TRAINING_PARAMS, has_diverged
 from mlproject.data.bars import Bars
 from mlproject.data.features import FEATURES
 from mlproject.data.labels import LabelPrice
@@ -25,19 +25,25 @@ from mlproject.tracking.tracked_studies import TrackedStudy, TrackedTrial
 from mlproject.training.plan import OptimiserName, Precision
 from mlproject.training.settings import TrainingSettings
 
-ASSUMED: Mapping[Param, int | float] = {
+ASSUMED: Mapping[Param, int | float | str] = {
+    **{
+        Param(field.name): field.default
+        for field in fields(TrainingSettings)
+        if field.name in TRAINING_PARAMS and field.default is not MISSING
+    },
     Param.EPOCHS: 100,
     Param.BATCH_SIZE: 256,
     Param.WEIGHT_DECAY: 1e-4,
     Param.WARMUP_STEPS: 200,
     Param.DROPOUT: 0.2,
 }
-"""What is taken where a recovered trial's log does not say it: the batch size and the longest
-training of today's studies, and about the middle of what they search."""
+"""Training settings that are taken where a trial's run does not say them: what they are by default,
+the batch size and the longest training of today's studies, and about the middle of their search."""
 
-_LEARNING_RATE = Param.LEARNING_RATE
+_REQUIRED = (*DIMENSIONS, *(param for param in TRAINING_PARAMS if param not in ASSUMED))
+"""Without these a trial cannot be trained again: the architecture and the learning rate."""
+
 _Choice = TypeVar("_Choice", OptimiserName, Precision)
-_SHAPE = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF)
 
 
 class NothingToEvaluate(UserError):
@@ -89,7 +95,7 @@ def choose_trial(
     """
     _check_data(study, bars)
     complete = sorted(_complete(study), key=_loss)
-    usable = [t for t in complete if all(p in t.trial.params for p in (*_SHAPE, _LEARNING_RATE))]
+    usable = [t for t in complete if all(param in t.trial.params for param in _REQUIRED)]
     if not usable:
         raise NothingToEvaluate(
             f"study {study.study_name} has {len(study.trials)} trials, {len(complete)} of them "
@@ -151,7 +157,7 @@ def _loss(trial: TrackedTrial) -> float:
 
 def _architecture(trial: TrackedTrial, settings: StudySettings) -> Architecture:
     """The same in today's grid, with today's features."""
-    d_model, n_layers, n_heads, d_ff = (int(trial.trial.params[param]) for param in _SHAPE)
+    d_model, n_layers, n_heads, d_ff = (int(trial.trial.params[param]) for param in DIMENSIONS)
     grid = architecture_grid(settings.budget, len(FEATURES))
     try:
         return grid.find(Shape(d_model, n_layers, d_ff), n_heads)
@@ -168,19 +174,18 @@ def _training_settings(
 ) -> tuple[TrainingSettings, list[str]]:
     """The trial's settings, and the names and values of those that had to be assumed."""
     known = trial.trial.params
-    assumed = [f"{param} {value:g}" for param, value in ASSUMED.items() if param not in known]
-    values = {param: known.get(param, value) for param, value in ASSUMED.items()}
+    assumed = {param: value for param, value in ASSUMED.items() if param not in known}
+    values: dict[Param, Any] = {**known, **assumed}
     settings = TrainingSettings(
-        learning_rate=float(known[_LEARNING_RATE]),
-        epochs=int(values[Param.EPOCHS]),
-        batch_size=int(values[Param.BATCH_SIZE]),
-        weight_decay=float(values[Param.WEIGHT_DECAY]),
-        warmup_steps=int(values[Param.WARMUP_STEPS]),
-        dropout=float(values[Param.DROPOUT]),
+        **{param.value: values[param] for param in TRAINING_PARAMS},
         max_steps=_whole(study_params.get("max_steps")),
         seed=derived_seed(_whole(study_params.get("seed")), trial.trial.trial_number),
     )
-    return settings, assumed
+    return settings, [f"{param} {_shown(value)}" for param, value in assumed.items()]
+
+
+def _shown(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _whole(text: str | None) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlproject.analysis.evaluation.chosen import ChosenTrial
-from mlproject.analysis.evaluation.note import Story
+from mlproject.analysis.evaluation.context import EvaluationContext
 from mlproject.data.windows import WindowedData
 from mlproject.errors import UserError
 from mlproject.models.patchtst import PatchTST
@@ -59,25 +59,25 @@ def find_best_epoch(chosen: ChosenTrial, search: WindowedData, plan: TrainingPla
 
 
 def train_final_models(
-    story: Story, data: WindowedData, plan: TrainingPlan, report: Report
+    context: EvaluationContext, data: WindowedData, plan: TrainingPlan, report: Report
 ) -> Iterator[FinalModel]:
     """Train on `data.train` once per seed; one network at a time is held here.
 
     Raises:
         TrainingDiverged: the loss of an epoch was no number or had exploded.
     """
-    for place, seed in enumerate(story.seeds, 1):
+    for number, seed in enumerate(context.seeds, 1):
         losses: list[float] = []
         network = train_final(
-            story.chosen.architecture,
+            context.chosen.architecture,
             data,
-            replace(story.chosen.settings, seed=seed),
-            epochs=story.epochs,
+            replace(context.chosen.settings, seed=seed),
+            epochs=context.epochs,
             on_epoch=losses.append,
             plan=plan,
         )
         report(
-            f"seed {place} of {len(story.seeds)}: trained, loss {losses[-1]:.4f} in "
-            f"epoch {story.epochs}"
+            f"seed {number} of {len(context.seeds)}: trained, loss {losses[-1]:.4f} in "
+            f"epoch {context.epochs}"
         )
         yield FinalModel(network=network, train_losses=tuple(losses))

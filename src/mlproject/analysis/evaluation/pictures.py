@@ -130,10 +130,10 @@ def _loss_difference(results: TestResults) -> Figure:
     axes = figure.subplots()
     names = list(results.differences)
     axes.axvline(0, color=_COLOURS[PRIOR], linestyle="--", linewidth=1)
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         found, colour = results.differences[name], _COLOURS[name]
-        axes.plot([found.low, found.high], [place, place], marker="|", color=colour)
-        axes.plot(found.mean, place, marker="o", color=colour)
+        axes.plot([found.low, found.high], [index, index], marker="|", color=colour)
+        axes.plot(found.mean, index, marker="o", color=colour)
     reach = 1.1 * max(max(-d.low, d.high) for d in results.differences.values()) or 1.0
     axes.set(
         yticks=range(len(names)),

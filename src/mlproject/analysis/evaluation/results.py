@@ -67,7 +67,7 @@ class TestResults:
         return Verdict.BASELINE_WINS if difference.low > 0 else Verdict.BASELINE_AHEAD
 
 
-def judge(
+def score_test_set(
     *,
     dates: npt.NDArray[np.datetime64],
     labels: Floats,
