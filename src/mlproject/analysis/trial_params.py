@@ -1,6 +1,6 @@
 """The params of a trial that analyses compare: its architecture, and how it was trained.
 
-They follow from the names that the whole program shares: a new hyper-parameter needs no edit here.
+They follow from the names that the whole program shares: a new hyper-parameter is compared at once.
 """
 
 from mlproject.tracking.names import SEARCHED_PARAMS, Metric, Param, Tag
@@ -25,6 +25,6 @@ def architecture_of(trial: TrackedTrial) -> tuple[int | float | str, ...] | None
 
 
 def has_diverged(trial: TrackedTrial) -> bool:
-    """Whether the loss ran away."""
+    """Whether the trial's loss exploded."""
     loss = trial.trial.metrics.get(Metric.BEST_VAL_LOSS)
     return Tag.DIVERGED in trial.trial.tags or (loss is not None and not loss < _DIVERGED_LOSS)

@@ -50,9 +50,9 @@ def test_the_audit_finds_the_gaps_that_the_summary_file_shows(
     tested = _tested(summary)
     grid = get_architectures_for_budget(summary["budget"], 25)
     expected = set()
-    for place, dimension in enumerate(("d_model", "n_layers", "n_heads", "d_ff")):
+    for index, dimension in enumerate(("d_model", "n_layers", "n_heads", "d_ff")):
         allowed = {getattr(a, dimension) for a in grid}
-        expected |= {f"{dimension}={v}" for v in allowed - {a[place] for a in tested}}
+        expected |= {f"{dimension}={v}" for v in allowed - {a[index] for a in tested}}
     for label, a in _extremes(summary["budget"]).items():
         if a not in tested:
             expected.add(label)

@@ -135,6 +135,6 @@ def test_final_seeds_are_no_trials_seeds() -> None:
     seeds = final_seeds(0, 3)
     assert len(set(seeds)) == 3
     assert seeds[:2] == final_seeds(0, 2)
-    assert not set(seeds) & {derived_seed(0, place) for place in range(1000)}
+    assert not set(seeds) & {derived_seed(0, number) for number in range(1000)}
     assert not set(seeds) & set(final_seeds(1, 3))
     assert all(0 <= seed < np.iinfo(np.uint32).max for seed in seeds)

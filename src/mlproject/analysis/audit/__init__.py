@@ -1,4 +1,7 @@
-"""The audit: what is wrong or missing in the studies of an experiment. It changes none of them."""
+"""An audit says what is wrong or missing in the studies of an experiment, and changes none of them.
+
+`checks` hold what is looked for, `render` how it is shown.
+"""
 
 from mlproject.analysis.analysed_study import DEFAULT_PLANNED, AnalysedStudy
 from mlproject.analysis.audit.checks import CHECKS
@@ -21,7 +24,7 @@ def audit_experiment(
 
 
 def audit_study(study: AnalysedStudy) -> StudyAudit:
-    """Make every check of one study."""
+    """Make every check of one study; findings are in the order of `CHECKS`."""
     return StudyAudit(
         study_name=study.tracked.study_name,
         run_id=study.tracked.run_id,

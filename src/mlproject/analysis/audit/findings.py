@@ -72,7 +72,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyAudit:
-    """Everything found about one study."""
+    """All findings about one study, and how far it is."""
 
     study_name: str
     run_id: str

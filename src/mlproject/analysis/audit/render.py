@@ -1,4 +1,4 @@
-"""An audit as a person or a program reads it: a table for the terminal, Markdown, JSON."""
+"""The texts of an audit: for the terminal, as Markdown for a person, as JSON for a program."""
 
 import json
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _SHOWN_RUNS = 8
 
 
 def as_text(audit: ExperimentAudit) -> str:
-    """For the terminal: one line per study, then each finding with its runs."""
+    """The audit for the terminal: one line per study, then each finding with its trials."""
     lines = aligned_lines(_table(audit))
     for study in audit.studies:
         if study.findings:
@@ -28,7 +28,7 @@ def as_text(audit: ExperimentAudit) -> str:
 
 
 def as_markdown(audit: ExperimentAudit) -> str:
-    """The same as a document, every run by its id."""
+    """The audit as a document in Markdown: findings by kind, every run by its id."""
     head, *rows = _table(audit)
     lines = [f"# Audit of {markdown_cell(audit.experiment)}", "", markdown_cell(summary(audit)), ""]
     lines += markdown_lines(head, rows)
@@ -46,13 +46,13 @@ def as_markdown(audit: ExperimentAudit) -> str:
 
 
 def as_json(audit: ExperimentAudit) -> str:
-    """The same for programs."""
+    """The audit as JSON: every field of `ExperimentAudit`, and whether it is clean."""
     content = vars(audit) | {"is_clean": audit.is_clean}
     return json.dumps(content, default=_for_json, indent=2) + "\n"
 
 
 def summary(audit: ExperimentAudit) -> str:
-    """One line: how the experiment stands."""
+    """How the experiment stands, in one line."""
     if not audit.studies:
         line = f"{audit.experiment} holds no study"
     else:

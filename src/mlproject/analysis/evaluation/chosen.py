@@ -1,4 +1,4 @@
-"""Which trial of a study is evaluated, and what its runs say of how it was trained."""
+"""The trial of a study that is evaluated, and what its run says of how it was trained."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -84,7 +84,7 @@ def choose_trial(
     bars: Bars,
     losses_of: Callable[[str], Mapping[int, float]],
 ) -> ChosenTrial:
-    """The trial with the lowest validation loss whose architecture is known.
+    """Choose the trial with the lowest validation loss whose architecture is known.
 
     `losses_of` gives the validation loss per epoch of a run.
 
@@ -156,7 +156,7 @@ def _loss(trial: TrackedTrial) -> float:
 
 
 def _architecture(trial: TrackedTrial, settings: StudySettings) -> Architecture:
-    """The same in today's grid, with today's features."""
+    """The trial's architecture as today's grid has it, with today's features."""
     d_model, n_layers, n_heads, d_ff = (int(trial.trial.params[param]) for param in DIMENSIONS)
     grid = architecture_grid(settings.budget, len(FEATURES))
     try:
@@ -172,7 +172,7 @@ def _architecture(trial: TrackedTrial, settings: StudySettings) -> Architecture:
 def _training_settings(
     trial: TrackedTrial, study_params: Mapping[str, str]
 ) -> tuple[TrainingSettings, list[str]]:
-    """The trial's settings, and the names and values of those that had to be assumed."""
+    """The trial's settings, and in words those that had to be assumed."""
     known = trial.trial.params
     assumed = {param: value for param, value in ASSUMED.items() if param not in known}
     values: dict[Param, Any] = {**known, **assumed}
@@ -189,8 +189,10 @@ def _shown(value: float | str) -> str:
 
 
 def _whole(text: str | None) -> int:
+    """The number that a param of the study says; 0 where it says none."""
     return int(text) if text is not None and text.isdecimal() else 0
 
 
 def _said(kind: type[_Choice], text: str | None) -> _Choice | None:
+    """The choice that a param of the study names; None where it names none."""
     return kind(text) if text in [each.value for each in kind] else None

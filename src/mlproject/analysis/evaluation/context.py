@@ -1,4 +1,7 @@
-"""What an evaluation is of: settled before the test span is opened, told beside the results."""
+"""The context of an evaluation: what is settled before the test span is opened.
+
+It holds no result; notes and params tell it beside the results.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""An evaluation from the study to the registered model, each step in its order."""
+"""The steps of an evaluation in their order, from the study to the registered model."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -45,7 +45,7 @@ from mlproject.training.step import predict
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
-    """What came of an evaluation."""
+    """What came of an evaluation, and where it is kept."""
 
     text: str
     """The results, for the terminal."""
@@ -137,7 +137,7 @@ def evaluate_study(
 
 
 def _plan(chosen: ChosenTrial, device: torch.device) -> TrainingPlan:
-    """The study's own plan where it is known, else what memory allows."""
+    """The training plan: the study's own where it is known, else what memory allows."""
     workload = Workload(
         device=device, n_features=len(FEATURES), batch_size=chosen.settings.batch_size
     )
@@ -157,7 +157,10 @@ def _train(
     device: torch.device,
     report: Report,
 ) -> pd.DataFrame:
-    """Train and save a network per seed, so that one at a time is in memory; their losses."""
+    """Train a network per seed and save each, so that one at a time is in memory.
+
+    Returns the training losses, a column per folder and a row per epoch.
+    """
     losses = {}
     trained = train_final_models(context, final.to(device), plan, report)
     for folder, model in zip(folders, trained, strict=True):
@@ -186,6 +189,7 @@ def _test(
     baselines: Sequence[Baseline],
     device: torch.device,
 ) -> TestResults:
+    """Score the networks in `folders` and the baselines on the test span of `data`."""
     flat = flat_windows(data, data.test)
     return score_test_set(
         dates=data.dates[data.test.numpy()],
@@ -199,7 +203,7 @@ def _test(
 def _probabilities(
     data: WindowedData, folders: Sequence[Path]
 ) -> Iterator[npt.NDArray[np.float64]]:
-    """Of the test windows, by each network in turn."""
+    """The probabilities of the test windows, by each network in turn."""
     for folder in folders:
         network = load_model(folder).network.to(data.features.device)
         yield torch.sigmoid(predict(network, data, data.test).double()).cpu().numpy()

@@ -1,4 +1,4 @@
-"""The chosen architecture, trained on training and validation with several seeds.
+"""The final networks: the chosen architecture, trained on training and validation per seed.
 
 Nothing here sees the test span: the data it is given ends before it.
 """
@@ -17,7 +17,7 @@ from mlproject.training.loop import train, train_final
 from mlproject.training.plan import TrainingPlan
 
 Report = Callable[[str], None]
-"""Takes a line on how far it is."""
+"""Takes a line on how far the evaluation is."""
 
 
 class NoBestEpoch(UserError):
@@ -28,7 +28,7 @@ class NoBestEpoch(UserError):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FinalModel:
-    """One trained network."""
+    """A network of one seed, trained for good."""
 
     network: PatchTST
     train_losses: tuple[float, ...]
@@ -36,13 +36,17 @@ class FinalModel:
 
 
 def final_seeds(study_seed: int, count: int) -> list[int]:
-    """Seeds that no trial of the study had; the same whenever it is evaluated."""
+    """The seeds of the final networks, the same in every evaluation of a study.
+
+    No trial had them: they are spawned from the study's seed, as no trial's is (numpy,
+    `SeedSequence.spawn`).
+    """
     children = np.random.SeedSequence(study_seed).spawn(count)
     return [int(child.generate_state(1)[0]) for child in children]
 
 
 def find_best_epoch(chosen: ChosenTrial, search: WindowedData, plan: TrainingPlan) -> int:
-    """The trial's best epoch, found by repeating the trial as a study would.
+    """Find the trial's best epoch by repeating the trial as a study would.
 
     `search` has the training and validation spans of the study.
 

@@ -1,4 +1,4 @@
-"""An evaluation in words and tables."""
+"""The words and tables of an evaluation: for the terminal, its run and the registered model."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ _FEW_BLOCKS = 8
 
 
 def verdicts(results: TestResults) -> list[str]:
-    """One sentence per baseline, those that the network does not beat first."""
+    """How the network stands against each baseline, those first that it does not beat."""
     order = [Verdict.BASELINE_WINS, Verdict.BASELINE_AHEAD, Verdict.NETWORK_AHEAD]
     order.append(Verdict.NETWORK_WINS)
     names = sorted(results.baselines, key=lambda name: order.index(results.verdict(name)))
@@ -50,7 +50,7 @@ def _sentence(name: str, results: TestResults) -> str:
 
 
 def as_text(context: EvaluationContext, results: TestResults) -> str:
-    """For the terminal."""
+    """The evaluation for the terminal."""
     rows = [["", *_HEADS.values()], *_rows(results)]
     return "\n".join(
         [_headline(context, results), "", *aligned_lines(rows), "", *verdicts(results)]
@@ -58,7 +58,7 @@ def as_text(context: EvaluationContext, results: TestResults) -> str:
 
 
 def as_note(context: EvaluationContext, results: TestResults) -> str:
-    """For the run and the registered model: Markdown."""
+    """The evaluation in Markdown, for its run and the registered model."""
     return "\n".join(
         [
             _headline(context, results),
@@ -73,7 +73,7 @@ def as_note(context: EvaluationContext, results: TestResults) -> str:
 
 
 def score_table(results: TestResults) -> pd.DataFrame:
-    """One row per network, by the number of its seed, and per baseline."""
+    """The scores: a row per network, by the number of its seed, and per baseline."""
     rows: list[dict[str, object]] = [
         {"predictor": NETWORK, "seed": number, **_plain(scores)}
         for number, scores in enumerate(results.network_scores, 1)
@@ -85,7 +85,7 @@ def score_table(results: TestResults) -> pd.DataFrame:
 
 
 def prediction_table(results: TestResults) -> pd.DataFrame:
-    """One row per test window: its last day, the label and every probability."""
+    """The predictions: a row per test window with its last day, its label and all probabilities."""
     columns: dict[str, object] = {
         "date": results.dates.astype("datetime64[D]").astype(str),
         "label": results.labels.astype(int),

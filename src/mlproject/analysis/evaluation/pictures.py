@@ -1,4 +1,7 @@
-"""Pictures of an evaluation. Figures of their own, so that no window or global state is needed."""
+"""The pictures of an evaluation.
+
+They are matplotlib figures of their own: no window and no global state is needed.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -31,7 +34,7 @@ _BINS = 8
 
 
 def draw_pictures(results: TestResults) -> Iterator[tuple[str, Figure]]:
-    """Names and figures; curves that need both classes are left out where there is one."""
+    """Draw every picture under its name; curves of two classes are left out where there is one."""
     if results.labels.min() < results.labels.max():
         yield "roc", _roc(results)
         yield "precision_recall", _precision_recall(results)
@@ -168,13 +171,13 @@ def _curves(
 
 
 def _compared(results: TestResults) -> Mapping[str, Floats]:
-    """The network that is served, and the baselines that tell days apart."""
+    """The predictors whose curves are drawn: the network that is served, and all but the prior."""
     others = {name: each for name, each in results.baselines.items() if name != PRIOR}
     return {"network": results.network[0], **others}
 
 
 def _bins(probabilities: Floats, labels: Floats) -> tuple[Floats, Floats, Floats]:
-    """Mean probability, share of rises and its standard error of equally large groups."""
+    """The mean probability, the share of rises and its standard error of equally large groups."""
     groups = np.array_split(np.argsort(probabilities, kind="stable"), min(_BINS, len(labels)))
     said = np.array([probabilities[group].mean() for group in groups])
     seen = np.array([labels[group].mean() for group in groups])

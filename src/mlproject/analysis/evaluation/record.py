@@ -1,4 +1,4 @@
-"""What an evaluation's run keeps: params, metrics and files."""
+"""The params, metrics and files of an evaluation's run; they are written to MLflow elsewhere."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,7 +20,7 @@ _DOTS_PER_INCH = 110
 
 
 def run_params(context: EvaluationContext, plan: TrainingPlan, bars: Bars) -> dict[str, object]:
-    """Which trial was trained again, and how."""
+    """The params of the run: which trial was trained again, and how."""
     chosen = context.chosen
     return {
         "study": chosen.study_name,
@@ -37,7 +37,7 @@ def run_params(context: EvaluationContext, plan: TrainingPlan, bars: Bars) -> di
 
 
 def run_metrics(context: EvaluationContext, results: TestResults) -> dict[str, float]:
-    """Scores of the network and of the baselines, and the differences between them."""
+    """The metrics of the run: scores of network and baselines, and the differences between them."""
     metrics = {"trained_epochs": float(context.epochs)}
     for metric in TestMetric:
         mean, spread = results.mean(metric), results.spread(metric)

@@ -1,4 +1,4 @@
-"""The best architecture of each budget and horizon: a table, and how it is written down."""
+"""The table of the best architecture of each budget and horizon, in every form it is written in."""
 
 import html
 import math
@@ -34,7 +34,10 @@ _UNKNOWN = "–"
 
 
 def best_architectures(frame: pd.DataFrame) -> pd.DataFrame:
-    """The trial of lowest loss of each study, with the number of trials it was chosen from."""
+    """The trial of lowest loss of each study, with the number of trials it was chosen from.
+
+    The lowest of many losses is a lucky one: the architecture would hardly give it again.
+    """
     best = frame.loc[frame.groupby("study", sort=False)["loss"].idxmin()].copy()
     best["trials"] = best["study"].map(frame["study"].value_counts())
     best["skill"] = 1 - best["loss"] / best["prior_loss"]
@@ -43,7 +46,7 @@ def best_architectures(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_csv(best: pd.DataFrame) -> str:
-    """All figures at full precision, and the run of each."""
+    """The table as CSV: all figures at full precision, and the run of each."""
     columns = ["study", "horizon_days", "task", *(c for c in _COLUMNS if c != "target"), "run_id"]
     return str(for_spreadsheet(best[columns]).to_csv(index=False))
 
@@ -77,6 +80,7 @@ def _cells(best: pd.DataFrame) -> list[list[str]]:
 
 
 def _cell(name: str, value: object) -> str:
+    """The value of a column as a person reads it."""
     if isinstance(value, float) and math.isnan(value):
         return _UNKNOWN
     if name in {"loss", "prior_loss"}:

@@ -1,4 +1,4 @@
-"""The trials that a report is about: one row each, of every study of an experiment."""
+"""The table of trials that a report is about, of every study of an experiment."""
 
 from dataclasses import dataclass
 
@@ -21,13 +21,13 @@ class NothingToReport(UserError):
 
 @dataclass(frozen=True, kw_only=True)
 class ReportTrials:
-    """Complete trials of known architecture, and what was left out."""
+    """The complete trials of known architecture, and how many others were left out."""
 
     experiment: str
     frame: pd.DataFrame
     """One row per trial, see `_row`; studies by target, then budget, then name."""
     diverged: int
-    """Complete trials whose loss ran away: they say something of their settings alone."""
+    """Complete trials whose loss exploded: they say something of their settings alone."""
     incomplete: int
     """Complete trials of which the loss or the architecture is not known."""
     unended: int
@@ -36,10 +36,10 @@ class ReportTrials:
 
 
 def report_trials(experiment: TrackedExperiment) -> ReportTrials:
-    """Gather the trials of all studies.
+    """Gather the trials of all studies into one table.
 
     Raises:
-        NothingToReport: there is none.
+        NothingToReport: no trial is complete with a loss and an architecture.
     """
     rows: list[dict[str, object]] = []
     diverged = incomplete = unended = 0
@@ -106,7 +106,7 @@ def _row(trial: TrackedTrial, study: AnalysedStudy) -> dict[str, object] | None:
 
 
 def target_label(horizon_days: int, task: str) -> str:
-    """What is foretold, in words: ``1 % within 3 days``."""
+    """What is predicted, in words: ``1 % within 3 days``."""
     start, end = _THRESHOLD
     percent = task.removeprefix(start).removesuffix(end)
     return f"{percent} % within {horizon_days} day{'s' * (horizon_days > 1)}"

@@ -1,4 +1,4 @@
-"""From what an audit found to the trials that close it."""
+"""The plan of a supplement: which trials close the gaps, how they train, what they cost."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ BEST_TRIALS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class SupplementTrial:
-    """One forced trial."""
+    """One forced trial of a supplement."""
 
     architecture: Architecture
     gaps: tuple[Gap, ...]
-    """What it closes."""
+    """The gaps that it closes."""
     settings: Mapping[str, Any]
     """Training settings in the sampler's names; those that are absent the sampler chooses."""
     settings_of: int | None
@@ -38,7 +38,7 @@ class SupplementTrial:
 
     @property
     def label(self) -> str:
-        """Such as ``n_layers=64+max_n_layers``."""
+        """What the trial closes, such as ``n_layers=64+max_n_layers``."""
         return "+".join(str(gap) for gap in self.gaps)
 
 
@@ -49,7 +49,7 @@ def plan_supplement(
     *,
     trials_per_value: int = TRIALS_PER_VALUE,
 ) -> list[SupplementTrial]:
-    """The trials that close the gaps, each with training settings of one of the best trials."""
+    """Plan the trials that close the gaps, each with the training settings of a best trial."""
     best = best_trials(study)
     epoch_time = fit_epoch_time(study)
     planned = []
@@ -83,7 +83,7 @@ def best_trials(study: AnalysedStudy) -> list[TrackedTrial]:
 
 
 def owed_trial(planned: SupplementTrial, space: SearchSpace) -> OwedTrial:
-    """What is to be enqueued for a planned trial."""
+    """The entry in the study's queue for a planned trial."""
     attrs = {Tag.SUPPLEMENT.value: planned.label}
     for gap in planned.gaps:
         if isinstance(gap, UntestedExtreme):

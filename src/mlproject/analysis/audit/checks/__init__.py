@@ -1,4 +1,4 @@
-"""What an audit looks for, one module per topic.
+"""The checks that an audit consists of, one module per topic.
 
 A check is a function from a study to its findings of one kind, and the kind stands above it in the
 same module. A new kind of finding is a check with its kind, and its line in `CHECKS`.

@@ -1,4 +1,4 @@
-"""Whether what a trial's run says agrees with itself, with the grid and with the study.
+"""The check whether what a trial's run says agrees with itself, the grid and the study.
 
 A param that is absent contradicts nothing: `missing_params` looks for those.
 """
@@ -21,7 +21,7 @@ _OF_GRID = (*DIMENSIONS, Param.PARAM_COUNT)
 
 
 def contradictions(study: AnalysedStudy) -> Iterator[Finding]:
-    """Runs that contradict themselves, the grid or the study, grouped by how they do."""
+    """Find runs that contradict themselves, the grid or the study, grouped by how they do."""
     groups: dict[str, list[TrackedTrial]] = {}
     for trial in study.trials:
         for text in _contradictions_of(trial, study):

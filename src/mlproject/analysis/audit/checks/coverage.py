@@ -1,6 +1,6 @@
-"""What a study never tested of what its budget allows today.
+"""The checks for what a study never tested, though its budget allows it today.
 
-Measured against the current grid, so that values which only a newer version offers count too. A
+A study is measured against the current grid, so values that only a newer version has count too. A
 pruned or diverged trial has tested its architecture: the answer was that it is bad. A failed one
 has not. Where the budget is not known there is nothing to measure against, and nothing is found.
 """
@@ -22,7 +22,7 @@ UNTESTED_EXTREME = FindingKind(title="extreme never tested", advice="supplement 
 
 
 def untested_values(study: AnalysedStudy) -> Iterator[Finding]:
-    """Values of the current grid, by dimension, that no finished trial had."""
+    """Find values of the current grid, by dimension, that no finished trial had."""
     if study.current_grid is None:
         return
     for dimension in DIMENSIONS:
@@ -37,7 +37,7 @@ def untested_values(study: AnalysedStudy) -> Iterator[Finding]:
 
 
 def untested_extremes(study: AnalysedStudy) -> Iterator[Finding]:
-    """Forced extremes of the current grid whose architecture no finished trial had."""
+    """Find forced extremes of the current grid whose architecture no finished trial had."""
     if study.current_grid is None:
         return
     tested = {architecture_of(trial) for trial in study.finished}

@@ -1,4 +1,4 @@
-"""Which trials of a study diverged, and what they have in common that others have not."""
+"""The check for trials that diverged, and what they have in common that others have not."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +33,7 @@ _RANGED = tuple(param for param in TRAINING_PARAMS if param in REAL_PARAMS)
 
 
 def diverged_trials(study: AnalysedStudy) -> Iterator[Finding]:
-    """Trials whose loss exploded, and what they share; made good as failed ones are."""
+    """Find trials whose loss exploded; made good where others of the same architecture trained."""
     diverged = [t for t in study.finished if has_diverged(t)]
     by_good: dict[bool, list[TrackedTrial]] = {False: [], True: []}
     for trial in diverged:
@@ -49,7 +49,7 @@ def diverged_trials(study: AnalysedStudy) -> Iterator[Finding]:
 
 
 def _shared(group: Sequence[TrackedTrial], all_trials: Sequence[TrackedTrial]) -> Iterator[str]:
-    """Values that most of the group have and few of all trials, in words."""
+    """Name values that most of the group have and few of all trials."""
     if len(group) < _SHARED_AT_LEAST:
         return
     for param in _COUNTED:

@@ -1,4 +1,4 @@
-"""Which trials of a study were run twice, or nearly so."""
+"""The check for trials that were run twice, or nearly so."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,7 +15,7 @@ NEARLY = 0.02
 
 
 def near_duplicates(study: AnalysedStudy) -> Iterator[Finding]:
-    """Finished trials with one architecture and nearly the same training settings."""
+    """Find finished trials of one architecture with nearly the same training settings."""
     groups: dict[tuple[int | float | str, ...], list[TrackedTrial]] = {}
     for trial in study.finished:
         architecture = architecture_of(trial)
@@ -51,6 +51,7 @@ def _are_nearly_the_same(one: TrackedTrial, other: TrackedTrial) -> bool:
 
 
 def _agree(a: float | str, b: float | str) -> bool:
+    """Whether two numbers are nearly the same, or two texts the same."""
     if isinstance(a, str) or isinstance(b, str):
         return a == b
     return abs(a - b) <= NEARLY * max(abs(a), abs(b))

@@ -1,4 +1,4 @@
-"""Whether the runs of a study say which architectures its trials had."""
+"""The check whether the runs of a study say which architectures its trials had."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ _KNOWN_OF_ALL = (Param.GRID_VERSION, Param.N_FEATURES)
 
 
 def missing_params(study: AnalysedStudy) -> Iterator[Finding]:
-    """Runs that lack architecture params, those whose heads were proven, and an unknown budget."""
+    """Find runs that lack architecture params or had their heads proven, and an unknown budget."""
     groups: dict[tuple[Param, ...], list[TrackedTrial]] = {}
     for trial in study.trials:
         missing = tuple(p for p in ARCHITECTURE_PARAMS if p not in trial.trial.params)

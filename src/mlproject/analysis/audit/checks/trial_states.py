@@ -1,4 +1,4 @@
-"""Which trials of a study are missing, unfinished or failed."""
+"""The checks for trials that are missing, unfinished or failed."""
 
 import itertools
 from collections import Counter
@@ -24,7 +24,7 @@ FAILED = FindingKind(
 
 
 def missing_trials(study: AnalysedStudy) -> Iterator[Finding]:
-    """Fewer trials than planned, and numbers that are left out."""
+    """Find fewer trials than planned, and trial numbers that have no run."""
     finished = len(study.planned_finished)
     if finished < study.planned:
         states = Counter(str(t.trial.state) for t in study.trials)
@@ -39,7 +39,7 @@ def missing_trials(study: AnalysedStudy) -> Iterator[Finding]:
 
 
 def unfinished_trials(study: AnalysedStudy) -> Iterator[Finding]:
-    """Trials in progress, or left so by a process that died."""
+    """Find trials in progress, and those that a dead process left so."""
     running = [t for t in study.trials if t.trial.state is TrialState.RUNNING]
     if not running:
         return
@@ -51,7 +51,7 @@ def unfinished_trials(study: AnalysedStudy) -> Iterator[Finding]:
 
 
 def failed_trials(study: AnalysedStudy) -> Iterator[Finding]:
-    """Failed trials by their reason; made good where the same architecture finished later."""
+    """Find failed trials, by reason; made good where a retry or the same architecture finished."""
     retried = {t.trial.tags.get(Tag.RETRY_OF) for t in study.finished}
     groups: dict[tuple[str, bool], list[TrackedTrial]] = {}
     for trial in study.trials:
