@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help study ui test test-long lint format bench scripts clean
+.PHONY: help study ui test test-long lint hooks format bench scripts clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -47,6 +47,9 @@ lint: $(INSTALLED) ## ruff (format and lint), mypy, the order of the packages
 	ruff check .
 	mypy
 	lint-imports --no-cache
+
+hooks: $(INSTALLED) ## lint before each commit, from now on
+	pre-commit install
 
 format: $(INSTALLED) ## format the code and mend what ruff can mend
 	ruff format .

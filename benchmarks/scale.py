@@ -38,7 +38,7 @@ PER_TRIAL = {
     "mlproject.search.search_space:SearchSpace.suggest": "the sampler's choice",
     "optuna.trial:Trial.report": "reports (20)",
     "optuna.trial:Trial.should_prune": "the pruner's looks (20)",
-    "mlproject.search.trial_queue:owed_trials": "what is owed",
+    "mlproject.search.trial_queue:trials_to_enqueue": "what is owed",
     "optuna.study:Study.get_trials": "the study's trials, asked for again and again",
     "mlproject.tracking.recorder:create_trial_run": "MLflow: the run made",
     "mlproject.tracking.recorder:close_trial_run": "MLflow: the run closed",
@@ -186,10 +186,10 @@ def _looks() -> Seconds:
     from mlproject.analysis.audit import audit_experiment
     from mlproject.analysis.report import write_report
     from mlproject.analysis.report.trials import report_trials
-    from mlproject.tracking.analysis_run import view_experiment
+    from mlproject.tracking.store import connect_to_read
     from mlproject.tracking.tracked_studies import read_studies
 
-    view = view_experiment(EXPERIMENT)
+    store = connect_to_read(EXPERIMENT)
     client = MlflowClient()
     found: Seconds = {}
 
@@ -201,7 +201,7 @@ def _looks() -> Seconds:
 
     def page(condition: str) -> None:
         runs = client.search_runs(
-            [view.store.experiment_id],
+            [store.experiment_id],
             condition,
             order_by=["attributes.start_time DESC"],
             max_results=PAGE,
@@ -209,7 +209,7 @@ def _looks() -> Seconds:
         for run in runs:
             message_to_json(run.to_proto())
 
-    studies = look_at("all runs read, for audit and report", lambda: read_studies(view))
+    studies = look_at("all runs read, for audit and report", lambda: read_studies(store))
     look_at("audit", lambda: audit_experiment(studies))
     with tempfile.TemporaryDirectory() as folder:
         look_at("report", lambda: write_report(report_trials(studies), Path(folder)))

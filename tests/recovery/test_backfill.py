@@ -11,7 +11,7 @@ from recovery.cli import cli
 
 from mlproject.errors import UserError
 from mlproject.tracking import recorder
-from mlproject.tracking.store import TrackingUnreachable
+from mlproject.tracking.errors import TrackingUnreachable
 from tests.recovery.conftest import LEGACY
 from tests.recovery.runs import all_runs, content, trial_runs
 

@@ -32,7 +32,7 @@ def test_while_it_writes_mlflow_need_not_wait_for_the_disk(work_directory: Path)
 
 
 def test_what_is_written_is_in_the_file_alone_at_the_end(work_directory: Path) -> None:
-    with open_store("phase6a") as (_, store):
+    with open_store("phase6a") as store:
         run_id = store.client.create_run(store.experiment_id).info.run_id
     assert not list(work_directory.glob("mlflow.db-*"))
     copy = work_directory / "copy.db"
@@ -57,6 +57,6 @@ def test_a_file_that_somebody_else_uses_stays_as_it_is(work_directory: Path) -> 
 def test_a_file_in_this_mode_already_keeps_it(work_directory: Path) -> None:
     path = work_directory / "mlflow.db"
     assert ask(path, "journal_mode=WAL") == "wal"
-    with open_store("phase6a") as (_, store):
+    with open_store("phase6a") as store:
         store.client.create_run(store.experiment_id)
     assert ask(path, "journal_mode") == "wal"

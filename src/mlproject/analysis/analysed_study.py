@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
-from mlproject.analysis.trial_params import architecture_of, has_diverged
+from mlproject.analysis.trial_params import architecture_of
 from mlproject.data.features import FEATURES
 from mlproject.models.arch_grid import (
     CURRENT_GRID_VERSION,
@@ -17,13 +17,11 @@ from mlproject.models.arch_grid import (
     architecture_grid,
 )
 from mlproject.models.budget import Budget, UnknownBudget, parse_budget
-from mlproject.tracking.names import PLANNED_TRIALS_TAG, Param, Tag, TrialState
+from mlproject.tracking.names import PLANNED_TRIALS_TAG, Param, Tag
 from mlproject.tracking.tracked_studies import TrackedStudy, TrackedTrial
 
 DEFAULT_PLANNED = 50
 """Trials that the studies of the earlier effort were meant to have; their runs do not say."""
-
-FINISHED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
 
 _STUDY_NAME = re.compile(
     r".+?_(?P<budget>[0-9.]+[kKMB]?)_h(?P<horizon>\d{1,4})_(?P<task>threshold_[0-9.]+pct)", re.ASCII
@@ -46,7 +44,7 @@ class AnalysedStudy:
     @cached_property
     def finished(self) -> tuple[TrackedTrial, ...]:
         """Trials that are complete or pruned."""
-        return tuple(t for t in self.trials if t.trial.state in FINISHED_STATES)
+        return tuple(t for t in self.trials if t.trial.is_finished)
 
     @property
     def planned(self) -> int:
@@ -62,7 +60,7 @@ class AnalysedStudy:
     @cached_property
     def sound_architectures(self) -> frozenset[tuple[int | float | str, ...]]:
         """Architectures of which a trial finished without diverging."""
-        sound = {architecture_of(t) for t in self.finished if not has_diverged(t)}
+        sound = {architecture_of(t) for t in self.finished if not t.trial.has_diverged}
         return frozenset(architecture for architecture in sound if architecture is not None)
 
     def shared(self, param: Param) -> str | None:

@@ -16,9 +16,10 @@ from mlproject.cli.options import (
     how_many_trials,
     launch_study,
     on_device,
-    settings_and_connection,
+    settings_and_store,
     surroundings,
     which_study,
+    which_versions,
 )
 from mlproject.cli.run import run_command_line
 from mlproject.models.budget import NAMED_BUDGETS
@@ -47,6 +48,7 @@ def cli(debug: bool) -> None:
 
 @cli.command()
 @which_study
+@which_versions
 @how_many_trials
 @how_it_runs
 def study(**options: Any) -> None:
@@ -77,21 +79,23 @@ def supplement(trials_per_value: int, dry_run: bool, **options: Any) -> None:
     """Run the few forced trials that close the gaps an audit finds in a study."""
     from mlproject.analysis.supplement.prepare import prepare_supplement
     from mlproject.analysis.supplement.render import plan_text
+    from mlproject.experiments.storage import begun_identity
     from mlproject.experiments.study import run_study
-    from mlproject.tracking.analysis_run import keep_launch, view_of
+    from mlproject.tracking.analysis_run import log_launch
+    from mlproject.tracking.store import require_experiment
     from mlproject.tracking.tracked_studies import read_studies
 
-    settings, connection = settings_and_connection(options)
-    view = view_of(connection, connection.experiment_name)
-    found = prepare_supplement(read_studies(view), settings, trials_per_value=trials_per_value)
+    settings, store = settings_and_store(options)
+    tracked = read_studies(require_experiment(store))
+    where = surroundings(options)
+    begun = begun_identity(where["storage_url"], settings.study_name, store.directory)
+    found = prepare_supplement(tracked, settings.as_begun(begun), trials_per_value=trials_per_value)
     text = plan_text(settings.study_name, found.trials)
     click.echo(text)
     if dry_run:
-        keep_launch(view, "supplement plan", texts={"supplement.txt": text})
+        log_launch(store, "supplement plan", texts={"supplement.txt": text})
         return
-    outcome = run_study(
-        found.settings, connection, supplement=found.owed_trials, **surroundings(options)
-    )
+    outcome = run_study(found.settings, store, supplement=found.queued_trials, **where)
     click.echo(f"supplement {outcome.study_name}: done, run {outcome.parent_run_id}")
 
 
@@ -112,16 +116,17 @@ def audit(experiment: str | None, planned_trials: int) -> int:
     """
     from mlproject.analysis.audit import audit_experiment
     from mlproject.analysis.audit.render import as_json, as_markdown, as_text, summary
-    from mlproject.tracking.analysis_run import keep_texts, open_analysis_run, view_experiment
+    from mlproject.tracking.analysis_run import log_texts, open_analysis_run
+    from mlproject.tracking.store import connect_to_read
     from mlproject.tracking.tracked_studies import read_studies
 
-    view = view_experiment(experiment or None)
-    found = audit_experiment(read_studies(view), default_planned=planned_trials)
+    store = connect_to_read(experiment or None)
+    found = audit_experiment(read_studies(store), default_planned=planned_trials)
     text = as_text(found)
     click.echo(text)
-    run_id = open_analysis_run(view, "audit")
+    run_id = open_analysis_run(store, "audit")
     texts = {"audit.txt": text, "audit.md": as_markdown(found), "audit.json": as_json(found)}
-    keep_texts(view, run_id, texts=texts, note=summary(found))
+    log_texts(store, run_id, texts=texts, note=summary(found))
     click.echo(f"kept as artifacts of run {run_id}")
     return 0 if found.is_clean else FINDINGS_EXIT_CODE
 
@@ -140,17 +145,18 @@ def report(experiment: str | None, output_dir: str | None) -> None:
     from mlproject.analysis.report import summary, write_report
     from mlproject.analysis.report.trials import report_trials
     from mlproject.text.written_files import copy_folder
-    from mlproject.tracking.analysis_run import keep_folder, open_analysis_run, view_experiment
+    from mlproject.tracking.analysis_run import log_folder, open_analysis_run
+    from mlproject.tracking.store import connect_to_read
     from mlproject.tracking.tracked_studies import read_studies
 
-    view = view_experiment(experiment or None)
-    trials = report_trials(read_studies(view))
+    store = connect_to_read(experiment or None)
+    trials = report_trials(read_studies(store))
     with tempfile.TemporaryDirectory() as folder:
         write_report(trials, Path(folder))
         if output_dir:
             copy_folder(Path(folder), Path(output_dir))
-        run_id = open_analysis_run(view, "report")
-        keep_folder(view, run_id, folder, note=summary(trials))
+        run_id = open_analysis_run(store, "report")
+        log_folder(store, run_id, folder, note=summary(trials))
     click.echo(summary(trials))
     click.echo(f"kept as artifacts of run {run_id}" + (f", and in {output_dir}" * bool(output_dir)))
 
@@ -182,17 +188,17 @@ def evaluate(seeds: int, data: str, device: str, experiment: str | None, **which
     from mlproject.data.bars import load_bars
     from mlproject.data.checks import check_bars
     from mlproject.search.study_settings import StudySettings, parse_study
-    from mlproject.tracking.analysis_run import view_experiment
+    from mlproject.tracking.store import connect_to_read
     from mlproject.training.device import select_device
 
     meant = parse_study(which["budget"], which["horizon"], which["task"])
     target = select_device(device)
-    view = view_experiment(experiment or None)
+    store = connect_to_read(experiment or None)
     bars = load_bars(data)
     check_bars(bars)
     done = evaluate_study(
-        view,
-        StudySettings(experiment=view.name, **meant),
+        store,
+        StudySettings(experiment=store.experiment_name, **meant),
         bars,
         seeds=seeds,
         device=target,
@@ -216,7 +222,8 @@ def evaluate(seeds: int, data: str, device: str, experiment: str | None, **which
 def regenerate(budget: str | None, horizon: str | None, task: str, output_dir: Path) -> None:
     """Write the study scripts, one per budget and horizon."""
     from mlproject.experiments.templates import generate_hpo_script
-    from mlproject.tracking.analysis_run import keep_launch, view_launch
+    from mlproject.tracking.analysis_run import log_launch
+    from mlproject.tracking.store import connect, require_experiment
 
     paths = [
         generate_hpo_script(of_budget, of_horizon, task, output_dir)
@@ -227,7 +234,7 @@ def regenerate(budget: str | None, horizon: str | None, task: str, output_dir: P
         click.echo(f"wrote {path}")
     if "MLFLOW_RUN_ID" in os.environ:
         texts = {f"scripts/{path.name}": path.read_text(encoding="utf-8") for path in paths}
-        keep_launch(view_launch(), "study scripts", texts=texts)
+        log_launch(require_experiment(connect(None)), "study scripts", texts=texts)
 
 
 def main() -> NoReturn:

@@ -13,7 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from mlproject.search.study_settings import StudySettings
-    from mlproject.tracking.store import Connection
+    from mlproject.tracking.store import TrackingStore
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -24,6 +24,29 @@ _WHICH_STUDY = (
     click.option("--budget", required=True, help="2M, 20M, 200M, 2B, or any count such as 750k."),
     click.option("--horizon", required=True, help="Days within which the price has to rise."),
     click.option("--task", default="threshold_1pct", show_default=True, help="threshold_Npct."),
+)
+
+
+def _parse_version(_: click.Context, option: click.Parameter, text: str) -> int | None:
+    """`mlflow run` passes every parameter, an unset one as an empty text."""
+    if text and not text.isdecimal():
+        raise click.BadParameter(f"{text!r} is no whole number", param=option)
+    return int(text) if text else None
+
+
+_WHICH_VERSIONS = (
+    click.option(
+        "--grid-version",
+        default="",
+        callback=_parse_version,
+        help="Version of the architecture grid.  [default: as the study began, or the current one]",
+    ),
+    click.option(
+        "--search-space",
+        default="",
+        callback=_parse_version,
+        help="Version of ranges, sampler and pruner.  [default: as for the grid]",
+    ),
 )
 _N_TRIALS = click.option(
     "--n-trials", type=int, default=50, show_default=True, help="Trials of the study in all."
@@ -110,6 +133,11 @@ def which_study(command: Any) -> Any:
     return _with(_WHICH_STUDY, command)
 
 
+def which_versions(command: Any) -> Any:
+    """Give a command the options that ask for an older grid or search space."""
+    return _with(_WHICH_VERSIONS, command)
+
+
 def how_many_trials(command: Any) -> Any:
     """Give a command the option of how many trials the study has."""
     return _N_TRIALS(command)
@@ -120,9 +148,9 @@ def how_it_runs(command: Any) -> Any:
     return _with(_HOW_IT_RUNS, command)
 
 
-def settings_and_connection(
+def settings_and_store(
     options: Mapping[str, Any], **fixed: Any
-) -> "tuple[StudySettings, Connection]":
+) -> "tuple[StudySettings, TrackingStore]":
     """What the options of a study say, with the settings that no option has as `fixed`.
 
     Everything that can be read is checked before MLflow is.
@@ -132,20 +160,22 @@ def settings_and_connection(
     from mlproject.training.plan import OptimiserName, Precision
 
     which = parse_study(options["budget"], options["horizon"], options["task"])
-    connection = connect(options["experiment"], request_retries=0)
+    store = connect(options["experiment"], request_retries=0)
     settings = StudySettings(
-        experiment=connection.experiment_name,
+        experiment=store.experiment_name,
         **which,
         label_price=options["label_price"],
         n_trials=options.get("n_trials", 1),
         max_epochs=options["max_epochs"],
         max_steps=options["max_steps"],
         seed=options["seed"],
+        grid_version=options.get("grid_version"),
+        search_space=options.get("search_space"),
         optimiser=_unless_auto(OptimiserName, options["optimiser"]),
         precision=_unless_auto(Precision, options["precision"]),
         **fixed,
     )
-    return settings, connection
+    return settings, store
 
 
 def surroundings(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,14 +197,14 @@ def launch_study(options: Mapping[str, Any], **fixed: Any) -> None:
     """Launch or resume the study of the options, and say how it ended."""
     from mlproject.experiments.study import run_study
 
-    settings, connection = settings_and_connection(options, **fixed)
-    outcome = run_study(settings, connection, **surroundings(options))
+    settings, store = settings_and_store(options, **fixed)
+    outcome = run_study(settings, store, **surroundings(options))
     best = outcome.best_trial
     click.echo(f"study      {outcome.study_name}: {outcome.finished} trials finished")
     if best is not None:
         click.echo(f"best       trial {best.number}, validation loss {best.value:.4f}")
     click.echo(f"trial log  {outcome.trial_log}")
-    click.echo(f"MLflow     experiment {connection.experiment_name}, run {outcome.parent_run_id}")
+    click.echo(f"MLflow     experiment {store.experiment_name}, run {outcome.parent_run_id}")
 
 
 def _unless_auto(kind: type[_Choice], name: str) -> _Choice | None:

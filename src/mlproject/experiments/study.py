@@ -1,12 +1,11 @@
 """A study: launched or resumed by one call, and true in MLflow whatever happens on the way."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
-from mlflow.exceptions import MlflowException
 from optuna.trial import FrozenTrial
 
 from mlproject.data.bars import load_bars
@@ -17,50 +16,40 @@ from mlproject.experiments.describe import ended_trial
 from mlproject.experiments.progress import show_progress
 from mlproject.experiments.storage import (
     StudyStorage,
+    begun_identity,
     check_unoccupied,
     fail_dead_trials,
     open_study,
     open_study_storage,
-    sole_launcher,
     storage_errors,
-    stored_identity,
+    study_lock,
 )
 from mlproject.experiments.summary.parent_run import best_trial, describe_study, summarise_study
-from mlproject.experiments.trial_context import TrialWork
-from mlproject.experiments.trial_log import (
-    open_trial_log,
-    with_logged_epochs,
-    write_missing_lines,
-)
+from mlproject.experiments.trial_context import TrialContext
+from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
 from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.experiments.workers import Workers, open_workers
 from mlproject.experiments.workers.settings import ALONE, WorkerSettings
-from mlproject.models.arch_grid import architecture_grid
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
-from mlproject.search.trial_queue import OwedTrial, finished_trials
+from mlproject.search.trial_queue import QueuedTrial, finished_trials
+from mlproject.text.credentials import first_line
+from mlproject.tracking.errors import MlflowError, tracking_errors
 from mlproject.tracking.live_tracking import (
     INTERRUPTED_PATIENCE_SECONDS,
     LiveTracking,
     patience_seconds,
 )
-from mlproject.tracking.store import (
-    Connection,
-    TrackingStore,
-    first_line,
-    open_experiment,
-    tracking_errors,
-)
+from mlproject.tracking.store import TrackingStore, open_experiment
 from mlproject.tracking.study_run import close_study_run, open_study_run
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.plan import OptimiserName, Precision
 
 _logger = logging.getLogger(__name__)
 
 
-class TrackingBehind(UserError):
-    """The trials are safe, but MLflow could not be given all of them."""
+class WritesPending(UserError):
+    """MLflow could not be given all trials of the study, which are safe in its storage."""
 
     exit_code = 3
 
@@ -79,13 +68,13 @@ class StudyOutcome:
 
 def run_study(
     settings: StudySettings,
-    connection: Connection,
+    store: TrackingStore,
     *,
     data_source: str = "sp500",
     storage_url: str | None = None,
     device: str = "auto",
     workers: WorkerSettings = ALONE,
-    supplement: Sequence[OwedTrial] | None = None,
+    supplement: Sequence[QueuedTrial] | None = None,
 ) -> StudyOutcome:
     """Launch the study, or resume it, until `settings.n_trials` of its trials have finished.
 
@@ -106,41 +95,38 @@ def run_study(
         task=settings.task,
         label_price=settings.label_price,
     )
-    grid = architecture_grid(settings.budget, data.n_features, settings.grid_version)
-    space = SearchSpace(grid, settings)
+    begun = begun_identity(storage_url, settings.study_name, store.directory)
+    space = SearchSpace.of(settings.as_begun(begun), data.n_features)
     with open_workers(workers, device) as crew:
-        # What fits in no way is refused before the storage makes a file; what the study began
-        # with never needs less.
-        crew.plan(space)
-        storage = open_study_storage(storage_url, settings.study_name, connection.directory)
-        plan = crew.plan(_as_begun(space, stored_identity(storage)))
-        identity = settings.identity(bars, data.n_features, plan.training)
+        plan = crew.plan(space)  # what fits in no way is refused before a storage is made
+        storage = open_study_storage(storage_url, settings.study_name, store.directory)
+        identity = space.settings.identity(bars, data.n_features, plan.training)
         check_unoccupied(storage, identity)
         plan_text = f"{crew.as_text()}{plan.as_text()}"
         print(plan_text, flush=True)
-        trial_log = connection.directory / "trial_logs" / f"{settings.study_name}.log"
+        trial_log = store.directory / "trial_logs" / f"{settings.study_name}.log"
         with (
-            sole_launcher(storage, connection.directory),
+            study_lock(storage, store.directory),
             storage_errors(storage),
             open_trial_log(trial_log),
         ):
-            with tracking_errors(connection.uri):
-                store = open_experiment(connection)
+            with tracking_errors(store.uri):
+                store = open_experiment(store)
                 parent_run_id = open_study_run(store, settings.study_name)
                 describe_study(store, parent_run_id, space, bars=bars, data=data, identity=identity)
                 store.client.log_text(parent_run_id, plan_text, "memory_plan.txt")
             study = open_study(storage, identity)
             fail_dead_trials(study, storage)
-            launch = Launch(
+            launch = StudyLaunch(
                 store=store,
                 parent_run_id=parent_run_id,
                 storage=storage,
                 study=study,
-                work=TrialWork(
+                context=TrialContext(
                     space=space,
                     plan=plan.training,
                     data=data,
-                    checkpoints=connection.directory / "checkpoints" / settings.study_name,
+                    checkpoints=store.directory / "checkpoints" / settings.study_name,
                 ),
                 workers=crew,
                 trial_log=trial_log,
@@ -149,30 +135,18 @@ def run_study(
             return launch.run()
 
 
-def _as_begun(space: SearchSpace, stored: Mapping[str, str | int]) -> SearchSpace:
-    """What the user leaves to the memory plan is as the study began, if it has."""
-    if not stored:
-        return space
-    settings = replace(
-        space.settings,
-        optimiser=space.settings.optimiser or OptimiserName(str(stored["optimiser"])),
-        precision=space.settings.precision or Precision(str(stored["precision"])),
-    )
-    return replace(space, settings=settings)
-
-
 @dataclass(frozen=True, kw_only=True)
-class Launch:
+class StudyLaunch:
     """One launch of a study."""
 
     store: TrackingStore
     parent_run_id: str
     storage: StudyStorage
     study: optuna.Study
-    work: TrialWork
+    context: TrialContext
     workers: Workers
     trial_log: Path
-    supplement: Sequence[OwedTrial] | None = None
+    supplement: Sequence[QueuedTrial] | None = None
     """Forced trials to run instead of the search; None launches the search."""
 
     def run(self) -> StudyOutcome:
@@ -187,10 +161,10 @@ class Launch:
             status = "KILLED"
             raise
         finally:
-            behind = self._conclude(status, tracking)
-        if behind is not None:
-            raise TrackingBehind(
-                f"study {self.study.study_name} is finished, but {behind} and run the same "
+            pending = self._conclude(status, tracking)
+        if pending is not None:
+            raise WritesPending(
+                f"study {self.study.study_name} is finished, but {pending} and run the same "
                 f"command again; everything is in {self.trial_log} and in the study's storage"
             )
         return StudyOutcome(
@@ -206,37 +180,38 @@ class Launch:
         write_missing_lines(self.trial_log, self._ended_trials())
         interrupted = status == "KILLED"
         left = tracking.finish(INTERRUPTED_PATIENCE_SECONDS if interrupted else patience_seconds())
-        behind = left.as_text()
+        pending = left.as_text()
         if left.outage is None:
             trials = self._trials()
             try:
                 summarise_study(self.store, self.parent_run_id, self.space, trials, self.trial_log)
                 close_study_run(self.store, self.parent_run_id, status)
-            except MlflowException as error:
-                behind = f"MLflow does not take its summary ({first_line(error)}): start the server"
-        if behind is not None and status != "FINISHED":
-            _logger.warning("%s and run the same command again", behind)
-        return behind
+            except MlflowError as error:
+                pending = (
+                    f"MLflow does not take its summary ({first_line(error)}): start the server"
+                )
+        if pending is not None and status != "FINISHED":
+            _logger.warning("%s and run the same command again", pending)
+        return pending
 
     def _run_trials(self, tracking: LiveTracking) -> None:
         finished, n_trials = finished_trials(self.study), self.space.settings.n_trials
         with show_progress(self.study, finished=finished, n_trials=n_trials) as progress:
             watch = StudyWatch(tracking, self.space, progress)
             remaining = RemainingTrials(self.study, self.space, self.supplement)
-            self.workers.run_trials(self.work, remaining, watch, self.storage)
+            self.workers.run_trials(self.context, remaining, watch, self.storage)
 
     @property
     def space(self) -> SearchSpace:
         """What the study searches."""
-        return self.work.space
+        return self.context.space
 
     def _trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
 
     def _ended_trials(self) -> list[TrialRun]:
-        ended = [
+        return [
             ended_trial(trial, self.space)
             for trial in self._trials()
             if trial.state.is_finished() and trial.datetime_start is not None
         ]
-        return with_logged_epochs(self.trial_log, ended)

@@ -65,6 +65,11 @@ def hide_credentials(text: str) -> str:
     return _hide_by_place(text)
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, fit to be shown."""
+    return hide_credentials((str(error).strip() or type(error).__name__).splitlines()[0])
+
+
 def _hide_by_place(text: str) -> str:
     if ":/" in text:
         text = _WEB_PASSWORD.sub(rf"\1{HIDDEN}@", text)

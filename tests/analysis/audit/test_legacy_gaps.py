@@ -12,7 +12,7 @@ from mlproject.analysis.audit.checks.missing_params import MISSING_PARAMS
 from mlproject.analysis.audit.findings import ExperimentAudit
 from mlproject.models.arch_grid import get_architectures_for_budget
 from mlproject.models.extremes import distinct_extremes
-from mlproject.tracking.analysis_run import view_experiment
+from mlproject.tracking.store import connect_to_read
 from mlproject.tracking.tracked_studies import read_studies
 from tests.conftest import LEGACY
 
@@ -21,7 +21,7 @@ SUMMARIES = sorted(LEGACY.glob("*.truth/*.json"))
 
 @pytest.fixture
 def audit(legacy_store: Path) -> ExperimentAudit:
-    return audit_experiment(read_studies(view_experiment("phase6a")))
+    return audit_experiment(read_studies(connect_to_read("phase6a")))
 
 
 def _tested(summary: dict[str, Any]) -> set[tuple[int, ...]]:

@@ -8,7 +8,7 @@ import pytest
 from mlproject.analysis.audit import audit_study
 from mlproject.analysis.audit.findings import UntestedValue
 from mlproject.analysis.supplement.cost import EpochTime, fit_epoch_time
-from mlproject.analysis.supplement.plan import owed_trial, plan_supplement
+from mlproject.analysis.supplement.plan import plan_supplement, queued_trial
 from mlproject.analysis.supplement.render import plan_text
 from mlproject.models.arch_grid import architecture_grid
 from mlproject.models.budget import parse_budget
@@ -62,7 +62,7 @@ def test_a_planned_trial_is_forced_and_says_what_it_closes(make_space: MakeSpace
     gaps = audit_study(study).gaps
     assert {str(gap) for gap in gaps} == {"n_layers=64", "max_n_layers"}
     (trial,) = plan_supplement(study, gaps, space, trials_per_value=1)
-    owed = owed_trial(trial, space)
+    owed = queued_trial(trial, space)
     assert owed.user_attrs == {
         Tag.SUPPLEMENT: "n_layers=64+max_n_layers",
         Tag.FORCED_EXTREME: "max_n_layers",

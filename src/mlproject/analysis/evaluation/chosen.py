@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar
 
-from mlproject.analysis.trial_params import DIMENSIONS, TRAINING_PARAMS, has_diverged
+from mlproject.analysis.trial_params import DIMENSIONS, TRAINING_PARAMS
 from mlproject.data.bars import Bars
 from mlproject.data.features import FEATURES
 from mlproject.data.labels import LabelPrice
@@ -19,9 +19,8 @@ from mlproject.tracking.names import (
     Origin,
     Param,
     Tag,
-    TrialState,
 )
-from mlproject.tracking.tracked_studies import TrackedStudy, TrackedTrial
+from mlproject.tracking.tracked_studies import TrackedStudy, TrackedTrial, ranked_trials
 from mlproject.training.plan import OptimiserName, Precision
 from mlproject.training.settings import TrainingSettings
 
@@ -94,7 +93,7 @@ def choose_trial(
         OtherData: the study says that it was run on other bars.
     """
     _check_data(study, bars)
-    complete = sorted(_complete(study), key=_loss)
+    complete = ranked_trials(study.trials)
     usable = [t for t in complete if all(param in t.trial.params for param in _REQUIRED)]
     if not usable:
         raise NothingToEvaluate(
@@ -119,7 +118,7 @@ def choose_trial(
         run_id=best.run_id,
         number=best.trial.trial_number,
         is_recovered=best.trial.tags.get(Tag.ORIGIN) == Origin.LOG,
-        best_val_loss=_loss(best),
+        best_val_loss=best.trial.metrics[Metric.BEST_VAL_LOSS],
         architecture=_architecture(best, settings),
         settings=training,
         study_seed=_whole(study.params.get("seed")),
@@ -139,20 +138,6 @@ def _check_data(study: TrackedStudy, bars: Bars) -> None:
             f"{digest}), not on {bars.source} (digest {bars.digest}): what is its test span here "
             "may have been trained on there; give --data the bars of the study"
         )
-
-
-def _complete(study: TrackedStudy) -> list[TrackedTrial]:
-    return [
-        t
-        for t in study.trials
-        if t.trial.state is TrialState.COMPLETE
-        and Metric.BEST_VAL_LOSS in t.trial.metrics
-        and not has_diverged(t)
-    ]
-
-
-def _loss(trial: TrackedTrial) -> float:
-    return trial.trial.metrics[Metric.BEST_VAL_LOSS]
 
 
 def _architecture(trial: TrackedTrial, settings: StudySettings) -> Architecture:

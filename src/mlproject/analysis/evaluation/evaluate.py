@@ -30,17 +30,18 @@ from mlproject.data.features import FEATURES
 from mlproject.data.windows import WindowedData, build_windows
 from mlproject.search.study_settings import StudySettings
 from mlproject.serving.model_folder import TrainedModel, load_model, save_model
-from mlproject.tracking.analysis_run import ExperimentView
 from mlproject.tracking.evaluation_run import (
     count_evaluations,
     evaluation_run,
-    keep_results,
+    log_results,
 )
 from mlproject.tracking.registered_model import register_model
+from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.tracked_studies import read_studies, validation_losses
-from mlproject.training.memory import Workload, plan_memory
+from mlproject.training.memory_plan import plan_memory
 from mlproject.training.plan import TrainingPlan
 from mlproject.training.step import predict
+from mlproject.training.workload import Workload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ class Evaluated:
 
 
 def evaluate_study(
-    view: ExperimentView,
+    store: TrackingStore,
     settings: StudySettings,
     bars: Bars,
     *,
@@ -71,8 +72,8 @@ def evaluate_study(
         UserError: one of its kinds: no such study, no trial to train again, other bars than the
             study's, too little memory, a training that diverged, or an MLflow that went away.
     """
-    study = find_study(read_studies(view), settings.study_name, to="evaluate")
-    chosen = choose_trial(study, settings, bars, partial(validation_losses, view))
+    study = find_study(read_studies(store), settings.study_name, to="evaluate")
+    chosen = choose_trial(study, settings, bars, partial(validation_losses, store))
     plan = _plan(chosen, device)
     windows = partial(
         build_windows,
@@ -89,11 +90,11 @@ def evaluate_study(
         epochs=chosen.best_epoch or 0,
         seeds=final_seeds(chosen.study_seed, seeds),
         baseline_settings={},
-        earlier_evaluations=count_evaluations(view, chosen.study_name),
+        earlier_evaluations=count_evaluations(store, chosen.study_name),
     )
     params = run_params(context, plan, bars)
     with (
-        evaluation_run(view, chosen.study_name, chosen.run_id, params, bars) as run_id,
+        evaluation_run(store, chosen.study_name, chosen.run_id, params, bars) as run_id,
         tempfile.TemporaryDirectory() as temporary,
     ):
         if chosen.best_epoch is None:
@@ -119,9 +120,9 @@ def evaluate_study(
         kept = Path(temporary) / "results"
         write_results(context, results, losses, kept)
         note, metrics = as_note(context, results), run_metrics(context, results)
-        keep_results(view, run_id, metrics=metrics, folder=str(kept), note=note)
+        log_results(store, run_id, metrics=metrics, folder=str(kept), note=note)
         version = register_model(
-            view,
+            store,
             run_id,
             servable_model(folders[0], bars.frame.head(len(final.dates))),
             name=chosen.study_name,

@@ -13,8 +13,8 @@ from mlproject.analysis.evaluation.context import EvaluationContext
 from mlproject.data.windows import WindowedData
 from mlproject.errors import UserError
 from mlproject.models.patchtst import PatchTST
-from mlproject.training.loop import train, train_final
 from mlproject.training.plan import TrainingPlan
+from mlproject.training.train import train, train_final
 
 Report = Callable[[str], None]
 """Takes a line on how far the evaluation is."""

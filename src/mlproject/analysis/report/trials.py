@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mlproject.analysis.analysed_study import AnalysedStudy
-from mlproject.analysis.trial_params import DIMENSIONS, has_diverged
+from mlproject.analysis.trial_params import DIMENSIONS
 from mlproject.data.labels import parse_horizon, parse_task
 from mlproject.errors import UserError
 from mlproject.tracking.names import REAL_PARAMS, Metric, Origin, Param, Tag, TrialState
@@ -48,7 +48,7 @@ def report_trials(experiment: TrackedExperiment) -> ReportTrials:
         for trial in study.trials:
             if trial.trial.state is not TrialState.COMPLETE:
                 unended += 1
-            elif has_diverged(trial):
+            elif trial.trial.has_diverged:
                 diverged += 1
             elif (row := _row(trial, study)) is None:
                 incomplete += 1

@@ -1,5 +1,6 @@
 """The plan of a supplement: which trials close the gaps, how they train, what they cost."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,12 +9,11 @@ from mlproject.analysis.analysed_study import AnalysedStudy
 from mlproject.analysis.audit.findings import Gap, UntestedExtreme
 from mlproject.analysis.supplement.cost import EpochTime, fit_epoch_time
 from mlproject.analysis.supplement.cover import covering_architectures, gaps_closed_by
-from mlproject.analysis.trial_params import has_diverged
 from mlproject.models.arch_grid import Architecture
-from mlproject.search.search_space import EPOCHS, SearchSpace
-from mlproject.search.trial_queue import OwedTrial
-from mlproject.tracking.names import Metric, Tag, TrialState
-from mlproject.tracking.tracked_studies import TrackedTrial
+from mlproject.search.search_space import SearchSpace
+from mlproject.search.trial_queue import QueuedTrial
+from mlproject.tracking.names import Tag
+from mlproject.tracking.tracked_studies import TrackedTrial, ranked_trials
 
 TRIALS_PER_VALUE = 3
 """One trial cannot tell a bad value from bad luck with the other settings."""
@@ -50,7 +50,7 @@ def plan_supplement(
     trials_per_value: int = TRIALS_PER_VALUE,
 ) -> list[SupplementTrial]:
     """Plan the trials that close the gaps, each with the training settings of a best trial."""
-    best = best_trials(study)
+    best = ranked_trials(study.finished)[:BEST_TRIALS]
     epoch_time = fit_epoch_time(study)
     planned = []
     chosen = covering_architectures(space.grid, gaps, trials_per_value)
@@ -63,33 +63,20 @@ def plan_supplement(
                 gaps=gaps_closed_by(architecture, gaps),
                 settings=settings,
                 settings_of=model.trial.trial_number if model else None,
-                seconds=_seconds(epoch_time, architecture, settings),
+                seconds=_seconds(epoch_time, architecture, settings, space),
             )
         )
     return planned
 
 
-def best_trials(study: AnalysedStudy) -> list[TrackedTrial]:
-    """The complete trials with the lowest validation losses, best first."""
-    complete = [
-        t
-        for t in study.finished
-        if t.trial.state is TrialState.COMPLETE
-        and Metric.BEST_VAL_LOSS in t.trial.metrics
-        and not has_diverged(t)
-    ]
-    complete.sort(key=lambda t: (t.trial.metrics[Metric.BEST_VAL_LOSS], t.trial.trial_number))
-    return complete[:BEST_TRIALS]
-
-
-def owed_trial(planned: SupplementTrial, space: SearchSpace) -> OwedTrial:
+def queued_trial(planned: SupplementTrial, space: SearchSpace) -> QueuedTrial:
     """The entry in the study's queue for a planned trial."""
     attrs = {Tag.SUPPLEMENT.value: planned.label}
     for gap in planned.gaps:
         if isinstance(gap, UntestedExtreme):
             attrs[Tag.FORCED_EXTREME.value] = gap.label
     params: dict[str, Any] = space.architecture_params(planned.architecture)
-    return OwedTrial(params={**params, **planned.settings}, user_attrs=attrs)
+    return QueuedTrial(params={**params, **planned.settings}, user_attrs=attrs)
 
 
 def _by_name(trial: TrackedTrial) -> dict[str, Any]:
@@ -97,8 +84,12 @@ def _by_name(trial: TrackedTrial) -> dict[str, Any]:
 
 
 def _seconds(
-    epoch_time: EpochTime | None, architecture: Architecture, settings: Mapping[str, Any]
+    epoch_time: EpochTime | None,
+    architecture: Architecture,
+    settings: Mapping[str, Any],
+    space: SearchSpace,
 ) -> float | None:
     if epoch_time is None:
         return None
-    return epoch_time.of_trial(architecture.n_layers, settings.get("epochs", max(EPOCHS)))
+    most = int(space.ranges["epochs"].nearest(math.inf))
+    return epoch_time.of_trial(architecture.n_layers, settings.get("epochs", most))

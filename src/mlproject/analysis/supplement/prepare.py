@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from mlproject.analysis.analysed_study import AnalysedStudy
 from mlproject.analysis.audit import audit_study
 from mlproject.analysis.find_study import find_study
-from mlproject.analysis.supplement.plan import SupplementTrial, owed_trial, plan_supplement
+from mlproject.analysis.supplement.plan import SupplementTrial, plan_supplement, queued_trial
 from mlproject.data.features import FEATURES
-from mlproject.models.arch_grid import architecture_grid
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
-from mlproject.search.trial_queue import OwedTrial
+from mlproject.search.trial_queue import QueuedTrial
 from mlproject.tracking.tracked_studies import TrackedExperiment
 
 
@@ -24,9 +23,9 @@ class Supplement:
     trials: tuple[SupplementTrial, ...]
 
     @property
-    def owed_trials(self) -> list[OwedTrial]:
+    def queued_trials(self) -> list[QueuedTrial]:
         """What is to be enqueued."""
-        return [owed_trial(trial, self.space) for trial in self.trials]
+        return [queued_trial(trial, self.space) for trial in self.trials]
 
 
 def prepare_supplement(
@@ -40,9 +39,8 @@ def prepare_supplement(
     study = find_study(experiment, settings.study_name, to="supplement")
     facts = AnalysedStudy(study)
     settings = replace(settings, n_trials=facts.planned)
-    grid = architecture_grid(settings.budget, len(FEATURES), settings.grid_version)
-    space = SearchSpace(grid, settings)
+    space = SearchSpace.of(settings, len(FEATURES))
     trials = plan_supplement(
         facts, audit_study(facts).gaps, space, trials_per_value=trials_per_value
     )
-    return Supplement(settings=settings, space=space, trials=tuple(trials))
+    return Supplement(settings=space.settings, space=space, trials=tuple(trials))

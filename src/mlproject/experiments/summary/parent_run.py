@@ -11,16 +11,12 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-import mlflow
 import optuna
 import pandas as pd
 import torch
-from mlflow.data.pandas_dataset import from_pandas
-from mlflow.exceptions import MlflowException
 from optuna.trial import FrozenTrial, TrialState
 
 from mlproject.data.bars import Bars
@@ -34,9 +30,10 @@ from mlproject.experiments.summary.figures import (
 )
 from mlproject.experiments.summary.note import best_run, study_note
 from mlproject.models.extremes import distinct_extremes
-from mlproject.search.sampler import PRUNER_SETTINGS, SAMPLER_SETTINGS
+from mlproject.search.sampler import PRUNERS, SAMPLERS
 from mlproject.search.search_space import SearchSpace
 from mlproject.text.escaping import for_spreadsheet
+from mlproject.tracking.errors import MlflowError, is_refusal
 from mlproject.tracking.names import (
     NOTE_TAG,
     PLAN_OPTIMISER_PARAM,
@@ -44,7 +41,7 @@ from mlproject.tracking.names import (
     PLANNED_TRIALS_TAG,
     Tag,
 )
-from mlproject.tracking.store import TrackingStore, is_refusal
+from mlproject.tracking.store import MLFLOW_VERSION, TrackingStore
 from mlproject.tracking.study_run import (
     log_study_dataset,
     log_study_params,
@@ -86,15 +83,15 @@ def describe_study(
             "validation_windows": len(data.validation),
             "test_windows": len(data.test),
             "train_base_rate": data.base_rate,
-            "sampler": _call("TPESampler", SAMPLER_SETTINGS),
-            "pruner": _call("MedianPruner", PRUNER_SETTINGS),
+            "sampler": SAMPLERS[space.version],
+            "pruner": PRUNERS[space.version],
             **{f"search.{name}": text for name, text in space.describe().items()},
-            **{f"version.{m.__name__}": m.__version__ for m in (torch, optuna, mlflow)},
+            **{f"version.{m.__name__}": m.__version__ for m in (torch, optuna)},
+            "version.mlflow": MLFLOW_VERSION,
         },
     )
     log_study_values(store, run_id, metrics={}, tags={PLANNED_TRIALS_TAG: str(settings.n_trials)})
-    dataset = from_pandas(bars.frame, name=bars.name, digest=bars.digest)
-    log_study_dataset(store, run_id, dataset.to_dict() | {"source": bars.source})
+    log_study_dataset(store, run_id, bars)
 
 
 def summarise_study(
@@ -107,7 +104,7 @@ def summarise_study(
     """Log the best trial, the table of trials, the pictures, the trial log and a note.
 
     Raises:
-        MlflowException: MLflow does not answer; what is left would wait for it part by part.
+        MlflowError: MLflow does not answer; what is left would wait for it part by part.
     """
     runs = _all_runs(store, run_id, space, trials)
     parts: dict[str, Callable[[], None]] = {
@@ -130,14 +127,10 @@ def summarise_study(
         try:
             log_part()
         except Exception as error:
-            if isinstance(error, MlflowException) and not is_refusal(error):
+            if isinstance(error, MlflowError) and not is_refusal(error):
                 raise
             _logger.warning("the %s is left out of the summary: %s", name, error)
             _logger.debug("why", exc_info=True)
-
-
-def _call(name: str, arguments: dict[str, Any]) -> str:
-    return f"{name}({', '.join(f'{key}={value}' for key, value in arguments.items())})"
 
 
 def best_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:

@@ -5,12 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mlproject.analysis.analysed_study import AnalysedStudy
 from mlproject.analysis.audit.findings import Finding, FindingKind, run_refs
-from mlproject.analysis.trial_params import (
-    DIMENSIONS,
-    TRAINING_PARAMS,
-    architecture_of,
-    has_diverged,
-)
+from mlproject.analysis.trial_params import DIMENSIONS, TRAINING_PARAMS, architecture_of
 from mlproject.tracking.names import REAL_PARAMS, Param
 from mlproject.tracking.tracked_studies import TrackedTrial
 
@@ -34,7 +29,7 @@ _RANGED = tuple(param for param in TRAINING_PARAMS if param in REAL_PARAMS)
 
 def diverged_trials(study: AnalysedStudy) -> Iterator[Finding]:
     """Find trials whose loss exploded; made good where others of the same architecture trained."""
-    diverged = [t for t in study.finished if has_diverged(t)]
+    diverged = [t for t in study.finished if t.trial.has_diverged]
     by_good: dict[bool, list[TrackedTrial]] = {False: [], True: []}
     for trial in diverged:
         by_good[architecture_of(trial) in study.sound_architectures].append(trial)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from mlproject.experiments.workers.resources import Node, ResourcesPerWorker, equal_resources
 from mlproject.experiments.workers.settings import BadWorkers
-from mlproject.experiments.workers.shares import Node, Share, equal_share
 
 
 def _node(cpus: int, gpus: int = 0) -> Node:
@@ -27,7 +27,7 @@ def _node(cpus: int, gpus: int = 0) -> Node:
 def test_everybody_has_as_many_cores_as_leave_room_for_all(
     nodes: list[Node], workers: int, gpus: float, cores: int
 ) -> None:
-    assert equal_share(nodes, workers, gpus) == Share(cores=cores, gpus=gpus)
+    assert equal_resources(nodes, workers, gpus) == ResourcesPerWorker(cores=cores, gpus=gpus)
 
 
 @pytest.mark.parametrize(
@@ -44,10 +44,10 @@ def test_more_than_there_is_room_for_is_refused(
     nodes: list[Node], workers: int, gpus: float, said: str
 ) -> None:
     with pytest.raises(BadWorkers, match=said):
-        equal_share(nodes, workers, gpus)
+        equal_resources(nodes, workers, gpus)
 
 
 def test_memory_goes_with_the_cores_or_with_the_part_of_a_gpu() -> None:
-    assert Share(cores=5, gpus=0).of_memory(_node(20)) == 0.25
-    assert Share(cores=5, gpus=0.5).of_memory(_node(20, 1)) == 0.5
-    assert Share(cores=5, gpus=2).of_memory(_node(20, 4)) is None
+    assert ResourcesPerWorker(cores=5, gpus=0).of_memory(_node(20)) == 0.25
+    assert ResourcesPerWorker(cores=5, gpus=0.5).of_memory(_node(20, 1)) == 0.5
+    assert ResourcesPerWorker(cores=5, gpus=2).of_memory(_node(20, 4)) is None

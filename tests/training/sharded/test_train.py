@@ -17,14 +17,17 @@ from mlproject.data.bars import load_bars
 from mlproject.data.labels import parse_task
 from mlproject.data.windows import WindowedData, build_windows
 from mlproject.models.arch_grid import Architecture
-from mlproject.training import loop
+from mlproject.training import train as one_device
 from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.epoch_losses import EpochLosses
-from mlproject.training.loop import Ending, OnStep, TrainingResult, train
+from mlproject.training.loop import OnStep
 from mlproject.training.plan import FP32_ADAMW, Layout, OptimiserName, Precision, TrainingPlan
+from mlproject.training.result import StopReason, TrainingResult
 from mlproject.training.settings import TrainingSettings
-from mlproject.training.sharded import processes as several_devices
-from mlproject.training.sharded.processes import ProcessFailed, train_sharded
+from mlproject.training.sharded import train as several_devices
+from mlproject.training.sharded.processes import ProcessFailed
+from mlproject.training.sharded.train import train_sharded
+from mlproject.training.train import train
 from tests.end_to_end.processes import environment, wait_until
 
 TWO = (torch.device("cpu"),) * 2
@@ -74,7 +77,7 @@ def _train(
 
     devices = (torch.device("cpu"),) * n_processes
     more = {"devices": devices} if n_processes > 1 else {}
-    module = several_devices if n_processes > 1 else loop
+    module = several_devices if n_processes > 1 else one_device
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "choose_layout", lambda *_: layout)
         result = (train_sharded if more else train)(
@@ -157,7 +160,7 @@ def test_in_bf16_the_curve_is_that_of_one_process_even_if_nothing_can_be_saved(
         data, Layout(micro_batch=32), n_processes=1, plan=BF16_ADAMW, last_epoch=2
     )
     assert _curve(losses) == pytest.approx(_curve(alone_losses), abs=1e-4)
-    assert result.ending is Ending.STOPPED
+    assert result.stop_reason is StopReason.STOPPED
     assert result.epochs_run == alone.epochs_run == 2
     assert steps == [(step, 4) for _ in range(2) for step in range(1, 5)]
     assert "the checkpoint could not be saved" in capfd.readouterr().err
@@ -219,8 +222,8 @@ def test_an_error_in_one_process_is_the_reason_not_what_the_others_make_of_it(
 
 def test_no_process_outlives_the_caller(tmp_path: Path) -> None:
     script = """
-from tests.training.test_several_devices import *
-from tests.training.test_several_devices import _data
+from tests.training.sharded.test_train import *
+from tests.training.sharded.test_train import _data
 if __name__ == "__main__":
     many = replace(SETTINGS, epochs=100_000, patience_epochs=100_000)
     train_sharded(ARCHITECTURE, _data(), many, lambda _: print("epoch", flush=True), devices=TWO)

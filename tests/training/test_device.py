@@ -1,10 +1,9 @@
-"""Devices by name, and the peak of what was held."""
+"""Devices by name."""
 
 import pytest
 import torch
 
 from mlproject.training.device import DeviceUnavailable, select_device, select_devices
-from mlproject.training.system.peak_memory import PeakMemory
 
 
 def test_auto_takes_what_is_there() -> None:
@@ -31,13 +30,3 @@ def test_devices_that_do_not_go_together_are_one_clear_line(names: str) -> None:
     ) as caught:
         select_devices(names)
     assert "\n" not in str(caught.value)
-
-
-def test_the_peak_is_of_this_piece_of_work_alone() -> None:
-    device = torch.device("cpu")
-    with PeakMemory(device) as large:
-        held = torch.ones(60_000_000)  # 240 MB, freed below
-        del held
-    with PeakMemory(device) as small:
-        torch.ones(1000)
-    assert large.peak_bytes - small.peak_bytes > 200_000_000

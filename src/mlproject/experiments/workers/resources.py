@@ -18,7 +18,7 @@ class Node:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
+class ResourcesPerWorker:
     """What each worker of a study gets, wherever it is placed."""
 
     cores: int
@@ -31,7 +31,7 @@ class Share:
         return self.cores / node.cpus
 
 
-def equal_share(nodes: Sequence[Node], workers: int, gpus_each: float) -> Share:
+def equal_resources(nodes: Sequence[Node], workers: int, gpus_each: float) -> ResourcesPerWorker:
     """The most cores that each worker can have so that all of them have a place.
 
     Raises:
@@ -40,7 +40,7 @@ def equal_share(nodes: Sequence[Node], workers: int, gpus_each: float) -> Share:
     most = max((node.cpus for node in nodes), default=0)
     for cores in range(most, 0, -1):
         if sum(_places(node, cores, gpus_each) for node in nodes) >= workers:
-            return Share(cores=cores, gpus=gpus_each)
+            return ResourcesPerWorker(cores=cores, gpus=gpus_each)
     needs = "1 CPU" + (f" and {gpus_each:g} GPU" if gpus_each else "")
     cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
     places = sum(_places(node, 1, gpus_each) for node in nodes)
