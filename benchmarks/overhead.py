@@ -53,7 +53,6 @@ def whole_trials(trials: int) -> tuple[list[float], list[float]]:
     from mlproject.models.budget import parse_budget
     from mlproject.search.search_space import SearchSpace
     from mlproject.search.study_settings import StudySettings
-    from mlproject.tracking.store import connect
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     begun: list[float] = []
@@ -76,7 +75,7 @@ def whole_trials(trials: int) -> tuple[list[float], list[float]]:
         task=parse_task("threshold_1pct"),
         n_trials=trials + 1,
     )
-    run_study(settings, connect("overhead"), device="cpu")
+    run_study(settings, device="cpu")
     whole = [(later - earlier) * 1000 for earlier, later in pairwise(begun)]
     return whole, suggested
 

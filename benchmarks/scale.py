@@ -103,7 +103,6 @@ def launch(n_trials: int, at_each: Callable[[], None] = lambda: None) -> None:
     from mlproject.models.budget import parse_budget
     from mlproject.search.search_space import SearchSpace
     from mlproject.search.study_settings import StudySettings
-    from mlproject.tracking.store import connect
 
     suggest = SearchSpace.suggest
 
@@ -123,7 +122,7 @@ def launch(n_trials: int, at_each: Callable[[], None] = lambda: None) -> None:
         patch.object(objective, "train", stub),
         redirect_stdout(io.StringIO()),
     ):
-        run_study(settings, connect(EXPERIMENT), device="cpu")
+        run_study(settings, device="cpu")
 
 
 def measure(size: int) -> Seconds:

@@ -20,7 +20,6 @@ from mlproject.experiments.study import StudyOutcome, run_study
 from mlproject.experiments.summary import parent_run as summary
 from mlproject.search.remaining_trials import StudyFailing
 from mlproject.tracking.names import NOTE_TAG, Metric, Param, Tag
-from mlproject.tracking.store import connect
 from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.epoch_losses import EpochLosses
 from mlproject.training.plan import OptimiserName, Precision
@@ -37,8 +36,7 @@ def run_small_study(
 ) -> RunSmallStudy:
     def run(*, data: Path = small_market, **changes: Any) -> StudyOutcome:
         settings = make_settings("100k", **{"n_trials": 2, "max_epochs": 2, **changes})
-        store = connect(changes.get("experiment"))
-        return run_study(settings, store, data_source=str(data), device="cpu")
+        return run_study(settings, data=str(data), device="cpu")
 
     return run
 

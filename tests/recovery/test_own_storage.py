@@ -38,7 +38,6 @@ from mlproject.tracking.names import (
     Param,
     Tag,
 )
-from mlproject.tracking.store import connect
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.plan import FP32_ADAMW
 from mlproject.training.train import train
@@ -82,7 +81,7 @@ def live_study(
     """A study with trials that are complete, raised an error, died, and died at once."""
     settings = settings_of("100k", max_epochs=2, n_trials=2)
     monkeypatch.setattr(objective, "train", _break_at(1))
-    run_study(settings, connect(None), data_source=str(small_market), device="cpu")
+    run_study(settings, data=str(small_market), device="cpu")
     url = f"sqlite:///{work_directory / 'optuna.db'}"
     study = optuna.load_study(study_name=settings.study_name, storage=url)
     dead = study.ask()
@@ -90,7 +89,7 @@ def live_study(
     dead.report(0.7, 1)
     study.ask()
     more = settings_of("100k", max_epochs=2, n_trials=3)
-    run_study(more, connect(None), data_source=str(small_market), device="cpu")
+    run_study(more, data=str(small_market), device="cpu")
     return study
 
 

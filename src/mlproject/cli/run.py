@@ -28,6 +28,7 @@ def run_command_line(command: click.Command) -> NoReturn:
     stack trace shows a password.
     """
     signal.signal(signal.SIGTERM, _interrupt)
+    os.environ["MPLBACKEND"] = "agg"  # pictures are files: no window, whatever the desktop
     keep_credentials_unseen()
     try:
         _refuse_credentials()

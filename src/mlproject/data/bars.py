@@ -57,6 +57,13 @@ def load_bars(source: str) -> Bars:
     Column names may be in any case, other columns are ignored (a log message of level INFO names
     them); the date may be a column or the index. Nothing is sorted, filled or dropped.
 
+    >>> from mlproject import load_bars
+    >>> bars = load_bars("sp500")
+    >>> bars.frame[["date", "close", "volume"]].head(2)
+            date        close       volume
+    0 1999-01-04  1228.099976  877000000.0
+    1 1999-01-05  1244.780029  775000000.0
+
     Raises a `UserError`: `UnsupportedBarsFile`, `BarsFileMissing`, `UnreadableBarsFile`,
     `MissingColumns`, `AmbiguousColumns` or `UnparsableValues`.
     """

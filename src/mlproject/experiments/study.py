@@ -1,15 +1,15 @@
 """A study: launched or resumed by one call, and true in MLflow whatever happens on the way."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
 from optuna.trial import FrozenTrial
 
-from mlproject.data.bars import load_bars
-from mlproject.data.checks import check_bars
+from mlproject.data.bars import Bars
+from mlproject.data.checks import checked_bars
 from mlproject.data.windows import build_windows
 from mlproject.errors import UserError
 from mlproject.experiments.describe import ended_trial
@@ -29,7 +29,7 @@ from mlproject.experiments.trial_context import TrialContext
 from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
 from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.experiments.workers import Workers, open_workers
-from mlproject.experiments.workers.settings import ALONE, WorkerSettings
+from mlproject.experiments.workers.settings import WorkerSettings
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
@@ -41,7 +41,7 @@ from mlproject.tracking.live_tracking import (
     LiveTracking,
     patience_seconds,
 )
-from mlproject.tracking.store import TrackingStore, open_experiment
+from mlproject.tracking.store import TrackingStore, connect, open_experiment
 from mlproject.tracking.study_run import close_study_run, open_study_run
 from mlproject.tracking.trial_run import TrialRun
 
@@ -68,42 +68,86 @@ class StudyOutcome:
 
 def run_study(
     settings: StudySettings,
-    store: TrackingStore,
     *,
-    data_source: str = "sp500",
-    storage_url: str | None = None,
+    data: Bars | str = "sp500",
+    storage: str | None = None,
     device: str = "auto",
-    workers: WorkerSettings = ALONE,
-    supplement: Sequence[QueuedTrial] | None = None,
+    workers: WorkerSettings | int = 1,
+    tracking_uri: str | None = None,
+    progress: Callable[[str], object] = _logger.info,
 ) -> StudyOutcome:
     """Launch the study, or resume it, until `settings.n_trials` of its trials have finished.
 
-    With a `supplement`, run those forced trials instead, on top of `settings.n_trials`.
-
     Everything that can be wrong with the input is found before anything is written.
+
+    >>> from mlproject import StudySettings, run_study
+    >>> settings = StudySettings.parse(
+    ...     "100k", horizon=3, n_trials=2, max_epochs=1, max_steps=1
+    ... )
+    >>> outcome = run_study(settings, device="cpu")
+    >>> outcome.study_name, outcome.finished
+    ('phase6a_100k_h3_threshold_1pct', 2)
+    >>> sorted(outcome.best_trial.params)[:3]
+    ['dropout', 'epochs', 'learning_rate']
+
+    Args:
+        settings: what makes the study the one it is, and how many trials it has.
+        data: bars, or where they come from: ``sp500`` or a file, see `load_bars`.
+        storage: Optuna storage URL; by default that of the environment variable MLPROJECT_STORAGE,
+            else ``optuna.db`` beside MLflow's file.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``; ``cuda:0,cuda:1`` trains each
+            trial on both.
+        workers: trials at a time; more than 1 run through Ray.
+        tracking_uri: MLflow's store; by default that of MLFLOW_TRACKING_URI, else ``mlflow.db`` in
+            the working directory.
+        progress: is given what there is to say before the first trial: the memory plan.
 
     Raises:
         UserError: one of its kinds: input that cannot be used, a storage that holds another
             study, a study that another process runs, trials that keep failing, workers that
             cannot be had, or an MLflow that was away when the study ended.
     """
-    bars = load_bars(data_source)
-    check_bars(bars)
-    data = build_windows(
+    return run_study_in(
+        connect(settings.experiment, tracking_uri, request_retries=0),
+        settings,
+        data=data,
+        storage_url=storage,
+        device=device,
+        workers=workers,
+        progress=progress,
+    )
+
+
+def run_study_in(
+    store: TrackingStore,
+    settings: StudySettings,
+    *,
+    data: Bars | str,
+    storage_url: str | None,
+    device: str,
+    workers: WorkerSettings | int,
+    progress: Callable[[str], object],
+    supplement: Sequence[QueuedTrial] | None = None,
+) -> StudyOutcome:
+    """As `run_study`; with a `supplement` those forced trials, on top of `settings.n_trials`."""
+    if isinstance(workers, int):
+        workers = WorkerSettings(workers=workers)
+    bars = checked_bars(data)
+    windows = build_windows(
         bars,
         horizon_days=settings.horizon_days,
         task=settings.task,
         label_price=settings.label_price,
     )
     begun = begun_identity(storage_url, settings.study_name, store.directory)
-    space = SearchSpace.of(settings.as_begun(begun), data.n_features)
+    space = SearchSpace.of(settings.as_begun(begun), windows.n_features)
     with open_workers(workers, device) as crew:
         plan = crew.plan(space)  # what fits in no way is refused before a storage is made
         storage = open_study_storage(storage_url, settings.study_name, store.directory)
-        identity = space.settings.identity(bars, data.n_features, plan.training)
+        identity = space.settings.identity(bars, windows.n_features, plan.training)
         check_unoccupied(storage, identity)
         plan_text = f"{crew.as_text()}{plan.as_text()}"
-        print(plan_text, flush=True)
+        progress(plan_text)
         trial_log = store.directory / "trial_logs" / f"{settings.study_name}.log"
         with (
             study_lock(storage, store.directory),
@@ -113,7 +157,9 @@ def run_study(
             with tracking_errors(store.uri):
                 store = open_experiment(store)
                 parent_run_id = open_study_run(store, settings.study_name)
-                describe_study(store, parent_run_id, space, bars=bars, data=data, identity=identity)
+                describe_study(
+                    store, parent_run_id, space, bars=bars, data=windows, identity=identity
+                )
                 store.client.log_text(parent_run_id, plan_text, "memory_plan.txt")
             study = open_study(storage, identity)
             fail_dead_trials(study, storage)
@@ -125,7 +171,7 @@ def run_study(
                 context=TrialContext(
                     space=space,
                     plan=plan.training,
-                    data=data,
+                    data=windows,
                     checkpoints=store.directory / "checkpoints" / settings.study_name,
                 ),
                 workers=crew,

@@ -17,6 +17,9 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from mlproject.errors import UserError
 
+STORAGE_VARIABLE = "MLPROJECT_STORAGE"
+"""The storage URL may come from the environment, since `mlflow run` logs its parameters."""
+
 HIDDEN = "***"
 
 _MAX_URL_CHARACTERS = 4096
@@ -118,7 +121,7 @@ def refuse_credentials(arguments: Sequence[str]) -> None:
             option = next((name for name in names if _OPTION.fullmatch(name)), "a URL")
             raise CredentialsInSight(
                 f"{option} holds a password or a token, and others can read command lines: give "
-                "the storage URL in the environment variable MLPROJECT_STORAGE, or leave the "
+                f"the storage URL in the environment variable {STORAGE_VARIABLE}, or leave the "
                 "password out and let PostgreSQL read ~/.pgpass"
             )
 

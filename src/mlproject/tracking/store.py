@@ -21,6 +21,10 @@ _MLFLOW_DEFAULT_EXPERIMENT = "Default"
 REQUEST_RETRIES = 2
 _REQUEST_TIMEOUT_SECONDS = 30
 _SQLITE = "sqlite:///"
+_LAUNCH_RUN = "MLFLOW_RUN_ID"
+
+_chosen: dict[str, str] = {}
+"""The environment variables that `connect` has set, which it may set otherwise the next time."""
 
 
 class ExperimentConflict(UserError):
@@ -60,9 +64,12 @@ class TrackingStore:
         return Path.cwd() if file is None else file.parent
 
 
-def tracking_uri() -> str:
-    """Return the tracking store's URI: MLFLOW_TRACKING_URI, or ``mlflow.db`` in this directory."""
-    uri = mlflow.get_tracking_uri()
+def tracking_uri(uri: str | None = None) -> str:
+    """Return the tracking store's URI: MLFLOW_TRACKING_URI, or ``mlflow.db`` in this directory.
+
+    Either way with the whole path of a file, as has a `uri` that is given.
+    """
+    uri = uri or mlflow.get_tracking_uri()
     file = sqlite_file(uri)
     return uri if file is None else f"{_SQLITE}{file.absolute()}"
 
@@ -81,10 +88,32 @@ def study_prefix(experiment: str) -> str:
     return DEFAULT_EXPERIMENT if experiment == _MLFLOW_DEFAULT_EXPERIMENT else experiment
 
 
+def default_experiment() -> str:
+    """The experiment of a user who names none.
+
+    It is MLFLOW_EXPERIMENT_NAME, else the experiment of the run that `mlflow run` made for this
+    process, else `DEFAULT_EXPERIMENT`.
+
+    Raises:
+        TrackingUnreachable: the store that knows the run does not answer.
+    """
+    named, launch = (os.environ.get(name) for name in ("MLFLOW_EXPERIMENT_NAME", _LAUNCH_RUN))
+    if named or not launch:
+        return named or DEFAULT_EXPERIMENT
+    uri = _usable(tracking_uri())
+    with tracking_errors(uri):
+        client = MlflowClient(tracking_uri=uri)
+        return _experiment_of(client, client.get_run(launch))
+
+
 def connect(
-    experiment: str | None, *, may_differ: bool = False, request_retries: int = REQUEST_RETRIES
+    experiment: str | None,
+    uri: str | None = None,
+    *,
+    may_differ: bool = False,
+    request_retries: int = REQUEST_RETRIES,
 ) -> TrackingStore:
-    """Connect to the store of MLFLOW_TRACKING_URI, by default ``mlflow.db`` in this directory.
+    """Connect to a tracking store, by default that of `tracking_uri`.
 
     The experiment is `experiment`, else the one of the run that `mlflow run` made, else
     `DEFAULT_EXPERIMENT`. A study has to be in that of `mlflow run`, whose run becomes its parent;
@@ -93,7 +122,11 @@ def connect(
 
     Requests that fail are repeated `request_retries` times, unless MLFLOW_HTTP_REQUEST_MAX_RETRIES
     says how often. Repeated after a lost answer, the request for a run makes a second one: a study,
-    which finds its runs again, does without.
+    which finds its runs again, does without. These and MLflow's other limits go by the environment
+    of the process, where they stay.
+
+    The run that `mlflow run` made is taken out of the environment: whoever connects first has it, a
+    second study of the same process gets a run of its own, and so does a child process.
 
     Raises:
         TrackingUnreachable: the store does not answer or cannot be used.
@@ -107,25 +140,19 @@ def connect(
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     }
     for name, value in settings.items():
-        os.environ.setdefault(name, value)
+        if os.environ.get(name) == _chosen.get(name):  # else the user has chosen
+            os.environ[name] = _chosen[name] = value
     logging.getLogger("mlflow.store.db.utils").addFilter(_has_no_trace)
-    uri = tracking_uri()
-    if uri.startswith("file:") or "://" not in uri:
-        raise TrackingUnreachable(
-            f"tracking store {uri} is a directory of files, which MLflow no longer writes: move it "
-            "with 'mlflow migrate-filestore --source mlruns --target sqlite:///mlflow.db' "
-            "or set MLFLOW_TRACKING_URI to a database or a server"
-        )
-    check_url(uri, "MLFLOW_TRACKING_URI")
+    uri = _usable(tracking_uri(uri))
     # A worker that inherited the run id would re-open the parent run as its own.
-    launch_run_id = os.environ.pop("MLFLOW_RUN_ID", None)
+    launch_run_id = os.environ.pop(_LAUNCH_RUN, None)
     with tracking_errors(uri):
         client = MlflowClient(tracking_uri=uri)
         launched_in = None
         if launch_run_id is not None:
             launch = client.get_run(launch_run_id)
             _redact_tags(client, launch)
-            launched_in = client.get_experiment(launch.info.experiment_id).name
+            launched_in = _experiment_of(client, launch)
         name = experiment or launched_in or DEFAULT_EXPERIMENT
         if launched_in not in (None, name) and not may_differ:
             raise ExperimentConflict(
@@ -143,8 +170,8 @@ def connect(
     )
 
 
-def connect_to_read(experiment: str | None) -> TrackingStore:
-    """Connect to an experiment that exists, by default that of `mlflow run` or the default one.
+def connect_to_read(experiment: str | None, uri: str | None = None) -> TrackingStore:
+    """Connect to an experiment that exists, by default `default_experiment`.
 
     Unlike a study, an analysis may look at another experiment than the one of the run that
     `mlflow run` made for it.
@@ -154,7 +181,23 @@ def connect_to_read(experiment: str | None) -> TrackingStore:
         ExperimentConflict: it is deleted.
         TrackingUnreachable: the store does not answer.
     """
-    return require_experiment(connect(experiment, may_differ=True))
+    return require_experiment(connect(experiment or default_experiment(), uri, may_differ=True))
+
+
+def _usable(uri: str) -> str:
+    """The URI of a store that can be written to."""
+    if uri.startswith("file:") or "://" not in uri:
+        raise TrackingUnreachable(
+            f"tracking store {uri} is a directory of files, which MLflow no longer writes: move it "
+            "with 'mlflow migrate-filestore --source mlruns --target sqlite:///mlflow.db' "
+            "or set MLFLOW_TRACKING_URI to a database or a server"
+        )
+    check_url(uri, "MLFLOW_TRACKING_URI")
+    return uri
+
+
+def _experiment_of(client: MlflowClient, run: Run) -> str:
+    return str(client.get_experiment(run.info.experiment_id).name)
 
 
 def require_experiment(store: TrackingStore) -> TrackingStore:

@@ -3,6 +3,6 @@
 study → best trial → trained anew per seed → test span opened once → scores, pictures, model
 """
 
-from mlproject.analysis.evaluation.evaluate import Evaluated, evaluate_study
+from mlproject.analysis.evaluation.evaluate import Evaluated, evaluate
 
-__all__ = ["Evaluated", "evaluate_study"]
+__all__ = ["Evaluated", "evaluate"]

@@ -1,5 +1,6 @@
 """The steps of an evaluation in their order, from the study to the registered model."""
 
+import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from mlproject.analysis.evaluation.baselines import Baseline, fit_baselines, fla
 from mlproject.analysis.evaluation.chosen import ChosenTrial, choose_trial
 from mlproject.analysis.evaluation.context import EvaluationContext
 from mlproject.analysis.evaluation.final_models import (
-    Report,
+    Progress,
     final_seeds,
     find_best_epoch,
     train_final_models,
@@ -26,6 +27,7 @@ from mlproject.analysis.evaluation.results import TestResults, score_test_set
 from mlproject.analysis.evaluation.servable import servable_model
 from mlproject.analysis.find_study import find_study
 from mlproject.data.bars import Bars
+from mlproject.data.checks import checked_bars
 from mlproject.data.features import FEATURES
 from mlproject.data.windows import WindowedData, build_windows
 from mlproject.search.study_settings import StudySettings
@@ -36,12 +38,15 @@ from mlproject.tracking.evaluation_run import (
     log_results,
 )
 from mlproject.tracking.registered_model import register_model
-from mlproject.tracking.store import TrackingStore
+from mlproject.tracking.store import TrackingStore, connect_to_read
 from mlproject.tracking.tracked_studies import read_studies, validation_losses
+from mlproject.training.device import select_device
 from mlproject.training.memory_plan import plan_memory
 from mlproject.training.plan import TrainingPlan
 from mlproject.training.step import predict
 from mlproject.training.workload import Workload
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,23 +60,51 @@ class Evaluated:
     model_version: str
 
 
-def evaluate_study(
+def evaluate(
+    settings: StudySettings,
+    *,
+    data: Bars | str = "sp500",
+    seeds: int = 3,
+    device: str = "auto",
+    tracking_uri: str | None = None,
+    progress: Progress = _logger.info,
+) -> Evaluated:
+    """Test the best architecture of a study, once, on days that nothing was chosen by.
+
+    It is trained on training and validation with several seeds, compared with simple baselines on
+    the same windows, and registered in MLflow. Everything that can be wrong with the input is found
+    before anything is written.
+
+    Args:
+        settings: those that name the study: experiment, budget, horizon and task.
+        data: the bars of the study, or where they come from, see `load_bars`.
+        seeds: how many times the architecture is trained.
+        device: one of ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        tracking_uri: MLflow's store; by default that of MLFLOW_TRACKING_URI, else ``mlflow.db`` in
+            the working directory.
+        progress: is given a line for each network that is trained.
+
+    Raises:
+        UserError: one of its kinds: no such study, no trial to train again, other bars than the
+            study's, too little memory, a training that diverged, or an MLflow that went away.
+    """
+    target = select_device(device)
+    store = connect_to_read(settings.experiment, tracking_uri)
+    return _evaluate_in(
+        store, settings, checked_bars(data), seeds=seeds, device=target, progress=progress
+    )
+
+
+def _evaluate_in(
     store: TrackingStore,
     settings: StudySettings,
     bars: Bars,
     *,
     seeds: int,
     device: torch.device,
-    report: Report,
+    progress: Progress,
 ) -> Evaluated:
-    """Evaluate the study that `settings` name; the bars must have passed `check_bars`.
-
-    Everything that can be wrong with the input is found before anything is written.
-
-    Raises:
-        UserError: one of its kinds: no such study, no trial to train again, other bars than the
-            study's, too little memory, a training that diverged, or an MLflow that went away.
-    """
+    """Evaluate the study of a store; the bars have passed `checked_bars`."""
     study = find_study(read_studies(store), settings.study_name, to="evaluate")
     chosen = choose_trial(study, settings, bars, partial(validation_losses, store))
     plan = _plan(chosen, device)
@@ -98,7 +131,7 @@ def evaluate_study(
         tempfile.TemporaryDirectory() as temporary,
     ):
         if chosen.best_epoch is None:
-            report(f"trial {chosen.number}: repeated to find its best epoch, which no run tells")
+            progress(f"trial {chosen.number}: repeated to find its best epoch, which no run tells")
             context = replace(context, epochs=find_best_epoch(chosen, search.to(device), plan))
         folders = [Path(temporary) / f"seed_{number}" for number in range(1, seeds + 1)]
         losses = _train(
@@ -108,7 +141,7 @@ def evaluate_study(
             plan=plan,
             folders=folders,
             device=device,
-            report=report,
+            progress=progress,
         )
         baselines = list(fit_baselines(search, final))
         context = replace(
@@ -156,14 +189,14 @@ def _train(
     plan: TrainingPlan,
     folders: Sequence[Path],
     device: torch.device,
-    report: Report,
+    progress: Progress,
 ) -> pd.DataFrame:
     """Train a network per seed and save each, so that one at a time is in memory.
 
     Returns the training losses, a column per folder and a row per epoch.
     """
     losses = {}
-    trained = train_final_models(context, final.to(device), plan, report)
+    trained = train_final_models(context, final.to(device), plan, progress)
     for folder, model in zip(folders, trained, strict=True):
         save_model(
             TrainedModel(

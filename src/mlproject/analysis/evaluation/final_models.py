@@ -16,7 +16,7 @@ from mlproject.models.patchtst import PatchTST
 from mlproject.training.plan import TrainingPlan
 from mlproject.training.train import train, train_final
 
-Report = Callable[[str], None]
+Progress = Callable[[str], object]
 """Takes a line on how far the evaluation is."""
 
 
@@ -63,7 +63,7 @@ def find_best_epoch(chosen: ChosenTrial, search: WindowedData, plan: TrainingPla
 
 
 def train_final_models(
-    context: EvaluationContext, data: WindowedData, plan: TrainingPlan, report: Report
+    context: EvaluationContext, data: WindowedData, plan: TrainingPlan, progress: Progress
 ) -> Iterator[FinalModel]:
     """Train on `data.train` once per seed; one network at a time is held here.
 
@@ -80,7 +80,7 @@ def train_final_models(
             on_epoch=losses.append,
             plan=plan,
         )
-        report(
+        progress(
             f"seed {number} of {len(context.seeds)}: trained, loss {losses[-1]:.4f} in "
             f"epoch {context.epochs}"
         )

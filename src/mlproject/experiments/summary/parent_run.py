@@ -52,8 +52,6 @@ from mlproject.tracking.trial_run import TrialRun
 
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
-mpl.use("agg")  # pictures are files: no window, whatever the desktop
-
 _logger = logging.getLogger(__name__)
 
 
