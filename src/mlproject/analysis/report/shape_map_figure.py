@@ -1,11 +1,9 @@
-"""Depth against width: which shape is best within a budget?"""
+"""The map figure: depth against width. Which shape is best within a budget?"""
 
-from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 from matplotlib.axes import Axes
@@ -13,45 +11,20 @@ from matplotlib.figure import Figure as StillFigure
 from plotly.subplots import make_subplots
 
 from mlproject.analysis.report.figure import ReportFigure, by_size
-from mlproject.data.features import FEATURES
-from mlproject.models.arch_grid import architecture_grid
-from mlproject.models.budget import UnknownBudget, parse_budget
+from mlproject.analysis.report.shape_map import ShapeMap, shape_map
 
 _COLOURS = "viridis"
 _PLOTLY_COLOURS = "Viridis"
 _QUANTILES = [0.0, 0.9]
 """Losses above the last one share its colour, or one bad trial would take all the contrast."""
 
-Floats = npt.NDArray[np.float64]
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Map:
-    """The best loss of each (width, depth) of one study's budget and target."""
-
-    budget: str
-    target: str
-    widths: tuple[int, ...]
-    depths: tuple[int, ...]
-    losses: Floats
-    """Shape (depths, widths); NaN where no trial was."""
-    allowed: npt.NDArray[np.bool_]
-    """Whether today's grid has the shape at this budget."""
-    counts: npt.NDArray[np.int64]
-
-    @property
-    def best(self) -> tuple[int, int]:
-        """Row and column of the lowest loss."""
-        row, column = np.unravel_index(int(np.nanargmin(self.losses)), self.losses.shape)
-        return int(row), int(column)
-
-
-def map_figure(frame: pd.DataFrame) -> ReportFigure:
-    """Rows are budgets, columns targets; colours compare within a column."""
+def shape_map_figure(frame: pd.DataFrame) -> ReportFigure:
+    """Draw a map per budget (rows) and target (columns); colours compare within a column."""
     budgets = by_size(list(frame["budget"]), list(frame["budget_parameters"]))
     targets = list(frame["target"].unique())
     maps = {
-        (str(budget), str(target)): _map(str(budget), str(target), trials)
+        (str(budget), str(target)): shape_map(str(budget), str(target), trials)
         for (budget, target), trials in frame.groupby(["budget", "target"], sort=False)
     }
     limits = {
@@ -70,39 +43,8 @@ def map_figure(frame: pd.DataFrame) -> ReportFigure:
     )
 
 
-def _map(budget: str, target: str, trials: pd.DataFrame) -> _Map:
-    tried = set(zip(trials["d_model"], trials["n_layers"], strict=True))
-    allowed = _allowed(budget)
-    widths = tuple(sorted({width for width, _ in tried | allowed}))
-    depths = tuple(sorted({depth for _, depth in tried | allowed}))
-    cells = trials.groupby(["d_model", "n_layers"])["loss"]
-    lowest, counts = cells.min(), cells.count()
-    shape = (len(depths), len(widths))
-    losses, number = np.full(shape, np.nan), np.zeros(shape, dtype=np.int64)
-    for width, depth in tried:
-        place = depths.index(depth), widths.index(width)
-        losses[place], number[place] = lowest[width, depth], counts[width, depth]
-    return _Map(
-        budget=budget,
-        target=target,
-        widths=widths,
-        depths=depths,
-        losses=losses,
-        allowed=np.array([[(w, d) in allowed for w in widths] for d in depths]),
-        counts=number,
-    )
-
-
-def _allowed(budget: str) -> set[tuple[int, int]]:
-    """Widths and depths of today's grid; none where only an older grid fits the budget."""
-    try:
-        grid = architecture_grid(parse_budget(budget), len(FEATURES))
-    except UnknownBudget:
-        return set()
-    return {(shape.d_model, shape.n_layers) for shape in grid.shapes}
-
-
-def _limits(maps: list[_Map]) -> tuple[float, float]:
+def _limits(maps: list[ShapeMap]) -> tuple[float, float]:
+    """The losses between which the colours of these maps go."""
     values = np.concatenate([m.losses[~np.isnan(m.losses)] for m in maps])
     low, high = np.quantile(values, _QUANTILES)
     return float(low), float(high) if high > low else float(low) + 1e-6
@@ -111,7 +53,7 @@ def _limits(maps: list[_Map]) -> tuple[float, float]:
 def _still(
     budgets: list[str],
     targets: list[str],
-    maps: dict[tuple[str, str], _Map],
+    maps: dict[tuple[str, str], ShapeMap],
     limits: dict[str, tuple[float, float]],
 ) -> StillFigure:
     heights = [max(len(m.depths) for m in maps.values() if m.budget == b) for b in budgets]
@@ -139,7 +81,7 @@ def _still(
     return figure
 
 
-def _draw(axes: Axes, of: _Map, limits: tuple[float, float]) -> None:
+def _draw(axes: Axes, of: ShapeMap, limits: tuple[float, float]) -> None:
     untried = of.allowed & np.isnan(of.losses)
     axes.pcolormesh(np.where(untried, 1.0, np.nan), cmap="Greys", vmin=0, vmax=6, edgecolor="white")
     low, high = limits
@@ -167,7 +109,7 @@ def _draw(axes: Axes, of: _Map, limits: tuple[float, float]) -> None:
 def _interactive(
     budgets: list[str],
     targets: list[str],
-    maps: dict[tuple[str, str], _Map],
+    maps: dict[tuple[str, str], ShapeMap],
     limits: dict[str, tuple[float, float]],
 ) -> Any:
     titles = [
@@ -222,8 +164,8 @@ def _interactive(
     return figure
 
 
-def _traces(of: _Map, color_axis: str) -> list[Any]:
-    """Categories are texts, so that 64 and 128 are as far apart as 1024 and 2048."""
+def _traces(of: ShapeMap, color_axis: str) -> list[Any]:
+    """The traces of a map, with texts on the axes: 64 and 128 are as far apart as 1024 and 2048."""
     axes = {"x": [str(w) for w in of.widths], "y": [str(d) for d in of.depths]}
     untried = np.where(of.allowed & np.isnan(of.losses), 1.0, np.nan)
     grey = [[0, "#dddddd"], [1, "#dddddd"]]

@@ -1,10 +1,14 @@
-"""What is known about a tracked study as a whole: its budget, its grid, how much was planned."""
+"""A tracked study together with what follows from its runs. No check and no finding is made here.
+
+What is not said by a run or by the study's name stays unknown: nothing is guessed.
+"""
 
 import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
+from mlproject.analysis.trial_params import architecture_of
 from mlproject.data.features import FEATURES
 from mlproject.models.arch_grid import (
     CURRENT_GRID_VERSION,
@@ -16,28 +20,36 @@ from mlproject.models.budget import Budget, UnknownBudget, parse_budget
 from mlproject.tracking.names import PLANNED_TRIALS_TAG, Param, Tag
 from mlproject.tracking.tracked_studies import TrackedStudy, TrackedTrial
 
+DEFAULT_PLANNED = 50
+"""Trials that the studies of the earlier effort were meant to have; their runs do not say."""
+
 _STUDY_NAME = re.compile(
     r".+?_(?P<budget>[0-9.]+[kKMB]?)_h(?P<horizon>\d{1,4})_(?P<task>threshold_[0-9.]+pct)", re.ASCII
 )
 
 
 @dataclass(frozen=True)
-class StudyFacts:
-    """A tracked study with what follows from its runs; nothing here is guessed."""
+class AnalysedStudy:
+    """A tracked study as analyses see it: with its budget, its grids and how much was planned."""
 
-    study: TrackedStudy
-    default_planned: int
+    tracked: TrackedStudy
+    default_planned: int = DEFAULT_PLANNED
     """Trials that a study was meant to have where its runs do not say."""
+
+    @property
+    def trials(self) -> tuple[TrackedTrial, ...]:
+        """All trials, in any state."""
+        return self.tracked.trials
 
     @cached_property
     def finished(self) -> tuple[TrackedTrial, ...]:
         """Trials that are complete or pruned."""
-        return tuple(t for t in self.study.trials if t.trial.is_finished)
+        return tuple(t for t in self.trials if t.trial.is_finished)
 
     @property
     def planned(self) -> int:
         """How many trials the study was last asked for."""
-        said = self.study.tags.get(PLANNED_TRIALS_TAG) or self.study.params.get("n_trials", "")
+        said = self.tracked.tags.get(PLANNED_TRIALS_TAG) or self.tracked.params.get("n_trials", "")
         return _whole(said) or self.default_planned
 
     @property
@@ -45,20 +57,26 @@ class StudyFacts:
         """Finished trials that count towards `planned`: supplementary ones come on top."""
         return tuple(t for t in self.finished if Tag.SUPPLEMENT not in t.trial.tags)
 
+    @cached_property
+    def sound_architectures(self) -> frozenset[tuple[int | float | str, ...]]:
+        """Architectures of which a trial finished without diverging."""
+        sound = {architecture_of(t) for t in self.finished if not t.trial.has_diverged}
+        return frozenset(architecture for architecture in sound if architecture is not None)
+
     def shared(self, param: Param) -> str | None:
         """A param of the whole study: as its run or name says it, else as most trials do."""
-        said = self.study.params.get(param)
-        match = _STUDY_NAME.fullmatch(self.study.study_name)
+        said = self.tracked.params.get(param)
+        match = _STUDY_NAME.fullmatch(self.tracked.study_name)
         if said is None and match is not None and param in match.groupdict():
             said = match[param]
         if said is not None:
             return said
-        values = Counter(str(v) for t in self.study.trials if (v := t.trial.params.get(param)))
+        values = Counter(str(v) for t in self.trials if (v := t.trial.params.get(param)))
         return values.most_common(1)[0][0] if values else None
 
     @cached_property
     def budget(self) -> Budget | None:
-        """The study's budget; None when nothing says it or no grid has it."""
+        """The study's budget; None where nothing says it or no grid has it."""
         try:
             budget = parse_budget(self.shared(Param.BUDGET) or "")
             architecture_grid(budget, self._n_features)
@@ -73,14 +91,14 @@ class StudyFacts:
 
     @cached_property
     def own_grid(self) -> ArchitectureGrid | None:
-        """The grid that the study searched; None when nothing says which one that was."""
+        """The grid that the study searched; None where nothing says which one that was."""
         version = _whole(self.shared(Param.GRID_VERSION) or "")
         if self.budget is None or version not in GRID_VERSIONS:
             return None
         return _grid_or_none(self.budget, self._n_features, version)
 
     def grid_of(self, trial: TrackedTrial) -> ArchitectureGrid | None:
-        """The grid that the trial's own params name; None when they do not."""
+        """The grid that the trial's own params name; None where they do not."""
         version = trial.trial.params.get(Param.GRID_VERSION)
         n_features = trial.trial.params.get(Param.N_FEATURES)
         if self.budget is None or version not in GRID_VERSIONS or not isinstance(n_features, int):
@@ -102,11 +120,12 @@ class StudyFacts:
 
 
 def _whole(text: str) -> int:
-    """0 where it is no number that any study has: whoever may write to the store wrote it."""
+    """The number that a text says; 0 where no study can have it: strangers may have written it."""
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
 
 
 def _grid_or_none(budget: Budget, n_features: int, version: int) -> ArchitectureGrid | None:
+    """The grid; None where its version has no architecture of this budget."""
     try:
         return architecture_grid(budget, n_features, version)
     except UnknownBudget:
