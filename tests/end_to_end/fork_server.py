@@ -41,7 +41,6 @@ _IMPORTED = (
     "mlproject.analysis.report",
     "mlproject.analysis.supplement.prepare",
     "mlproject.experiments.study",
-    "mlproject.experiments.summary.parent_run",
     "mlproject.experiments.workers.ray_workers",
     "recovery.write.backfill",
 )

@@ -153,7 +153,7 @@ def test_the_baselines_are_scored_on_the_same_windows(
     market: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictions = _table(market, "predictions.csv")
-    columns = ["date", "label", *(f"network_{place}" for place in range(1, SEEDS + 1))]
+    columns = ["date", "label", *(f"network_{number}" for number in range(1, SEEDS + 1))]
     assert list(predictions.columns) == [*columns, *baselines.TITLES]
     bars = pd.read_csv(_market_of(market))
     test = split_ends(len(bars), horizon_days=3).test

@@ -154,8 +154,8 @@ def test_foreign_values_are_text_on_the_page(legacy_store: Path, command: Comman
     hostile = "</script><script>alert(1)</script>"
     # Pictures are drawn of tasks, so those of a study whose task is none are left out.
     tasks = ["threshold_1pct", hostile, r"threshold_$\frac{pct", f"threshold_{'9' * 5000}pct"]
-    for place, task in enumerate(tasks):
-        name = f"phase6a_foreign_{place}"
+    for number, task in enumerate(tasks):
+        name = f"phase6a_foreign_{number}"
         parent = open_recovered_study_run(store, name, 1_763_000_000_000)
         trials = [
             dataclasses.replace(

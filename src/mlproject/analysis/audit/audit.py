@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from mlproject.analysis.audit import DEFAULT_PLANNED, audit_experiment
+from mlproject.analysis.analysed_study import DEFAULT_PLANNED
+from mlproject.analysis.audit import audit_experiment
 from mlproject.analysis.audit.findings import ExperimentAudit
 from mlproject.analysis.audit.render import as_json, as_markdown, as_text, summary
 from mlproject.tracking.analysis_run import log_texts, open_analysis_run

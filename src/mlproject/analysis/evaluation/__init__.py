@@ -1,4 +1,4 @@
-"""The final evaluation of a study: its best architecture on days that nothing was chosen by.
+"""The final evaluation tests a study's best architecture on days that nothing was chosen by.
 
 study → best trial → trained anew per seed → test span opened once → scores, pictures, model
 """

@@ -1,4 +1,4 @@
-"""An evaluation from the study to the registered model, each step in its order."""
+"""The steps of an evaluation in their order, from the study to the registered model."""
 
 import logging
 import tempfile
@@ -14,15 +14,16 @@ import torch
 
 from mlproject.analysis.evaluation.baselines import Baseline, fit_baselines, flat_windows
 from mlproject.analysis.evaluation.chosen import ChosenTrial, choose_trial
+from mlproject.analysis.evaluation.context import EvaluationContext
 from mlproject.analysis.evaluation.final_models import (
     Progress,
     final_seeds,
     find_best_epoch,
     train_final_models,
 )
-from mlproject.analysis.evaluation.note import Story, as_note, as_text
+from mlproject.analysis.evaluation.note import as_note, as_text
 from mlproject.analysis.evaluation.record import run_metrics, run_params, write_results
-from mlproject.analysis.evaluation.results import TestResults, judge
+from mlproject.analysis.evaluation.results import TestResults, score_test_set
 from mlproject.analysis.evaluation.servable import servable_model
 from mlproject.analysis.find_study import find_study
 from mlproject.data.bars import Bars
@@ -50,7 +51,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
-    """What came of an evaluation."""
+    """What came of an evaluation, and where it is kept."""
 
     text: str
     """The results, for the terminal."""
@@ -103,6 +104,7 @@ def _evaluate_in(
     device: torch.device,
     progress: Progress,
 ) -> Evaluated:
+    """Evaluate the study of a store; the bars have passed `checked_bars`."""
     study = find_study(read_studies(store), settings.study_name, to="evaluate")
     chosen = choose_trial(study, settings, bars, partial(validation_losses, store))
     plan = _plan(chosen, device)
@@ -116,24 +118,24 @@ def _evaluate_in(
     # Neither holds a row of the test span.
     search = windows(with_test=False)
     final = windows(with_test=False, final=True)
-    story = Story(
+    context = EvaluationContext(
         chosen=chosen,
         epochs=chosen.best_epoch or 0,
         seeds=final_seeds(chosen.study_seed, seeds),
         baseline_settings={},
         earlier_evaluations=count_evaluations(store, chosen.study_name),
     )
-    params = run_params(story, plan, bars)
+    params = run_params(context, plan, bars)
     with (
         evaluation_run(store, chosen.study_name, chosen.run_id, params, bars) as run_id,
         tempfile.TemporaryDirectory() as temporary,
     ):
         if chosen.best_epoch is None:
             progress(f"trial {chosen.number}: repeated to find its best epoch, which no run tells")
-            story = replace(story, epochs=find_best_epoch(chosen, search.to(device), plan))
-        folders = [Path(temporary) / f"seed_{place}" for place in range(1, seeds + 1)]
+            context = replace(context, epochs=find_best_epoch(chosen, search.to(device), plan))
+        folders = [Path(temporary) / f"seed_{number}" for number in range(1, seeds + 1)]
         losses = _train(
-            story,
+            context,
             final,
             settings=settings,
             plan=plan,
@@ -142,13 +144,15 @@ def _evaluate_in(
             progress=progress,
         )
         baselines = list(fit_baselines(search, final))
-        story = replace(story, baseline_settings={each.name: each.settings for each in baselines})
+        context = replace(
+            context, baseline_settings={each.name: each.settings for each in baselines}
+        )
         # The one look at the test span, when all that is compared is trained and fitted.
         test = windows(with_test=True, final=True)
         results = _test(test, settings.horizon_days, folders, baselines, device)
         kept = Path(temporary) / "results"
-        write_results(story, results, losses, kept)
-        note, metrics = as_note(story, results), run_metrics(story, results)
+        write_results(context, results, losses, kept)
+        note, metrics = as_note(context, results), run_metrics(context, results)
         log_results(store, run_id, metrics=metrics, folder=str(kept), note=note)
         version = register_model(
             store,
@@ -159,7 +163,7 @@ def _evaluate_in(
             tags={"evaluation_run": run_id},
         )
     return Evaluated(
-        text=as_text(story, results),
+        text=as_text(context, results),
         run_id=run_id,
         model_name=chosen.study_name,
         model_version=version,
@@ -167,7 +171,7 @@ def _evaluate_in(
 
 
 def _plan(chosen: ChosenTrial, device: torch.device) -> TrainingPlan:
-    """The study's own plan where it is known, else what memory allows."""
+    """The training plan: the study's own where it is known, else what memory allows."""
     workload = Workload(
         device=device, n_features=len(FEATURES), batch_size=chosen.settings.batch_size
     )
@@ -178,7 +182,7 @@ def _plan(chosen: ChosenTrial, device: torch.device) -> TrainingPlan:
 
 
 def _train(
-    story: Story,
+    context: EvaluationContext,
     final: WindowedData,
     *,
     settings: StudySettings,
@@ -187,26 +191,29 @@ def _train(
     device: torch.device,
     progress: Progress,
 ) -> pd.DataFrame:
-    """Train and save a network per seed, so that one at a time is in memory; their losses."""
+    """Train a network per seed and save each, so that one at a time is in memory.
+
+    Returns the training losses, a column per folder and a row per epoch.
+    """
     losses = {}
-    trained = train_final_models(story, final.to(device), plan, progress)
+    trained = train_final_models(context, final.to(device), plan, progress)
     for folder, model in zip(folders, trained, strict=True):
         save_model(
             TrainedModel(
                 network=model.network,
-                architecture=story.chosen.architecture,
+                architecture=context.chosen.architecture,
                 feature_names=final.feature_names,
                 scaling_mean=final.scaling_mean,
                 scaling_std=final.scaling_std,
                 task=settings.task.name,
                 horizon_days=settings.horizon_days,
-                label_price=story.chosen.label_price,
+                label_price=context.chosen.label_price,
                 trained_until=str(final.dates[final.train[-1]]),
             ),
             folder,
         )
         losses[folder.name] = model.train_losses
-    return pd.DataFrame(losses, index=pd.RangeIndex(1, story.epochs + 1, name="epoch"))
+    return pd.DataFrame(losses, index=pd.RangeIndex(1, context.epochs + 1, name="epoch"))
 
 
 def _test(
@@ -216,8 +223,9 @@ def _test(
     baselines: Sequence[Baseline],
     device: torch.device,
 ) -> TestResults:
+    """Score the networks in `folders` and the baselines on the test span of `data`."""
     flat = flat_windows(data, data.test)
-    return judge(
+    return score_test_set(
         dates=data.dates[data.test.numpy()],
         labels=data.labels[data.test].numpy().astype(np.float64),
         network=np.stack(list(_probabilities(data.to(device), folders))),
@@ -229,7 +237,7 @@ def _test(
 def _probabilities(
     data: WindowedData, folders: Sequence[Path]
 ) -> Iterator[npt.NDArray[np.float64]]:
-    """Of the test windows, by each network in turn."""
+    """The probabilities of the test windows, by each network in turn."""
     for folder in folders:
         network = load_model(folder).network.to(data.features.device)
         yield torch.sigmoid(predict(network, data, data.test).double()).cpu().numpy()

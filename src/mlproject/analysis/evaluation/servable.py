@@ -1,4 +1,4 @@
-"""What of a trained model MLflow is given, so that it can serve it anywhere."""
+"""The form in which a trained model is given to MLflow, so that it can be served anywhere."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ _EXAMPLE_BARS = FEWEST_BARS + 1
 
 
 def servable_model(folder: Path, bars: pd.DataFrame) -> ServableModel:
-    """The model of a folder (`mlproject.serving.model_folder`); its example is the last bars."""
+    """A saved model (see `mlproject.serving.model_folder`), with the last bars as its example."""
     example = bars.tail(_EXAMPLE_BARS).reset_index(drop=True)
     return ServableModel(
         folder=folder,

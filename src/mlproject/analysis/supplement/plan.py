@@ -1,12 +1,12 @@
-"""From what an audit found to the trials that close it."""
+"""The plan of a supplement: which trials close the gaps, how they train, what they cost."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlproject.analysis.analysed_study import AnalysedStudy
 from mlproject.analysis.audit.findings import Gap, UntestedExtreme
-from mlproject.analysis.audit.study_facts import StudyFacts
 from mlproject.analysis.supplement.cost import EpochTime, fit_epoch_time
 from mlproject.analysis.supplement.cover import covering_architectures, gaps_closed_by
 from mlproject.models.arch_grid import Architecture
@@ -24,11 +24,11 @@ BEST_TRIALS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class SupplementTrial:
-    """One forced trial."""
+    """One forced trial of a supplement."""
 
     architecture: Architecture
     gaps: tuple[Gap, ...]
-    """What it closes."""
+    """The gaps that it closes."""
     settings: Mapping[str, Any]
     """Training settings in the sampler's names; those that are absent the sampler chooses."""
     settings_of: int | None
@@ -38,24 +38,24 @@ class SupplementTrial:
 
     @property
     def label(self) -> str:
-        """Such as ``n_layers=64+max_n_layers``."""
+        """What the trial closes, such as ``n_layers=64+max_n_layers``."""
         return "+".join(str(gap) for gap in self.gaps)
 
 
 def plan_supplement(
-    facts: StudyFacts,
+    study: AnalysedStudy,
     gaps: Sequence[Gap],
     space: SearchSpace,
     *,
     trials_per_value: int = TRIALS_PER_VALUE,
 ) -> list[SupplementTrial]:
-    """The trials that close the gaps, each with training settings of one of the best trials."""
-    best = ranked_trials(facts.finished)[:BEST_TRIALS]
-    epoch_time = fit_epoch_time(facts)
+    """Plan the trials that close the gaps, each with the training settings of a best trial."""
+    best = ranked_trials(study.finished)[:BEST_TRIALS]
+    epoch_time = fit_epoch_time(study)
     planned = []
     chosen = covering_architectures(space.grid, gaps, trials_per_value)
-    for place, architecture in enumerate(chosen):
-        model = best[place % len(best)] if best else None
+    for index, architecture in enumerate(chosen):
+        model = best[index % len(best)] if best else None
         settings = space.nearest_settings(_by_name(model)) if model else {}
         planned.append(
             SupplementTrial(
@@ -70,7 +70,7 @@ def plan_supplement(
 
 
 def queued_trial(planned: SupplementTrial, space: SearchSpace) -> QueuedTrial:
-    """What is to be enqueued for a planned trial."""
+    """The entry in the study's queue for a planned trial."""
     attrs = {Tag.SUPPLEMENT.value: planned.label}
     for gap in planned.gaps:
         if isinstance(gap, UntestedExtreme):

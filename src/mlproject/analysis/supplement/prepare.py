@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from mlproject.analysis.audit import DEFAULT_PLANNED, audit_study
-from mlproject.analysis.audit.study_facts import StudyFacts
+from mlproject.analysis.analysed_study import AnalysedStudy
+from mlproject.analysis.audit import audit_study
 from mlproject.analysis.find_study import find_study
 from mlproject.analysis.supplement.plan import SupplementTrial, plan_supplement, queued_trial
 from mlproject.data.features import FEATURES
@@ -37,7 +37,7 @@ def prepare_supplement(
         NoSuchStudy: there is no study of this name to supplement.
     """
     study = find_study(experiment, settings.study_name, to="supplement")
-    facts = StudyFacts(study, DEFAULT_PLANNED)
+    facts = AnalysedStudy(study)
     settings = replace(settings, n_trials=facts.planned)
     space = SearchSpace.of(settings, len(FEATURES))
     trials = plan_supplement(
