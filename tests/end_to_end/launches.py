@@ -38,7 +38,8 @@ class ForkServer:
     """The fork server of this process; it ends with it."""
 
     def __init__(self) -> None:
-        directory = Path(tempfile.mkdtemp(prefix="forks-"))
+        self._directory = tempfile.TemporaryDirectory(prefix="forks-")
+        directory = Path(self._directory.name)
         self.address = str(directory / "socket")
         self.stand_ins = directory / "bin"
         """A directory for the PATH, in which ``python`` is forked too."""

@@ -96,6 +96,7 @@ def _file(folder: Path, **changes: str) -> CheckpointFile:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: f"{plan.optimiser}-{plan.precision}")
 @pytest.mark.parametrize("kills", [(0,), (6,), (7, 3, 5)])
 def test_it_goes_on_bit_for_bit(
