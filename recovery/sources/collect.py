@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import PurePath
 
 from mlproject.tracking.names import Param
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 from recovery.records import Accounting, LaunchId, TrialRecord
 from recovery.sources.files import STANDARD_INPUT, blocks_of, open_log
 from recovery.sources.optuna.storage import read_storage
@@ -132,7 +132,7 @@ def merge(first: TrialRecord, second: TrialRecord) -> TrialRecord:
     )
 
 
-def _known_losses(epochs: tuple[EpochLosses, ...]) -> int:
+def _known_losses(epochs: tuple[EpochMetrics, ...]) -> int:
     return len(epochs) + sum(losses.train_loss is not None for losses in epochs)
 
 
