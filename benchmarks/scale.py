@@ -49,10 +49,10 @@ PER_LAUNCH = {
     "mlproject.experiments.trial_log:write_missing_lines": "trial log read (twice)",
     "mlproject.tracking.live_tracking:LiveTracking._catch_up": "MLflow compared (twice)",
     "mlproject.tracking.tracked_studies:recovered_trials": "recovered trials looked for",
-    "mlproject.experiments.summary.parent_run:_log_table": "table of trials",
-    "mlproject.experiments.summary.figures:study_over_architectures": "study of pictures made",
-    "mlproject.experiments.summary.parent_run:_log_interactive": "page of figures",
-    "mlproject.experiments.summary.parent_run:_log_static": "pictures",
+    "mlproject.analysis.summary.parent_run:_log_table": "table of trials",
+    "mlproject.analysis.summary.figures:study_over_architectures": "study of pictures made",
+    "mlproject.analysis.summary.parent_run:_log_interactive": "page of figures",
+    "mlproject.analysis.summary.parent_run:_log_static": "pictures",
 }
 """Functions whose time is told, and what they do."""
 

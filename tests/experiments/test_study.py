@@ -13,11 +13,11 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from mlproject.analysis.summary import parent_run as summary
 from mlproject.data.bars import load_bars
 from mlproject.experiments import objective
 from mlproject.experiments.storage import StudyOccupied
 from mlproject.experiments.study import StudyOutcome, run_study
-from mlproject.experiments.summary import parent_run as summary
 from mlproject.search.remaining_trials import StudyFailing
 from mlproject.tracking.names import NOTE_TAG, Metric, Param, Tag
 from mlproject.training.checkpoint import CheckpointFile

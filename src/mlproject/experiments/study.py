@@ -3,11 +3,14 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import optuna
 from optuna.trial import FrozenTrial
 
+from mlproject.analysis.summary.note import study_note
+from mlproject.analysis.summary.parent_run import summarise_study
 from mlproject.data.bars import Bars
 from mlproject.data.checks import checked_bars
 from mlproject.data.windows import build_windows
@@ -24,7 +27,7 @@ from mlproject.experiments.storage import (
     storage_errors,
     study_lock,
 )
-from mlproject.experiments.summary.parent_run import best_trial, describe_study, summarise_study
+from mlproject.experiments.study_description import describe_study
 from mlproject.experiments.trial_context import TrialContext
 from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
 from mlproject.experiments.trial_watch import StudyWatch
@@ -43,6 +46,7 @@ from mlproject.tracking.live_tracking import (
 )
 from mlproject.tracking.store import TrackingStore, connect, open_experiment
 from mlproject.tracking.study_run import close_study_run, open_study_run
+from mlproject.tracking.tracked_studies import recovered_trials
 from mlproject.tracking.trial_run import TrialRun
 
 _logger = logging.getLogger(__name__)
@@ -181,6 +185,13 @@ def run_study_in(
             return launch.run()
 
 
+def _best_trial(study: optuna.Study) -> FrozenTrial | None:
+    try:
+        return study.best_trial
+    except ValueError:  # none is complete
+        return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudyLaunch:
     """One launch of a study."""
@@ -217,7 +228,7 @@ class StudyLaunch:
             study_name=self.study.study_name,
             parent_run_id=self.parent_run_id,
             finished=finished_trials(self.study),
-            best_trial=best_trial(self._trials()),
+            best_trial=_best_trial(self.study),
             trial_log=self.trial_log,
         )
 
@@ -228,9 +239,8 @@ class StudyLaunch:
         left = tracking.finish(INTERRUPTED_PATIENCE_SECONDS if interrupted else patience_seconds())
         pending = left.as_text()
         if left.outage is None:
-            trials = self._trials()
             try:
-                summarise_study(self.store, self.parent_run_id, self.space, trials, self.trial_log)
+                self._summarise()
                 close_study_run(self.store, self.parent_run_id, status)
             except MlflowError as error:
                 pending = (
@@ -252,12 +262,20 @@ class StudyLaunch:
         """What the study searches."""
         return self.context.space
 
-    def _trials(self) -> list[FrozenTrial]:
-        return self.study.get_trials(deepcopy=False)
+    def _summarise(self) -> None:
+        """Show the trials of the study's storage, and before them those that logs tell of."""
+        summarise_study(
+            self.store,
+            self.parent_run_id,
+            self.study.study_name,
+            [*recovered_trials(self.store, self.parent_run_id), *self._ended_trials()],
+            note=partial(study_note, self.space.settings),
+            trial_log=self.trial_log,
+        )
 
     def _ended_trials(self) -> list[TrialRun]:
         return [
             ended_trial(trial, self.space)
-            for trial in self._trials()
+            for trial in self.study.get_trials(deepcopy=False)
             if trial.state.is_finished() and trial.datetime_start is not None
         ]

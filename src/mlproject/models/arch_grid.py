@@ -1,6 +1,6 @@
 """The architecture grid: every (d_model, n_layers, n_heads, d_ff) that fits a budget.
 
-A grid is immutable once published. `arch_idx`, the place of an architecture in its grid, means
+A grid is immutable once published. `arch_idx`, the position of an architecture in its grid, means
 something only together with the grid's version and the number of features, so a change of the
 space is a new version here and never an edit of an old one.
 """
@@ -23,7 +23,7 @@ N_POSITIONS = N_PATCHES + 10
 
 @dataclass(frozen=True)
 class GridAxes:
-    """The values that one version of the grid takes the product of."""
+    """The values of each dimension; one version of the grid is made of their product."""
 
     d_model: tuple[int, ...]
     n_layers: tuple[int, ...]
@@ -53,7 +53,7 @@ CURRENT_NUM_FEATURES = 25
 
 SHAPE_INDEX = "shape_index"
 LOG2_N_HEADS = "log2_n_heads"
-"""The two whole numbers that name an architecture of a grid for a sampler: its place among
+"""The two whole numbers that name an architecture of a grid for a sampler: its index in
 `ArchitectureGrid.shapes`, and the logarithm of its heads. Like `arch_idx` they mean something in
 their grid alone."""
 

@@ -80,14 +80,14 @@ def ranked_trials(trials: Iterable[TrackedTrial]) -> list[TrackedTrial]:
     return sorted(sound, key=lambda each: each.trial.metrics[Metric.BEST_VAL_LOSS])
 
 
+def study_trials(store: TrackingStore, parent_run_id: str) -> list[TrialRun]:
+    """Read the trials of a study without their epochs, by number and start."""
+    return _trials(child_runs(store, parent_run_id))
+
+
 def recovered_trials(store: TrackingStore, parent_run_id: str) -> list[TrialRun]:
-    """Read the trials of a study that a log alone tells of, by number and start."""
-    found = [
-        trial.trial
-        for run in child_runs(store, parent_run_id, f"tags.{Tag.ORIGIN} = '{Origin.LOG}'")
-        if (trial := _read_trial(run)) is not None
-    ]
-    return sorted(found, key=lambda trial: (trial.trial_number, trial.started_ms))
+    """Read those of a study's trials that a log alone tells of."""
+    return _trials(child_runs(store, parent_run_id, f"tags.{Tag.ORIGIN} = '{Origin.LOG}'"))
 
 
 def validation_losses(store: TrackingStore, run_id: str) -> dict[int, float]:
@@ -157,6 +157,11 @@ def _study(name: str, parent: Run, trials: Sequence[TrackedTrial]) -> TrackedStu
         tags=parent.data.tags,
         trials=tuple(ordered),
     )
+
+
+def _trials(runs: Iterable[Run]) -> list[TrialRun]:
+    found = [trial.trial for run in runs if (trial := _read_trial(run)) is not None]
+    return sorted(found, key=lambda trial: (trial.trial_number, trial.started_ms))
 
 
 def _read_trial(run: Run) -> TrackedTrial | None:

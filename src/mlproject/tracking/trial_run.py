@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mlproject.models.arch_grid import Architecture
-from mlproject.tracking.names import FINISHED_STATES, Metric, Param, Tag, TrialState
+from mlproject.tracking.names import FINISHED_STATES, Metric, Origin, Param, Tag, TrialState
 from mlproject.training.epoch_losses import EpochLosses, has_exploded
 
 
@@ -62,6 +62,11 @@ class TrialRun:
         """Whether the trial's loss exploded."""
         loss = self.metrics.get(Metric.BEST_VAL_LOSS)
         return Tag.DIVERGED in self.tags or (loss is not None and has_exploded(loss))
+
+    @property
+    def is_recovered(self) -> bool:
+        """Whether a log or a storage tells of the trial, and no live run."""
+        return self.tags.get(Tag.ORIGIN) == Origin.LOG
 
 
 def best_run(runs: Iterable[TrialRun]) -> TrialRun | None:

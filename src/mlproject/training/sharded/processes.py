@@ -100,7 +100,7 @@ class Processes:
         return replace(self._results[0], peak_memory_bytes=peak_bytes)
 
     def _hear(self, timeout_seconds: float | None = None) -> Iterator[EpochLosses | StepTaken]:
-        """What the first process tells, once something is heard; how each of them ends is kept."""
+        """The messages of the first process that have come; how each process ends is kept."""
         for connection in wait([c for c in self._connections if not c.closed], timeout_seconds):
             assert isinstance(connection, Connection)
             rank = self._connections.index(connection)
@@ -124,7 +124,7 @@ class Processes:
                 connection.send(stop)
 
     def _cause(self) -> ProcessFailed:
-        """The failure that came first, once the others have had the time to be heard of."""
+        """The failure that came first, after a wait for the failures that follow from it."""
         deadline = time.monotonic() + SECONDS_TO_FIND_THE_CAUSE
         while len(self._failures) < len(self._processes) and time.monotonic() < deadline:
             for _ in self._hear(max(0.0, deadline - time.monotonic())):

@@ -30,7 +30,7 @@ def train_sharded(
     checkpoint: CheckpointFile | None = None,
     on_step: OnStep | None = None,
 ) -> TrainingResult:
-    """As `mlproject.training.train.train`, on all `devices`: as many as are named, all alike.
+    """The result of `mlproject.training.train.train`, on all `devices` (two or more, all alike).
 
     Weights, gradients and optimiser state are shared out among them, and so is each batch. The
     callbacks are called in this process. `peak_memory_bytes` is that of the process with the

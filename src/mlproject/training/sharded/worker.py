@@ -30,7 +30,7 @@ from mlproject.training.sharded.step import ShardedTrainingStep
 def run_process(rank: int, job: bytes, meeting_place: str, connection: Connection) -> None:
     """The whole life of one process: it ends when the caller ends it, or with the caller."""
     threading.Thread(target=_end_with_the_caller, daemon=True).start()
-    # Of the logits, which are never changed in place.
+    # A warning about the logits, which are never changed in place.
     warnings.filterwarnings("ignore", message=".*returned a view tensor", category=UserWarning)
     try:
         connection.send(_train(rank, pickle.loads(job), meeting_place, connection))
@@ -50,7 +50,7 @@ def _end_with_the_caller() -> None:
 
 
 def _train(rank: int, job: Job, meeting_place: str, connection: Connection) -> TrainingResult:
-    """One process's part of the training."""
+    """The result of the training, as this process sees it."""
 
     def on_epoch(losses: EpochLosses) -> bool:
         if rank == 0:
@@ -71,7 +71,7 @@ def _train(rank: int, job: Job, meeting_place: str, connection: Connection) -> T
 
 
 def _prepare(rank: int, job: Job, meeting_place: str) -> ShardedTrainingStep:
-    """Meet the other processes and build this process's part of a fresh model."""
+    """The step of this process, with its part of a fresh model, once all processes have met."""
     device, settings = job.devices[rank], job.settings
     if device.type == "cuda":
         torch.cuda.set_device(device)

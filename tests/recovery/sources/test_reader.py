@@ -1,4 +1,5 @@
-"""Damaged logs: nothing is raised, no line is lost, no value is written that the whole log denies.
+"""Any bytes, damaged logs too: nothing is raised, no line is lost, no value is written that the
+whole log denies.
 
 `HYPOTHESIS_PROFILE=long` tries 2 000 damages of each kind.
 """
@@ -18,6 +19,7 @@ from recovery.sources.reader import LogReader, read_log
 
 from mlproject.tracking.names import TrialState
 from tests.recovery.conftest import LOGS
+from tests.recovery.legacy_lines import CREATED, MOMENT, Collect, finish, log, only, start
 
 Lines = list[bytes]
 
@@ -114,8 +116,8 @@ DAMAGES = [
 @cache
 def _untouched() -> dict[tuple[str, int], ResolvedTrial]:
     trials = {}
-    for log in LOGS:
-        for study in _resolve(log.read_bytes().splitlines(keepends=True))[0]:
+    for path in LOGS:
+        for study in _resolve(path.read_bytes().splitlines(keepends=True))[0]:
             for trial in study.trials:
                 trials[study.study_name, trial.record.trial_number] = trial
     return trials
@@ -182,3 +184,33 @@ def test_any_bytes(junk: list[bytes], rng: random.Random) -> None:
         lines.insert(rng.randrange(len(lines)), piece.replace(b"\n", b"") + b"\n")
     _, reader = _resolve(lines)
     assert reader.accounting.accounted == len(lines)
+
+
+def test_colours_progress_bars_and_strange_bytes_hide_nothing(collect: Collect) -> None:
+    bar = b"\r 10%|#   | 1/10 [00:01<00:09, 1.0it/s]"
+    lines = [line.encode() for line in (CREATED, start(0, 1), finish(0, 2))]
+    dirty = b"\xff\xfe junk\n" + b"\x1b[32m" + lines[0] + b"\x1b[0m\n" + bar + b"\r" + lines[1]
+    dirty += b"\r\n" + bar + lines[2] + b"\n" + bar + b"\n"
+    assert only(collect(dirty)).state is TrialState.COMPLETE
+
+
+def test_a_line_that_the_file_ends_in_is_not_trusted(collect: Collect) -> None:
+    whole = log(CREATED, start(0, 1), finish(0, 2), start(1, 3, "batch_size=512"))
+    [accounting] = collect(whole[:-2]).accounting  # batch_size=51
+    assert dict(accounting.rejected) == {"the file ends within the trial's line": 1}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        finish(0, 2, more="'dropout': 'much'"),
+        finish(0, 2, more="'epochs': __import__('os')"),
+        f"Trial 0 ended: state=RUNNING, started={MOMENT}, ended={MOMENT}.",
+        f"Trial 0: arch_idx=1, d_ff={'9' * 5000}, started={MOMENT}.",
+    ],
+)
+def test_nonsense_is_neither_believed_nor_fatal(collect: Collect, line: str) -> None:
+    collection = collect(log(CREATED, line, start(1, 3), finish(1, 4)))
+    assert all(a.lines == a.accounted for a in collection.accounting)
+    for name, records in collection.studies.items():
+        validate(resolve(name, records))

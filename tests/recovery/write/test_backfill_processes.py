@@ -14,7 +14,7 @@ import pytest
 from tests.recovery.conftest import LEGACY
 from tests.recovery.runs import all_runs, content
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LOG = LEGACY / "2M_no_heads.log"
 KILLS = 10
 

@@ -42,7 +42,7 @@ from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.plan import FP32_ADAMW
 from mlproject.training.train import train
 from tests.recovery.runs import trial_runs
-from tests.recovery.test_round_trip import as_live
+from tests.recovery.sources.trial_log.test_trials import as_live
 
 N_FEATURES = 25
 BARS = load_bars("sp500")

@@ -1,18 +1,21 @@
-"""A study in words: the note that its parent run shows."""
+"""A study in words: the note that its parent run shows, in Markdown."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from mlproject.search.study_settings import StudySettings
-from mlproject.tracking.names import Metric, Origin, Param, Tag, TrialState
-from mlproject.tracking.trial_run import TrialRun
+from mlproject.text.escaping import for_markdown
+from mlproject.tracking.names import Metric, Param, Tag, TrialState
+from mlproject.tracking.trial_run import TrialRun, best_run
+
+if TYPE_CHECKING:
+    from mlproject.search.study_settings import StudySettings  # it imports torch
 
 _METRICS = (Metric.BEST_VAL_LOSS, Metric.PRIOR_LOSS, Metric.SKILL, Metric.VAL_AUC)
 _ARCHITECTURE = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF, Param.PARAM_COUNT)
-_FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-def study_note(settings: StudySettings, runs: Sequence[TrialRun]) -> str:
-    """How the study stands and which trial is best, in Markdown."""
+def study_note(settings: "StudySettings", runs: Sequence[TrialRun]) -> str:
+    """How a live study stands and which trial is best."""
     lines = [
         f"**{settings.study_name}**: the best of {settings.budget.name} parameters for "
         f"`{settings.task.name}` within {settings.horizon_days} days.",
@@ -21,11 +24,10 @@ def study_note(settings: StudySettings, runs: Sequence[TrialRun]) -> str:
     ]
     best = best_run(runs)
     if best is not None:
-        shown = ", ".join(f"{p} {best.params[p]}" for p in _ARCHITECTURE if p in best.params)
-        recovered = "recovered " if _is_recovered(best) else ""
+        recovered = "recovered " if best.is_recovered else ""
         lines += [
             "",
-            f"Best so far is {recovered}trial {best.trial_number}: {shown}.",
+            f"Best so far is {recovered}trial {best.trial_number}: {_architecture(best)}.",
             "",
             "| metric | value |",
             "|---|---|",
@@ -36,19 +38,39 @@ def study_note(settings: StudySettings, runs: Sequence[TrialRun]) -> str:
     return "\n".join(lines)
 
 
-def best_run(runs: Sequence[TrialRun]) -> TrialRun | None:
-    """The complete trial with the lowest validation loss; None before there is one."""
-    complete = [
-        run
-        for run in runs
-        if run.state is TrialState.COMPLETE and Metric.BEST_VAL_LOSS in run.metrics
+def recovered_note(
+    study_name: str,
+    runs: Sequence[TrialRun],
+    *,
+    sources: Sequence[str],
+    quarantined: int,
+    reports: str,
+) -> str:
+    """What `sources` told of a study; `reports` is the folder of artifacts that says the rest."""
+    lines = [
+        f"**{study_name}**, recovered from {for_markdown(', '.join(sources))}.",
+        "",
+        f"{len(runs)} trials: {_count(runs, TrialState.COMPLETE)} complete, "
+        f"{_count(runs, TrialState.PRUNED)} pruned, {_count(runs, TrialState.FAIL)} failed. "
+        f"{quarantined} were quarantined: see {reports}/ among the artifacts.",
     ]
-    return min(complete, key=lambda run: run.metrics[Metric.BEST_VAL_LOSS], default=None)
+    best = best_run(runs)
+    if best is not None:
+        lines += [
+            "",
+            f"Best is trial {best.trial_number} with a validation loss of "
+            f"{best.metrics[Metric.BEST_VAL_LOSS]:.4f}: {_architecture(best)}.",
+        ]
+    return "\n".join(lines)
 
 
-def _counts(settings: StudySettings, runs: Sequence[TrialRun]) -> list[str]:
-    live = [run for run in runs if not _is_recovered(run)]
-    finished = [run for run in live if run.state in _FINISHED]
+def _architecture(run: TrialRun) -> str:
+    return ", ".join(f"{p} {run.params[p]}" for p in _ARCHITECTURE if p in run.params)
+
+
+def _counts(settings: "StudySettings", runs: Sequence[TrialRun]) -> list[str]:
+    live = [run for run in runs if not run.is_recovered]
+    finished = [run for run in live if run.is_finished]
     extra = sum(Tag.SUPPLEMENT in run.tags for run in finished)
     ends = f"{_count(live, TrialState.PRUNED)} of them pruned; {_count(live, TrialState.FAIL)} "
     ends += "failed."
@@ -67,10 +89,6 @@ def _counts(settings: StudySettings, runs: Sequence[TrialRun]) -> list[str]:
 
 def _count(runs: Sequence[TrialRun], state: TrialState) -> int:
     return sum(run.state is state for run in runs)
-
-
-def _is_recovered(run: TrialRun) -> bool:
-    return run.tags.get(Tag.ORIGIN) == Origin.LOG
 
 
 def _verdict(skill: float) -> str:

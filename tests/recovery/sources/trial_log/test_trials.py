@@ -13,109 +13,16 @@ from recovery.resolve import resolve
 from recovery.sources.collect import Collector
 from recovery.write.trial_runs import trial_run
 
-from mlproject.experiments.trial_log import (
-    end_line,
-    epoch_line,
-    open_trial_log,
-    start_line,
-    write_line,
-    write_missing_lines,
-)
-from mlproject.models.arch_grid import architecture_grid
-from mlproject.models.budget import parse_budget
-from mlproject.tracking.names import SIZE_METRICS, Metric, Origin, Param, Tag, TrialState
+from mlproject.experiments.trial_log import open_trial_log, write_line, write_missing_lines
+from mlproject.tracking.names import Metric, Param, Tag, TrialState
 from mlproject.tracking.recorder import bring_up_to_date
 from mlproject.tracking.store import connect, open_experiment
 from mlproject.tracking.study_run import open_study_run
+from mlproject.tracking.trial_log_lines import end_line, epoch_line, start_line
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.epoch_losses import EpochLosses
-from tests.recovery.runs import trial_runs
-
-STUDY = "phase6a_20M_h5_threshold_1pct"
-GRID = architecture_grid(parse_budget("20M"), 25)
-CONTEXT = {
-    Param.GRID_VERSION: GRID.version,
-    Param.N_FEATURES: GRID.num_features,
-    Param.BUDGET: "20M",
-    Param.HORIZON: 5,
-    Param.TASK: "threshold_1pct",
-}
-FLOATS = st.floats(allow_nan=False, allow_infinity=False, width=64)
-RATES = st.floats(1e-6, 0.5)
-REASONS = st.text(max_size=80)
-MOMENTS = st.integers(1_600_000_000_000, 1_900_000_000_000)
-OTHER_METRICS = [m for m in Metric if m not in (*SIZE_METRICS, "train_loss", "val_loss")]
-
-
-@st.composite
-def architectures(draw: st.DrawFn) -> dict[Param, int | float | str]:
-    row = draw(st.sampled_from(GRID.architectures))
-    return {
-        Param.ARCH_IDX: row.arch_idx,
-        Param.D_MODEL: row.d_model,
-        Param.N_LAYERS: row.n_layers,
-        Param.N_HEADS: row.n_heads,
-        Param.D_FF: row.d_ff,
-        Param.PARAM_COUNT: row.param_count,
-    }
-
-
-@st.composite
-def trials(draw: st.DrawFn, number: int) -> TrialRun:
-    has_architecture = draw(st.integers(0, 9)) > 0
-    began = has_architecture and draw(st.integers(0, 9)) > 0
-    architecture = draw(architectures()) if has_architecture else {}
-    training = {
-        Param.LEARNING_RATE: draw(RATES),
-        Param.EPOCHS: draw(st.integers(1, 200)),
-        Param.BATCH_SIZE: draw(st.integers(1, 4096)),
-        Param.WEIGHT_DECAY: draw(RATES),
-        Param.WARMUP_STEPS: draw(st.integers(0, 1000)),
-        Param.DROPOUT: draw(st.floats(0, 0.9)),
-    }
-    state = draw(st.sampled_from([s for s in TrialState if s is not TrialState.RUNNING]))
-    state = state if began else TrialState.FAIL
-    sizes: dict[Metric, float] = {Metric.HORIZON: 5}
-    if has_architecture:
-        sizes |= {
-            Metric(p.value): float(architecture[p]) for p in architecture if p in SIZE_METRICS
-        }
-    scores = draw(st.dictionaries(st.sampled_from(OTHER_METRICS), FLOATS)) if began else {}
-    if state is TrialState.COMPLETE:
-        scores[Metric.BEST_VAL_LOSS] = draw(st.floats(0, 5))
-    losses = draw(st.lists(st.tuples(FLOATS, FLOATS), max_size=4 if began else 0))
-    started = draw(MOMENTS)
-    tags = {Tag.STUDY_NAME.value: STUDY, Tag.ORIGIN.value: Origin.LIVE.value}
-    if draw(st.booleans()):
-        tags[Tag.FORCED_EXTREME.value] = draw(
-            st.sampled_from(["min_d_model", "max_d_model+min_n_layers"])
-        )
-    if draw(st.booleans()):
-        tags[Tag.SUPPLEMENT.value] = "n_layers=64+max_n_layers"
-    if draw(st.booleans()):
-        tags[Tag.RETRY_OF.value] = str(draw(st.integers(0, 500)))
-    if state is TrialState.PRUNED and draw(st.booleans()):
-        tags[Tag.DIVERGED.value] = "true"
-    if state is TrialState.FAIL:
-        tags[Tag.FAILURE_REASON.value] = draw(REASONS)
-    return TrialRun(
-        trial_number=number,
-        state=state,
-        started_ms=started,
-        ended_ms=started + draw(st.integers(0, 10**8)),
-        params=CONTEXT | architecture | (training if began else {}),
-        metrics=sizes | scores,
-        epochs=tuple(
-            EpochLosses(epoch=epoch, train_loss=train, val_loss=val)
-            for epoch, (train, val) in enumerate(losses, 1)
-        ),
-        tags=tags,
-    )
-
-
-@st.composite
-def studies(draw: st.DrawFn) -> list[TrialRun]:
-    return [draw(trials(number)) for number in range(draw(st.integers(1, 6)))]
+from tests.recovery.runs import all_runs, backfill, trial_runs
+from tests.tracking.drawn_trials import CONTEXT, GRID, STUDY, studies
 
 
 def write_log(path: Path, study: list[TrialRun], killed_after: int | None = None) -> None:
@@ -250,3 +157,36 @@ def _example(number: int) -> TrialRun:
 
 
 MIXED_STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.COMPLETE)
+
+
+LINE = (
+    "[I 2026-11-23 20:14:13,539] Trial 0: arch_idx=57, d_model=64, n_layers=48, n_heads=8, "
+    "params=2,414,273, lr=0.000160, epochs=50, batch_size=256, d_ff=256, learning_rate=0.00016, "
+    "weight_decay=0.0001, warmup_steps=100, dropout=0.2, grid_version=3, n_features=25, "
+    "budget={budget}, horizon=3, task={task}, started=2026-11-23T20:14:13.539Z, "
+    "study_name={name}.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("budget", "task", "name"),
+    [
+        ("2M", "t", "x' AND tags.study_name LIKE '%_2M_h3_t"),
+        ("2M", "t", "../../../../tmp/owned_2M_h3_t"),
+        ("2M", "t' OR '1'='1", "x_2M_h3_t' OR '1'='1"),
+        ("<img src=x>", "t", "x_<img src=x>_h3_t"),
+        ("2M", "t\x1b]0;x", "x_2M_h3_t\x1b]0;x"),
+    ],
+)
+def test_a_study_name_that_is_no_name_reaches_no_search_and_no_path(
+    budget: str,
+    task: str,
+    name: str,
+    work_directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("own.log").write_text(LINE.format(budget=budget, task=task, name=name))
+    assert backfill("own.log", monkeypatch=monkeypatch) == 1
+    assert "rejected: 1 × a field of the line cannot be read" in capsys.readouterr().out
+    assert all_runs(work_directory) == []
