@@ -83,6 +83,7 @@ def test_a_missing_column_is_named(command: Command, small_market: Path) -> None
     assert "no_volume.csv" in line
 
 
+@pytest.mark.slow
 def test_a_storage_that_holds_another_study_of_the_same_name_says_what_differs(
     command: Command, small_market: Path
 ) -> None:
@@ -95,6 +96,7 @@ def test_a_storage_that_holds_another_study_of_the_same_name_says_what_differs(
     assert command(*STUDY, *data)[0] == 0
 
 
+@pytest.mark.slow
 def test_the_study_goes_to_the_experiment_asked_for(command: Command, small_market: Path) -> None:
     data = ("--data", str(small_market), "--device", "cpu")
     assert command(*STUDY, *data, "--experiment", "mine")[0] == 0

@@ -18,6 +18,8 @@ from mlflow import MlflowClient
 
 from mlproject.tracking.names import EPOCH_METRICS, IDENTITY_ATTR, Metric, Param, Tag
 
+pytestmark = pytest.mark.slow
+
 BEGUN = Path(__file__).parent / "begun_study"
 STUDY = "phase6a_200k_h3_threshold_1pct"
 RESUME = ("study", "--budget", "200k", "--horizon", "3", "--max-epochs", "3", "--max-steps", "2")

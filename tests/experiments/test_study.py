@@ -27,6 +27,8 @@ from mlproject.training.result import StopReason, TrainingResult
 from mlproject.training.train import train
 from tests.conftest import MakeSettings
 
+pytestmark = pytest.mark.slow
+
 RunSmallStudy = Callable[..., StudyOutcome]
 
 

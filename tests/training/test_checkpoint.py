@@ -187,6 +187,7 @@ def test_a_short_training_saves_nothing(data: WindowedData, tmp_path: Path) -> N
     assert not file.path.parent.exists()
 
 
+@pytest.mark.slow
 def test_kill_9_in_the_middle_of_saving_leaves_a_whole_file(tmp_path: Path) -> None:
     """A real process that saves all the time, killed at moments it cannot choose."""
     undisturbed, losses = _train(_data(), PLANS[1], None)

@@ -21,6 +21,7 @@ from mlproject.training.train import train
 from tests.training.small_training import ARCHITECTURE, SETTINGS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16])
 def test_precision_and_the_cut_of_a_batch_change_the_losses_by_rounding_only(
     data: WindowedData, precision: Precision, monkeypatch: pytest.MonkeyPatch

@@ -30,6 +30,8 @@ from mlproject.training.sharded.train import train_sharded
 from mlproject.training.train import train
 from tests.end_to_end.processes import environment, wait_until
 
+pytestmark = pytest.mark.slow
+
 TWO = (torch.device("cpu"),) * 2
 ARCHITECTURE = Architecture(
     arch_idx=0, d_model=64, n_layers=3, n_heads=4, d_ff=128, param_count=119_000

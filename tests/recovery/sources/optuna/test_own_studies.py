@@ -103,6 +103,7 @@ def _break_at(broken: int) -> Callable[..., Any]:
     return sometimes_break
 
 
+@pytest.mark.slow
 def test_backfilled_into_an_empty_experiment_the_runs_are_those_of_the_live_study(
     live_study: optuna.Study, work_directory: Path
 ) -> None:
@@ -123,6 +124,7 @@ def test_backfilled_into_an_empty_experiment_the_runs_are_those_of_the_live_stud
     assert {run.info.run_id: run.to_dictionary() for run in trial_runs(work_directory)} == runs
 
 
+@pytest.mark.slow
 def test_the_trial_log_and_the_storage_of_a_study_tell_of_the_same_trials(
     live_study: optuna.Study, work_directory: Path
 ) -> None:
@@ -208,6 +210,7 @@ def ended_trials(draw: st.DrawFn, space: SearchSpace) -> optuna.trial.FrozenTria
     )
 
 
+@pytest.mark.slow
 @given(drawn=studies())
 def test_every_value_is_that_of_the_live_run(drawn: tuple[SearchSpace, optuna.Study]) -> None:
     space, study = drawn

@@ -76,6 +76,7 @@ def as_live(trial: TrialRun) -> TrialRun:
 _PLACES = itertools.count()
 
 
+@pytest.mark.slow
 @given(study=studies())
 def test_a_trial_log_gives_back_every_value(
     study: list[TrialRun], tmp_path_factory: pytest.TempPathFactory
