@@ -7,9 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlproject.data.bar_columns import AmbiguousColumns, MissingColumns, UnparsableValues
+from mlproject.data.bar_columns import (
+    AmbiguousColumns,
+    AmbiguousValues,
+    MissingColumns,
+    UnparsableValues,
+)
 from mlproject.data.bar_files import (
-    MAX_CSV_BYTES,
+    MAX_FILE_BYTES,
     MAX_PARQUET_ROWS,
     BarsFileMissing,
     UnreadableBarsFile,
@@ -41,7 +46,7 @@ def test_a_missing_file_is_named_with_the_place_looked_in(tmp_path: Path, monkey
 @pytest.mark.parametrize("source", ["SP500", "spx", "bars.xlsx", "bars.json.gz", "csv"])
 def test_an_unknown_source_is_told_what_can_be_read(source):
     said = complaint(UnsupportedBarsFile, source)
-    assert "'sp500' or a path ending in .csv, .csv.gz or .parquet" in said
+    assert "'sp500' or a path ending in .csv, .csv.gz, .txt or .parquet" in said
 
 
 @pytest.mark.parametrize(
@@ -135,11 +140,22 @@ def test_a_date_that_is_none_is_shown_by_line(date, tmp_path: Path):
     assert f"column date: 1 value is not a date: line 3 ('{date}'); write all dates as" in said
 
 
-def test_day_first_dates_are_refused_and_not_taken_for_months(tmp_path: Path):
+@pytest.mark.parametrize("mark", ["/", ".", "-"])
+@pytest.mark.parametrize("days", [["02/01/2020"], ["02/01/2020", "05/04/2020", "09/07/2020"]])
+def test_dates_whose_day_may_be_the_month_are_refused(days, mark, tmp_path: Path):
     path = tmp_path / "a.csv"
-    days = pd.date_range("2020-01-01", periods=31).strftime("%d/%m/%Y")
-    path.write_text(HEADER + "".join(ROW.replace("2020-01-02", day) for day in days))
-    assert "column date: 19 values are not dates: line 14" in complaint(UnparsableValues, path)
+    dates = [day.replace("/", mark) for day in days]
+    path.write_text(HEADER + "".join(ROW.replace("2020-01-02", date) for date in dates))
+    said = complaint(AmbiguousValues, path)
+    assert "column date: each could be day first or month first, as in line 2 " in said
+    assert f"('{dates[0]}'); write all dates as YYYY-MM-DD" in said
+
+
+def test_a_mark_that_may_be_of_thousands_is_refused(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_text("Date;Open;High;Low;Close;Volume\n2020-01-02;1.234;2.345;1.111;2.222;10\n")
+    said = complaint(AmbiguousValues, path)
+    assert "no number in the file decides: open '1.234' could be 1.234 or 1234, high " in said
 
 
 def test_a_whole_number_that_is_no_date_is_not_read_as_nanoseconds(tmp_path: Path, make_frame):
@@ -151,7 +167,7 @@ def test_a_whole_number_that_is_no_date_is_not_read_as_nanoseconds(tmp_path: Pat
 def test_a_small_file_that_unpacks_without_end_is_refused(tmp_path: Path):
     packed = tmp_path / "bomb.csv.gz"
     with gzip.open(packed, "wb", compresslevel=1) as bomb:
-        for _ in range(MAX_CSV_BYTES // (1 << 20) + 1):
+        for _ in range(MAX_FILE_BYTES // (1 << 20) + 1):
             bomb.write(b"\n" * (1 << 20))
     assert "holds more than 67,108,864 bytes" in complaint(UnreadableBarsFile, packed)
     many = tmp_path / "bomb.parquet"

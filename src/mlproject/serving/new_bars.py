@@ -37,7 +37,7 @@ def read_new_bars(frame: pd.DataFrame) -> pd.DataFrame:
             than `FEWEST_BARS`.
     """
     counted = frame.set_axis(pd.RangeIndex(1, len(frame) + 1), axis="index")
-    bars = parse_columns(RawTable(frame=counted, place="row"), _SOURCE)
+    bars = parse_columns(RawTable(frame=counted, place="row"), _SOURCE).frame
     _check(bars)
     if len(bars) < FEWEST_BARS:
         raise UnusableBars(
