@@ -18,6 +18,7 @@ from mlproject.cli.options import (
     on_device,
     settings_and_connection,
     surroundings,
+    which_columns,
     which_study,
 )
 from mlproject.cli.run import run_command_line
@@ -170,15 +171,19 @@ def report(experiment: str | None, output_dir: str | None) -> None:
     show_default=True,
     help="The bars of the study: sp500, or a CSV or Parquet file.",
 )
+@which_columns
 @on_device
 @_EXPERIMENT_TO_READ
-def evaluate(seeds: int, data: str, device: str, experiment: str | None, **which: str) -> None:
+def evaluate(
+    seeds: int, data: str, columns: str, device: str, experiment: str | None, **which: str
+) -> None:
     """Test a study's best architecture, once, on days that nothing was chosen by.
 
     It is trained on training and validation with several seeds, compared with simple baselines on
     the same windows, and registered, ready to be served. Results are kept in a run of their own.
     """
     from mlproject.analysis.evaluation import evaluate_study
+    from mlproject.data.bar_shapes import parse_column_map
     from mlproject.data.bars import load_bars
     from mlproject.data.checks import check_bars
     from mlproject.search.study_settings import StudySettings, parse_study
@@ -188,7 +193,8 @@ def evaluate(seeds: int, data: str, device: str, experiment: str | None, **which
     meant = parse_study(which["budget"], which["horizon"], which["task"])
     target = select_device(device)
     view = view_experiment(experiment or None)
-    bars = load_bars(data)
+    bars = load_bars(data, parse_column_map(columns))
+    click.echo(f"source shape: {bars.source_shape}")
     check_bars(bars)
     done = evaluate_study(
         view,

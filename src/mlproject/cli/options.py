@@ -32,6 +32,13 @@ _DEVICES = "auto, cpu, cuda, cuda:1, mps"
 on_device = click.option("--device", default="auto", show_default=True, help=f"{_DEVICES}.")
 """Give a command the option of where it computes."""
 
+which_columns = click.option(
+    "--columns",
+    default="",
+    help="Which column of the data is which, such as close=Last,date=Day.  [default: as known]",
+)
+"""Give a command the option that says which column of the bars is which."""
+
 _HOW_IT_RUNS = (
     click.option(
         "--max-epochs",
@@ -67,6 +74,7 @@ _HOW_IT_RUNS = (
         show_default=True,
         help="sp500, or a CSV or Parquet file of bars.",
     ),
+    which_columns,
     click.option(
         "--label-price", type=click.Choice(["close", "high"]), default="close", show_default=True
     ),
@@ -150,10 +158,12 @@ def settings_and_connection(
 
 def surroundings(options: Mapping[str, Any]) -> dict[str, Any]:
     """Where a study finds its data, its storage, its device and its workers."""
+    from mlproject.data.bar_shapes import parse_column_map
     from mlproject.experiments.workers.settings import parse_workers
 
     return {
         "data_source": options["data"],
+        "columns": parse_column_map(options["columns"]),
         # `mlflow run` passes every parameter, an unset one as an empty text.
         "storage_url": options["storage"] or os.environ.get(STORAGE_VARIABLE),
         "device": options["device"],

@@ -82,6 +82,7 @@ def run_study(
     connection: Connection,
     *,
     data_source: str = "sp500",
+    columns: Mapping[str, str] | None = None,
     storage_url: str | None = None,
     device: str = "auto",
     workers: WorkerSettings = ALONE,
@@ -90,6 +91,7 @@ def run_study(
     """Launch the study, or resume it, until `settings.n_trials` of its trials have finished.
 
     With a `supplement`, run those forced trials instead, on top of `settings.n_trials`.
+    `columns` says which column of the data is which, where its names do not (see `load_bars`).
 
     Everything that can be wrong with the input is found before anything is written.
 
@@ -98,7 +100,8 @@ def run_study(
             study, a study that another process runs, trials that keep failing, workers that
             cannot be had, or an MLflow that was away when the study ended.
     """
-    bars = load_bars(data_source)
+    bars = load_bars(data_source, columns)
+    print(f"source shape: {bars.source_shape}", flush=True)
     check_bars(bars)
     data = build_windows(
         bars,
