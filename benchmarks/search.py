@@ -22,18 +22,21 @@ from mlproject.data.labels import parse_task
 from mlproject.models.arch_grid import Architecture
 from mlproject.models.budget import parse_budget
 from mlproject.models.extremes import distinct_extremes
-from mlproject.search import search_space
-from mlproject.search.sampler import PRUNER_SETTINGS, make_pruner, make_sampler
+from mlproject.search.sampler import PRUNERS, make_pruner, make_sampler
 from mlproject.search.search_space import SearchSpace, derived_seed
 from mlproject.search.study_settings import StudySettings
 from mlproject.search.trial_queue import enqueue_owed_trials
-from mlproject.training.settings import TrainingSettings
+from mlproject.training.settings import HYPERPARAMETERS, Between, TrainingSettings
 
 N_TRIALS = 50
 FULL_EPOCHS = N_TRIALS * EPOCHS
 """What the old program spends on its trials."""
 
-STUDY_EPOCHS = sum(search_space.EPOCHS) / 2
+SEARCH_SPACE = 1
+_PRUNER = PRUNERS[SEARCH_SPACE].arguments
+_EPOCHS = next(row.searched[SEARCH_SPACE] for row in HYPERPARAMETERS if row.name == "epochs")
+assert isinstance(_EPOCHS, Between)
+STUDY_EPOCHS = (_EPOCHS.low + _EPOCHS.high) / 2
 """Epochs of a study's trial, on average. The table's trials go through the same schedule in fewer,
 so that the pruner and the early stopping are given each table epoch as so many of a study's."""
 
@@ -115,8 +118,8 @@ OLD = Scheme(
 _project = partial(
     Scheme,
     suggest=suggest_as_project,
-    sampler=make_sampler,
-    pruner=make_pruner,
+    sampler=partial(make_sampler, SEARCH_SPACE),
+    pruner=partial(make_pruner, SEARCH_SPACE),
     patience=PATIENCE,
 )
 _RUNGS: Mapping[str, int] = {"min_resource": round(STUDY_EPOCHS / EPOCHS), "reduction_factor": 3}
@@ -126,7 +129,7 @@ SCHEMES = (
         name="pruning from two fifths of a trial on",
         pruner=partial(
             optuna.pruners.MedianPruner,
-            **PRUNER_SETTINGS | {"n_warmup_steps": round(STUDY_EPOCHS * 2 / 5)},
+            **_PRUNER | {"n_warmup_steps": round(STUDY_EPOCHS * 2 / 5)},
         ),
     ),
     _project(name="no pruner", pruner=optuna.pruners.NopPruner),
@@ -141,7 +144,7 @@ SCHEMES = (
     ),
     _project(
         name="best quarter instead of best half",
-        pruner=partial(optuna.pruners.PercentilePruner, percentile=25.0, **PRUNER_SETTINGS),
+        pruner=partial(optuna.pruners.PercentilePruner, percentile=25.0, **_PRUNER),
     ),
     _project(
         name="successive halving",
@@ -211,7 +214,7 @@ def read_results(learning_rates: Sequence[float] | None = None) -> Results:
     return Results(
         curves=curves,
         learning_rates=tuple(learning_rates or rates),
-        space=SearchSpace(grid_of_table(), settings),
+        space=SearchSpace(grid=grid_of_table(), settings=settings, version=SEARCH_SPACE),
     )
 
 

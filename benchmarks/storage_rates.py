@@ -107,13 +107,15 @@ def report_epochs(where: str, seconds: float, begin: Any, done: Any) -> None:
     import optuna
 
     from mlproject.search.sampler import make_pruner
+    from mlproject.training.settings import CURRENT_SEARCH_SPACE
 
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage: Any = where
     if where.startswith("localhost:"):
         storage = optuna.storages.GrpcStorageProxy(port=int(where.partition(":")[2]))
-    study = optuna.load_study(study_name=STUDY, storage=storage, pruner=make_pruner())
+    pruner = make_pruner(CURRENT_SEARCH_SPACE)
+    study = optuna.load_study(study_name=STUDY, storage=storage, pruner=pruner)
     trials: list[optuna.Trial] = []
 
     def epoch(count: int) -> None:

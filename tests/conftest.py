@@ -19,7 +19,6 @@ from mlflow import MlflowClient
 from mlproject.cli import main as cli
 from mlproject.data.bars import load_bars
 from mlproject.data.labels import parse_task
-from mlproject.models.arch_grid import architecture_grid
 from mlproject.models.budget import parse_budget
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
@@ -94,7 +93,7 @@ def make_settings() -> MakeSettings:
 def make_space(make_settings: MakeSettings) -> MakeSpace:
     def make(budget: str = "2M", **changes: Any) -> SearchSpace:
         settings = make_settings(budget, **changes)
-        return SearchSpace(architecture_grid(settings.budget, 25, settings.grid_version), settings)
+        return SearchSpace.of(settings, 25)
 
     return make
 

@@ -23,7 +23,8 @@ STUDY = StudyScript(
     seed=0,
     grid_version=3,  # of the architecture grid
     n_features=25,  # of each day
-    search_space={
+    search_space=1,  # the version of ranges, sampler and pruner
+    search_ranges={
         "architectures": "75",
         "d_model": "768 1024 1536 2048",
         "n_layers": "32 48 64 96 128 160 180 192 256",
@@ -44,14 +45,16 @@ STUDY = StudyScript(
         "min_n_heads": "1536 wide, 128 layers, 2 heads, d_ff 3072, 2,418,519,553 params",
         "max_n_heads": "1536 wide, 128 layers, 32 heads, d_ff 3072, 2,418,519,553 params",
     },
-    tpe_sampler={
+    sampler={
+        "class": "TPESampler",
         "n_startup_trials": 10,
         "n_ei_candidates": 24,
         "multivariate": True,
         "group": False,
         "constant_liar": True,
     },
-    median_pruner={
+    pruner={
+        "class": "MedianPruner",
         "n_startup_trials": 6,
         "n_warmup_steps": 10,
         "interval_steps": 1,

@@ -23,7 +23,8 @@ STUDY = StudyScript(
     seed=0,
     grid_version=3,  # of the architecture grid
     n_features=25,  # of each day
-    search_space={
+    search_space=1,  # the version of ranges, sampler and pruner
+    search_ranges={
         "architectures": "80",
         "d_model": "64 128 192 256 384",
         "n_layers": "2 3 4 6 8 12 16 32 48 64",
@@ -44,14 +45,16 @@ STUDY = StudyScript(
         "min_n_heads": "192 wide, 8 layers, 2 heads, d_ff 384, 2,430,913 params",
         "max_n_heads": "192 wide, 8 layers, 32 heads, d_ff 384, 2,430,913 params",
     },
-    tpe_sampler={
+    sampler={
+        "class": "TPESampler",
         "n_startup_trials": 10,
         "n_ei_candidates": 24,
         "multivariate": True,
         "group": False,
         "constant_liar": True,
     },
-    median_pruner={
+    pruner={
+        "class": "MedianPruner",
         "n_startup_trials": 6,
         "n_warmup_steps": 10,
         "interval_steps": 1,

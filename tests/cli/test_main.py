@@ -88,7 +88,7 @@ def test_bars_of_any_columns_are_trained_on_and_their_shape_is_kept(
 ) -> None:
     bars = load_bars(str(small_market)).frame.rename(columns={"date": "Day", "close": "Last"})
     bars.iloc[::-1].to_csv("any.csv", index=False)
-    line = command(*_with("--data", "any.csv", "--columns", "close=Last,date=Tag"))[2]
+    line = command(*STUDY, "--data", "any.csv", "--columns", "close=Last,date=Tag")[2]
     assert "any.csv: columns=date=Tag: there is no column 'Tag'; found Day, open, " in line
     code, printed, _ = command(
         *STUDY, "--data", "any.csv", "--device", "cpu", "--columns", "close=Last,date=Day"

@@ -53,10 +53,10 @@ def test_a_script_shows_the_search_space_and_the_extremes(make_space: MakeSpace)
             text = stated.forced_extremes[label]
             for figure in (a.d_model, a.n_layers, a.n_heads, a.d_ff):
                 assert f" {figure} " in f" {text.replace(',', ' ')} "
-        assert stated.search_space["n_layers"].split() == [
+        assert stated.search_ranges["n_layers"].split() == [
             str(value) for value in space.grid.values("n_layers")
         ]
-        assert set(space.describe().items()) <= set(stated.search_space.items())
+        assert set(space.describe().items()) <= set(stated.search_ranges.items())
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,9 @@ def test_a_script_that_states_something_else_is_refused(make_settings: MakeSetti
     today = state_study(make_settings("2M"))
     check_script(today)
     check_script(dataclasses.replace(today, n_trials=80, seed=3, data="mine.csv"))
-    shallow = dict(today.search_space) | {"n_layers": "2 3 4"}
-    with pytest.raises(OutdatedScript, match="states search_space n_layers: 2 3 4, and the"):
-        check_script(dataclasses.replace(today, search_space=shallow))
+    shallow = dict(today.search_ranges) | {"n_layers": "2 3 4"}
+    with pytest.raises(OutdatedScript, match="states search_ranges n_layers: 2 3 4, and the"):
+        check_script(dataclasses.replace(today, search_ranges=shallow))
     fewer = dict(list(today.forced_extremes.items())[1:])
     with pytest.raises(
         OutdatedScript, match=r"forced_extremes without that, and.* min_d_model: 64"
@@ -122,11 +122,13 @@ def test_a_script_that_states_something_else_is_refused(make_settings: MakeSetti
         check_script(dataclasses.replace(today, n_features=20))
     with pytest.raises(BadSetting, match="no grid version 9"):
         check_script(dataclasses.replace(today, grid_version=9))
+    with pytest.raises(BadSetting, match="no search space 9: there are 1"):
+        check_script(dataclasses.replace(today, search_space=9))
 
 
 def test_a_script_of_an_older_grid_still_runs_on_that_grid(make_settings: MakeSettings) -> None:
     old = state_study(make_settings("20M", grid_version=2))
-    assert "180" not in old.search_space["n_layers"].split()
+    assert "180" not in old.search_ranges["n_layers"].split()
     check_script(old)
 
 

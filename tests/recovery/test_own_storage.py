@@ -25,7 +25,6 @@ from mlproject.data.labels import parse_task
 from mlproject.experiments import objective
 from mlproject.experiments.describe import ended_trial
 from mlproject.experiments.study import run_study
-from mlproject.models.arch_grid import architecture_grid
 from mlproject.models.budget import parse_budget
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
@@ -63,8 +62,7 @@ def settings_of(budget: str, grid_version: int = 3, **changes: Any) -> StudySett
 
 
 def space_of(settings: StudySettings) -> SearchSpace:
-    grid = architecture_grid(settings.budget, N_FEATURES, settings.grid_version)
-    return SearchSpace(grid, settings)
+    return SearchSpace.of(settings, N_FEATURES)
 
 
 def recover(study: optuna.Study) -> ResolvedStudy:

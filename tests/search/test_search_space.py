@@ -63,7 +63,7 @@ def test_suggestions_depend_on_the_history_not_on_the_launches(make_space: MakeS
         study = optuna.create_study()
         for trials in launches:
             for _ in range(trials):
-                study.sampler = make_sampler(0, len(study.trials))
+                study.sampler = make_sampler(1, 0, len(study.trials))
                 trial = study.ask()
                 space.suggest(trial)
                 study.tell(trial, trial.params["dropout"])

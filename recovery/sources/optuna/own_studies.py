@@ -20,6 +20,7 @@ from mlproject.models.budget import UnknownBudget, parse_budget
 from mlproject.tracking.names import (
     ARCHITECTURE_PARAMS,
     IDENTITY_ATTR,
+    IMPLIED_IDENTITY,
     METRICS_ATTR,
     PROCESS_DIED,
     SEARCHED_PARAMS,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 _COORDINATE_TAGS = (sampled_param(SHAPE_INDEX), sampled_param(LOG2_N_HEADS))
 _NAMED = (Param.BUDGET, Param.HORIZON, Param.TASK)
 """What the name of a study tells too."""
-_CONTEXT = (*_NAMED, Param.GRID_VERSION, Param.N_FEATURES)
+_CONTEXT = (*_NAMED, Param.GRID_VERSION, Param.N_FEATURES, Param.SEARCH_SPACE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,7 @@ def read_identity(study_attrs: Mapping[str, Any], study_name: str) -> Identity:
     found = study_attrs.get(IDENTITY_ATTR)
     if not isinstance(found, Mapping):
         return Identity(absent=_absent("the storage does not say which grid its study used"))
+    found = {**IMPLIED_IDENTITY, **found}
     for param in (*_CONTEXT, Param.BATCH_SIZE):
         value = found.get(param)
         if not isinstance(value, int if param in WHOLE_PARAMS else str) or isinstance(value, bool):

@@ -20,6 +20,7 @@ from mlproject.cli.options import (
     surroundings,
     which_columns,
     which_study,
+    which_versions,
 )
 from mlproject.cli.run import run_command_line
 from mlproject.models.budget import NAMED_BUDGETS
@@ -48,6 +49,7 @@ def cli(debug: bool) -> None:
 
 @cli.command()
 @which_study
+@which_versions
 @how_many_trials
 @how_it_runs
 def study(**options: Any) -> None:
@@ -78,21 +80,24 @@ def supplement(trials_per_value: int, dry_run: bool, **options: Any) -> None:
     """Run the few forced trials that close the gaps an audit finds in a study."""
     from mlproject.analysis.supplement.prepare import prepare_supplement
     from mlproject.analysis.supplement.render import plan_text
+    from mlproject.experiments.storage import begun_identity
     from mlproject.experiments.study import run_study
     from mlproject.tracking.analysis_run import keep_launch, view_of
     from mlproject.tracking.tracked_studies import read_studies
 
     settings, connection = settings_and_connection(options)
     view = view_of(connection, connection.experiment_name)
-    found = prepare_supplement(read_studies(view), settings, trials_per_value=trials_per_value)
+    where = surroundings(options)
+    begun = begun_identity(where["storage_url"], settings.study_name, connection.directory)
+    found = prepare_supplement(
+        read_studies(view), settings.as_begun(begun), trials_per_value=trials_per_value
+    )
     text = plan_text(settings.study_name, found.trials)
     click.echo(text)
     if dry_run:
         keep_launch(view, "supplement plan", texts={"supplement.txt": text})
         return
-    outcome = run_study(
-        found.settings, connection, supplement=found.owed_trials, **surroundings(options)
-    )
+    outcome = run_study(found.settings, connection, supplement=found.owed_trials, **where)
     click.echo(f"supplement {outcome.study_name}: done, run {outcome.parent_run_id}")
 
 

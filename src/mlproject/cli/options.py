@@ -25,6 +25,29 @@ _WHICH_STUDY = (
     click.option("--horizon", required=True, help="Days within which the price has to rise."),
     click.option("--task", default="threshold_1pct", show_default=True, help="threshold_Npct."),
 )
+
+
+def _parse_version(_: click.Context, option: click.Parameter, text: str) -> int | None:
+    """`mlflow run` passes every parameter, an unset one as an empty text."""
+    if text and not text.isdecimal():
+        raise click.BadParameter(f"{text!r} is no whole number", param=option)
+    return int(text) if text else None
+
+
+_WHICH_VERSIONS = (
+    click.option(
+        "--grid-version",
+        default="",
+        callback=_parse_version,
+        help="Version of the architecture grid.  [default: as the study began, or the current one]",
+    ),
+    click.option(
+        "--search-space",
+        default="",
+        callback=_parse_version,
+        help="Version of ranges, sampler and pruner.  [default: as for the grid]",
+    ),
+)
 _N_TRIALS = click.option(
     "--n-trials", type=int, default=50, show_default=True, help="Trials of the study in all."
 )
@@ -118,6 +141,11 @@ def which_study(command: Any) -> Any:
     return _with(_WHICH_STUDY, command)
 
 
+def which_versions(command: Any) -> Any:
+    """Give a command the options that ask for an older grid or search space."""
+    return _with(_WHICH_VERSIONS, command)
+
+
 def how_many_trials(command: Any) -> Any:
     """Give a command the option of how many trials the study has."""
     return _N_TRIALS(command)
@@ -149,6 +177,8 @@ def settings_and_connection(
         max_epochs=options["max_epochs"],
         max_steps=options["max_steps"],
         seed=options["seed"],
+        grid_version=options.get("grid_version"),
+        search_space=options.get("search_space"),
         optimiser=_unless_auto(OptimiserName, options["optimiser"]),
         precision=_unless_auto(Precision, options["precision"]),
         **fixed,

@@ -35,9 +35,13 @@ def _command(script: StudyScript) -> click.Command:
     @click.option("--debug", is_flag=True, help="Show stack traces.")
     def command(debug: bool, **options: Any) -> None:  # noqa: ARG001 # read from the command line
         check_script(script)
-        which = {"budget": script.budget, "horizon": script.horizon_days, "task": script.task}
-        launch_study(
-            {**which, **options}, batch_size=script.batch_size, grid_version=script.grid_version
-        )
+        which = {
+            "budget": script.budget,
+            "horizon": script.horizon_days,
+            "task": script.task,
+            "grid_version": script.grid_version,
+            "search_space": script.search_space,
+        }
+        launch_study({**which, **options}, batch_size=script.batch_size)
 
     return command

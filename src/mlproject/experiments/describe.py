@@ -13,6 +13,7 @@ from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import failure_reason
 from mlproject.tracking.names import (
     ATTR_TAGS,
+    HYPERPARAMETER_PARAMS,
     METRICS_ATTR,
     TRAIN_LOSSES_ATTR,
     Metric,
@@ -67,6 +68,7 @@ def _params(
     found: dict[Param, int | float | str] = {
         Param.GRID_VERSION: space.grid.version,
         Param.N_FEATURES: space.grid.num_features,
+        Param.SEARCH_SPACE: space.version,
         Param.BUDGET: settings.budget.name,
         Param.HORIZON: settings.horizon_days,
         Param.TASK: settings.task.name,
@@ -76,14 +78,7 @@ def _params(
         found |= architecture_params(architecture)
     training = space.training_settings(number, params)
     if training is not None:
-        found |= {
-            Param.LEARNING_RATE: training.learning_rate,
-            Param.EPOCHS: training.epochs,
-            Param.BATCH_SIZE: training.batch_size,
-            Param.WEIGHT_DECAY: training.weight_decay,
-            Param.WARMUP_STEPS: training.warmup_steps,
-            Param.DROPOUT: training.dropout,
-        }
+        found |= {param: getattr(training, param) for param in HYPERPARAMETER_PARAMS}
     return found
 
 

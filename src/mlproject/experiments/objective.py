@@ -79,10 +79,12 @@ class Objective:
         train_losses: list[float | None] = []
 
         def on_epoch(losses: EpochLosses) -> bool:
-            watcher.add(losses)
-            trial.report(losses.val_loss, losses.epoch)
+            # First the storage, which is the truth; the trial log and MLflow can be mended from it.
             train_losses.append(losses.train_loss)
-            return may_be_pruned(losses.epoch) and trial.should_prune()
+            trial.set_user_attr(TRAIN_LOSSES_ATTR, train_losses)
+            trial.report(losses.val_loss, losses.epoch)
+            watcher.add(losses)
+            return may_be_pruned(self.space.version, losses.epoch) and trial.should_prune()
 
         first_attempt = trial.user_attrs.get(FIRST_ATTEMPT_ATTR, trial.number)
         checkpoint = CheckpointFile(
@@ -102,8 +104,6 @@ class Objective:
         except Exception:
             checkpoint.remove()
             raise
-        finally:
-            trial.set_user_attr(TRAIN_LOSSES_ATTR, train_losses)
         checkpoint.remove()
         trial.set_user_attr(METRICS_ATTR, self._metrics(result))
         if result.ending is Ending.DIVERGED:

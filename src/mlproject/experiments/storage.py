@@ -22,22 +22,14 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from mlproject.errors import UserError
 from mlproject.search.sampler import make_pruner
 from mlproject.text.credentials import check_url, hide_credentials
-from mlproject.tracking.names import IDENTITY_ATTR
-from mlproject.tracking.store import first_line
+from mlproject.tracking.names import IDENTITY_ATTR, IMPLIED_IDENTITY
+from mlproject.tracking.store import first_line, sqlite_file
 
 HEARTBEAT_SECONDS = 60
 # A trial is given up after this long without a heartbeat. Shorter, and a machine that merely
 # swaps or a laptop that naps loses a living trial.
 GRACE_SECONDS = 300
 SQLITE_LOCK_SECONDS = 60
-
-
-ONCE_IMPLIED: Mapping[str, str | int] = {
-    "max_steps": 0,
-    "optimiser": "adamw",
-    "precision": "fp32",
-}
-"""What studies had whose identity does not say."""
 
 
 _logger = logging.getLogger(__name__)
@@ -79,7 +71,7 @@ def open_study_storage(url: str | None, study_name: str, default_directory: Path
         AmbiguousUrl: it holds a password that is not percent-encoded.
     """
     if url is None:
-        url = f"sqlite:///{default_directory / 'optuna.db'}"
+        url = _default_url(default_directory)
     check_url(url, "the storage URL")
     shown = hide_credentials(url)
     try:
@@ -107,13 +99,26 @@ def open_study_storage(url: str | None, study_name: str, default_directory: Path
     return StudyStorage(rdb=rdb, study_name=study_name, shown_url=shown, directory=directory)
 
 
-def stored_identity(storage: StudyStorage) -> Mapping[str, str | int]:
-    """The identity of the study in the storage; empty when there is none."""
+def begun_identity(
+    url: str | None, study_name: str, default_directory: Path
+) -> Mapping[str, str | int]:
+    """The identity of a study as it began; empty where it has not. No SQLite file is made.
+
+    Raises:
+        StorageUnreachable, AmbiguousUrl: as `open_study_storage`.
+    """
+    file = sqlite_file(url or _default_url(default_directory))
+    if file is not None and not file.exists():
+        return {}
+    return _stored_identity(open_study_storage(url, study_name, default_directory))
+
+
+def _stored_identity(storage: StudyStorage) -> Mapping[str, str | int]:
     if storage.study_name not in optuna.get_all_study_names(storage.rdb):
         return {}
     study = optuna.load_study(study_name=storage.study_name, storage=storage.rdb)
     found = study.user_attrs.get(IDENTITY_ATTR)
-    return {} if found is None else {**ONCE_IMPLIED, **found}
+    return {} if found is None else {**IMPLIED_IDENTITY, **found}
 
 
 def check_unoccupied(storage: StudyStorage, identity: Mapping[str, str | int]) -> None:
@@ -124,7 +129,7 @@ def check_unoccupied(storage: StudyStorage, identity: Mapping[str, str | int]) -
     """
     if storage.study_name not in optuna.get_all_study_names(storage.rdb):
         return
-    found = stored_identity(storage)
+    found = _stored_identity(storage)
     study = optuna.load_study(study_name=storage.study_name, storage=storage.rdb)
     if not found and not study.get_trials(deepcopy=False):
         return
@@ -142,16 +147,21 @@ def check_unoccupied(storage: StudyStorage, identity: Mapping[str, str | int]) -
 
 
 def open_study(storage: StudyStorage, identity: Mapping[str, str | int]) -> optuna.Study:
-    """Create the study, or load it when it exists."""
+    """Create the study, or load it when it exists, with the identity that it began with."""
     study = optuna.create_study(
         study_name=storage.study_name,
         storage=storage.rdb,
         direction="minimize",
-        pruner=make_pruner(),
+        pruner=make_pruner(int(identity["search_space"])),
         load_if_exists=True,
     )
-    study.set_user_attr(IDENTITY_ATTR, dict(identity))
+    if IDENTITY_ATTR not in study.user_attrs:
+        study.set_user_attr(IDENTITY_ATTR, dict(identity))
     return study
+
+
+def _default_url(directory: Path) -> str:
+    return f"sqlite:///{directory / 'optuna.db'}"
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
@@ -17,25 +17,20 @@ from mlproject.experiments.describe import ended_trial
 from mlproject.experiments.progress import show_progress
 from mlproject.experiments.storage import (
     StudyStorage,
+    begun_identity,
     check_unoccupied,
     fail_dead_trials,
     open_study,
     open_study_storage,
     sole_launcher,
     storage_errors,
-    stored_identity,
 )
 from mlproject.experiments.summary.parent_run import best_trial, describe_study, summarise_study
 from mlproject.experiments.trial_context import TrialWork
-from mlproject.experiments.trial_log import (
-    open_trial_log,
-    with_logged_epochs,
-    write_missing_lines,
-)
+from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
 from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.experiments.workers import Workers, open_workers
 from mlproject.experiments.workers.settings import ALONE, WorkerSettings
-from mlproject.models.arch_grid import architecture_grid
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
@@ -54,7 +49,6 @@ from mlproject.tracking.store import (
 )
 from mlproject.tracking.study_run import close_study_run, open_study_run
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.plan import OptimiserName, Precision
 
 _logger = logging.getLogger(__name__)
 
@@ -109,15 +103,12 @@ def run_study(
         task=settings.task,
         label_price=settings.label_price,
     )
-    grid = architecture_grid(settings.budget, data.n_features, settings.grid_version)
-    space = SearchSpace(grid, settings)
+    begun = begun_identity(storage_url, settings.study_name, connection.directory)
+    space = SearchSpace.of(settings.as_begun(begun), data.n_features)
     with open_workers(workers, device) as crew:
-        # What fits in no way is refused before the storage makes a file; what the study began
-        # with never needs less.
-        crew.plan(space)
+        plan = crew.plan(space)  # what fits in no way is refused before a storage is made
         storage = open_study_storage(storage_url, settings.study_name, connection.directory)
-        plan = crew.plan(_as_begun(space, stored_identity(storage)))
-        identity = settings.identity(bars, data.n_features, plan.training)
+        identity = space.settings.identity(bars, data.n_features, plan.training)
         check_unoccupied(storage, identity)
         plan_text = f"{crew.as_text()}{plan.as_text()}"
         print(plan_text, flush=True)
@@ -150,18 +141,6 @@ def run_study(
                 supplement=supplement,
             )
             return launch.run()
-
-
-def _as_begun(space: SearchSpace, stored: Mapping[str, str | int]) -> SearchSpace:
-    """What the user leaves to the memory plan is as the study began, if it has."""
-    if not stored:
-        return space
-    settings = replace(
-        space.settings,
-        optimiser=space.settings.optimiser or OptimiserName(str(stored["optimiser"])),
-        precision=space.settings.precision or Precision(str(stored["precision"])),
-    )
-    return replace(space, settings=settings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,9 +216,8 @@ class Launch:
         return self.study.get_trials(deepcopy=False)
 
     def _ended_trials(self) -> list[TrialRun]:
-        ended = [
+        return [
             ended_trial(trial, self.space)
             for trial in self._trials()
             if trial.state.is_finished() and trial.datetime_start is not None
         ]
-        return with_logged_epochs(self.trial_log, ended)

@@ -35,27 +35,29 @@ class StudyScript:
     seed: int
     grid_version: int
     n_features: int
-    search_space: Mapping[str, str]
+    search_space: int
+    """The version of ranges, sampler and pruner."""
+    search_ranges: Mapping[str, str]
     """What the search may choose from, by name."""
     forced_extremes: Mapping[str, str]
     """The architectures tried first, by label, in the order in which they are tried."""
-    tpe_sampler: Mapping[str, int]
-    median_pruner: Mapping[str, int]
+    sampler: Mapping[str, str | int]
+    pruner: Mapping[str, str | int]
 
 
 def state_study(settings: "StudySettings", data: str = "sp500") -> StudyScript:
-    """All that is to be said of a study before it runs.
+    """All that is to be said of a study before it runs; what is left open is the current version.
 
     Raises:
         UnknownBudget: no architecture of the grid version fits the budget.
     """
     from mlproject.data.features import FEATURES
-    from mlproject.models.arch_grid import architecture_grid
     from mlproject.models.extremes import distinct_extremes
-    from mlproject.search.sampler import PRUNER_SETTINGS, SAMPLER_SETTINGS
+    from mlproject.search.sampler import PRUNERS, SAMPLERS
     from mlproject.search.search_space import SearchSpace
 
-    grid = architecture_grid(settings.budget, len(FEATURES), settings.grid_version)
+    space = SearchSpace.of(settings, len(FEATURES))
+    grid = space.grid
     values = {name: grid.values(name) for name in ("d_model", "n_layers", "n_heads", "d_ff")}
     architectures = {
         "architectures": str(len(grid.architectures)),
@@ -72,16 +74,17 @@ def state_study(settings: "StudySettings", data: str = "sp500") -> StudyScript:
         max_epochs=settings.max_epochs,
         batch_size=settings.batch_size,
         seed=settings.seed,
-        grid_version=settings.grid_version,
+        grid_version=grid.version,
         n_features=len(FEATURES),
-        search_space=architectures | SearchSpace(grid, settings).describe(),
+        search_space=space.version,
+        search_ranges=architectures | space.describe(),
         forced_extremes={
             label: f"{a.d_model} wide, {a.n_layers} layers, {a.n_heads} heads, d_ff {a.d_ff}, "
             f"{a.param_count:,} params"
             for label, a in distinct_extremes(grid).items()
         },
-        tpe_sampler=SAMPLER_SETTINGS,
-        median_pruner=PRUNER_SETTINGS,
+        sampler=SAMPLERS[space.version].as_dict(),
+        pruner=PRUNERS[space.version].as_dict(),
     )
 
 
@@ -104,6 +107,7 @@ def check_script(script: StudyScript) -> None:
             batch_size=script.batch_size,
             seed=script.seed,
             grid_version=script.grid_version,
+            search_space=script.search_space,
         ),
         script.data,
     )

@@ -25,8 +25,8 @@ the same name, so that either goes on with what the other began:
     {mlflow_run}
 """
 
-from mlproject.experiments.study_script import StudyScript
 from mlproject.cli.script import run_script
+from mlproject.experiments.study_script import StudyScript
 
 STUDY = StudyScript(
 {settings}
@@ -111,4 +111,5 @@ def _comments(settings: StudySettings) -> dict[str, str]:
         "max_epochs": "no cap on the epochs that the search may choose",
         "grid_version": "of the architecture grid",
         "n_features": "of each day",
+        "search_space": "the version of ranges, sampler and pruner",
     }

@@ -14,16 +14,15 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import optuna
 
 from mlproject.errors import UserError
-from mlproject.tracking.names import Param, Tag, TrialState
+from mlproject.tracking.names import SEARCHED_PARAMS, Param, Tag
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.epoch_losses import EpochLosses
 
@@ -35,19 +34,16 @@ _TO_TERMINAL = "to_terminal"
 
 _STARTED = re.compile(r"Trial (\d+): .*\.$")
 _EPOCH = re.compile(r"Trial (\d+) epoch (\d+): .*\.$")
-_LOSSES = re.compile(r"train_loss=([^ ,]+), val_loss=([^ ,]+)\.$")
 _ENDED = re.compile(r"Trial (\d+) ended: .*\.$")
 
 # The order and spelling up to batch_size are those of the old logs, whose readers stop there.
 _OLD_FIELDS = (Param.ARCH_IDX, Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS)
 _NEW_FIELDS = (
     Param.D_FF,
-    Param.LEARNING_RATE,
-    Param.WEIGHT_DECAY,
-    Param.WARMUP_STEPS,
-    Param.DROPOUT,
+    *(param for param in SEARCHED_PARAMS if param is not Param.EPOCHS),
     Param.GRID_VERSION,
     Param.N_FEATURES,
+    Param.SEARCH_SPACE,
     Param.BUDGET,
     Param.HORIZON,
     Param.TASK,
@@ -73,7 +69,7 @@ def start_line(trial: TrialRun) -> str:
     fields.append(f"lr={params[Param.LEARNING_RATE]:.6f}")
     fields.append(f"epochs={params[Param.EPOCHS]}")
     fields.append(f"batch_size={params[Param.BATCH_SIZE]}")
-    fields.extend(f"{name}={params[name]}" for name in _NEW_FIELDS)
+    fields.extend(f"{name}={params[name]}" for name in _NEW_FIELDS if name in params)
     fields.append(f"started={_time(trial.started_ms)}")
     fields.extend(f"{tag}={trial.tags[tag]}" for tag in _START_TAGS if tag in trial.tags)
     return f"Trial {trial.trial_number}: {', '.join(fields)}."
@@ -165,46 +161,9 @@ def write_missing_lines(path: Path, trials: Sequence[TrialRun]) -> None:
             write_line(end_line(trial))
 
 
-def with_logged_epochs(path: Path, trials: Sequence[TrialRun]) -> list[TrialRun]:
-    """Give each failed trial the epochs and training losses that the trial log alone kept.
-
-    Optuna is told the training losses when a trial ends, and of an epoch after its line is written:
-    a process that died may have come to tell less.
-    """
-    failed = {trial.trial_number: trial for trial in trials if trial.state is TrialState.FAIL}
-    if not failed:
-        return list(trials)
-    logged: dict[int, dict[int, EpochLosses]] = {}
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            if match := _STARTED.search(line):
-                # A log may hold an older study of the same name, whose trials started elsewhen.
-                trial = failed.get(int(match[1]))
-                logged.pop(int(match[1]), None)
-                if trial is not None and f", started={_time(trial.started_ms)}" in line:
-                    logged[trial.trial_number] = {}
-            elif (match := _EPOCH.search(line)) and int(match[1]) in logged:
-                losses = _parse_losses(int(match[2]), line)
-                if losses is not None:
-                    logged[int(match[1])][losses.epoch] = losses
-    return [_with_epochs(trial, logged.get(trial.trial_number, {})) for trial in trials]
-
-
-def _with_epochs(trial: TrialRun, logged: Mapping[int, EpochLosses]) -> TrialRun:
-    epochs = {losses.epoch: losses for losses in trial.epochs} | dict(logged)
-    return replace(trial, epochs=tuple(epochs[epoch] for epoch in sorted(epochs)))
-
-
-def _parse_losses(epoch: int, line: str) -> EpochLosses | None:
-    match = _LOSSES.search(line)
-    if match is None or match[1] == "None":
-        return None
-    return EpochLosses(epoch=epoch, train_loss=float(match[1]), val_loss=float(match[2]))
-
-
 def _has_start_line(trial: TrialRun) -> bool:
     """A trial whose process died before its params were all chosen never began."""
-    return Param.DROPOUT in trial.params
+    return Param.BATCH_SIZE in trial.params
 
 
 def _is_for_terminal(record: logging.LogRecord) -> bool:

@@ -29,19 +29,18 @@ class TrialWatch:
         self._planned_epochs = trial.params[Param.EPOCHS]
         self._run = run
         self._progress = progress
-        self.epochs: list[EpochLosses] = []
-        """Those that have ended."""
+        self._epochs_ended = 0
 
     def add(self, losses: EpochLosses) -> None:
         """An epoch has ended."""
         write_line(epoch_line(self._number, losses))
-        self.epochs.append(losses)
+        self._epochs_ended = losses.epoch
         self._run.add(losses)
         self._progress.add(self._number, f"{losses.epoch}/{self._planned_epochs}")
 
     def add_step(self, step: int, steps: int) -> None:
         """So many of an epoch's steps are done."""
-        epoch = f"{len(self.epochs) + 1}/{self._planned_epochs}"
+        epoch = f"{self._epochs_ended + 1}/{self._planned_epochs}"
         self._progress.add_step(self._number, epoch, step, steps)
 
     def end(self, ended: TrialRun) -> None:

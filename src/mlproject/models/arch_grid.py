@@ -22,7 +22,7 @@ N_POSITIONS = N_PATCHES + 10
 
 
 @dataclass(frozen=True)
-class SearchSpace:
+class GridAxes:
     """The values that one version of the grid takes the product of."""
 
     d_model: tuple[int, ...]
@@ -31,8 +31,8 @@ class SearchSpace:
     d_ff_ratio: tuple[int, ...]
 
 
-def _space(*n_layers: int) -> SearchSpace:
-    return SearchSpace(
+def _axes(*n_layers: int) -> GridAxes:
+    return GridAxes(
         d_model=(64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048),
         n_layers=n_layers,
         n_heads=(2, 4, 8, 16, 32),
@@ -41,10 +41,10 @@ def _space(*n_layers: int) -> SearchSpace:
 
 
 # fmt: off
-GRID_VERSIONS: dict[int, SearchSpace] = {
-    1: _space(2, 3, 4, 6, 8, 12, 16, 24, 32, 48),
-    2: _space(2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256),
-    3: _space(2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 160, 180, 192, 256),
+GRID_VERSIONS: dict[int, GridAxes] = {
+    1: _axes(2, 3, 4, 6, 8, 12, 16, 24, 32, 48),
+    2: _axes(2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256),
+    3: _axes(2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 160, 180, 192, 256),
 }
 # fmt: on
 CURRENT_GRID_VERSION = 3

@@ -1,45 +1,83 @@
-"""The sampler and the pruner of every study, their arguments written out."""
+"""The sampler and the pruner of each version of the search space, their arguments written out."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-import optuna
+from optuna.pruners import BasePruner, MedianPruner
+from optuna.samplers import BaseSampler, TPESampler
 
 from mlproject.search.search_space import derived_seed
 
-SAMPLER_SETTINGS: dict[str, Any] = {
-    "n_startup_trials": 10,
-    "n_ei_candidates": 24,
-    "multivariate": True,
-    "group": False,
-    "constant_liar": True,
-}
-PRUNER_SETTINGS: dict[str, Any] = {
-    "n_startup_trials": 6,  # the forced extremes are never pruned against fewer
-    "n_warmup_steps": 10,  # first epoch that may be pruned; before, the rate is warming up
-    "interval_steps": 1,
-    "n_min_trials": 3,
-}
+_Made = TypeVar("_Made", BaseSampler, BasePruner)
 
 
-def make_sampler(study_seed: int, trials_so_far: int) -> optuna.samplers.TPESampler:
+@dataclass(frozen=True)
+class Recipe(Generic[_Made]):
+    """A class of Optuna's and the arguments it is made with."""
+
+    kind: type[_Made]
+    arguments: Mapping[str, Any]
+
+    def make(self, **more: Any) -> _Made:
+        """A new one."""
+        kind: Callable[..., _Made] = self.kind
+        return kind(**self.arguments, **more)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its name under ``class``, then its arguments."""
+        return {"class": self.kind.__name__, **self.arguments}
+
+    def __str__(self) -> str:
+        arguments = ", ".join(f"{name}={value}" for name, value in self.arguments.items())
+        return f"{self.kind.__name__}({arguments})"
+
+
+SAMPLERS: Mapping[int, Recipe[BaseSampler]] = {
+    1: Recipe(
+        TPESampler,
+        {
+            "n_startup_trials": 10,
+            "n_ei_candidates": 24,
+            "multivariate": True,
+            "group": False,
+            "constant_liar": True,
+        },
+    )
+}
+"""By version of the search space."""
+PRUNERS: Mapping[int, Recipe[BasePruner]] = {
+    # Stops a trial whose best validation loss so far is above the median of the others'.
+    1: Recipe(
+        MedianPruner,
+        {
+            "n_startup_trials": 6,  # the forced extremes are never pruned against fewer
+            "n_warmup_steps": 10,  # first epoch that may be pruned; before, the rate is warming up
+            "interval_steps": 1,
+            "n_min_trials": 3,
+        },
+    )
+}
+"""As `SAMPLERS`."""
+
+
+def make_sampler(search_space: int, study_seed: int, seed_index: int) -> BaseSampler:
     """The sampler of the next trial.
 
-    Seeded by how many trials there are, so that what it suggests depends on the study and its
+    It is seeded by how many trials there are, so that what it suggests depends on the study and its
     history alone: a study launched again goes on instead of repeating its first random draws.
     """
-    return optuna.samplers.TPESampler(
-        **SAMPLER_SETTINGS, seed=derived_seed(study_seed, trials_so_far)
-    )
+    return SAMPLERS[search_space].make(seed=derived_seed(study_seed, seed_index))
 
 
-def may_be_pruned(epoch: int) -> bool:
+def make_pruner(search_space: int) -> BasePruner:
+    """The pruner of a study."""
+    return PRUNERS[search_space].make()
+
+
+def may_be_pruned(search_space: int, epoch: int) -> bool:
     """Whether the pruner may stop a trial after this epoch.
 
     Before, its answer is known, and asking costs it a look at all trials of the study.
     """
-    return epoch >= PRUNER_SETTINGS["n_warmup_steps"]
-
-
-def make_pruner() -> optuna.pruners.MedianPruner:
-    """Stops a trial whose best validation loss so far is above the median of the others'."""
-    return optuna.pruners.MedianPruner(**PRUNER_SETTINGS)
+    return epoch >= int(PRUNERS[search_space].arguments["n_warmup_steps"])

@@ -1,56 +1,82 @@
 """What the sampler may choose, and how its choices become an architecture and settings.
 
-The sampler sees an architecture as a place in a table: `shape_index`, the position among the
-distinct (d_model, n_layers, d_ff) sorted by size, and `log2_n_heads`. One integer `arch_idx` would
-mix the two in one axis; independent dimensions with rejection collapse to a few architectures (see
+The sampler sees an architecture as two coordinates: `shape_index`, the position among the distinct
+(d_model, n_layers, d_ff) sorted by size, and `log2_n_heads`. One integer `arch_idx` would mix the
+two in one axis; independent dimensions with rejection collapse to a few architectures (see
 docs/decisions/0002-sampler.md).
+
+The ranges themselves stand in `mlproject.training.settings.HYPERPARAMETERS`, beside what they are
+ranges of.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import optuna
 
 from mlproject.models.arch_grid import (
+    CURRENT_GRID_VERSION,
     LOG2_N_HEADS,
     SHAPE_INDEX,
     Architecture,
     ArchitectureGrid,
+    architecture_grid,
 )
 from mlproject.search.study_settings import StudySettings
-from mlproject.tracking.names import SEARCHED_PARAMS
-from mlproject.training.settings import TrainingSettings
+from mlproject.tracking.names import Param
+from mlproject.training.settings import (
+    CURRENT_SEARCH_SPACE,
+    Between,
+    Hyperparameter,
+    Number,
+    Range,
+    TrainingSettings,
+    searched_in,
+)
 
 FIRST_ATTEMPT_ATTR = "first_attempt"
 """The number of the trial that a retry tries again: it has the same seed and can go on from the
 checkpoint that the first one left."""
 
-LEARNING_RATE = (1e-4, 1e-3)
-EPOCHS = (50, 100)
-WEIGHT_DECAY = (1e-5, 1e-3)
-WARMUP_STEPS = (100, 200, 300, 500)
-DROPOUT = (0.1, 0.3)
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchSpace:
-    """The search space of one study."""
+    """The search space of one study: a grid of architectures and the ranges of one version."""
 
     grid: ArchitectureGrid
     settings: StudySettings
+    version: int = CURRENT_SEARCH_SPACE
+    """Which ranges, sampler and pruner; immutable once published, as the grid's versions are."""
+
+    @classmethod
+    def of(cls, settings: StudySettings, n_features: int) -> Self:
+        """The search space of a study; what the settings leave open is the current version.
+
+        Raises:
+            UnknownBudget: no architecture of the grid fits the budget.
+        """
+        grid_version = settings.grid_version or CURRENT_GRID_VERSION
+        version = settings.search_space or CURRENT_SEARCH_SPACE
+        return cls(
+            grid=architecture_grid(settings.budget, n_features, grid_version),
+            settings=replace(settings, grid_version=grid_version, search_space=version),
+            version=version,
+        )
+
+    @property
+    def ranges(self) -> dict[str, Range]:
+        """The range of each hyper-parameter that is searched, by name, in the order of asking."""
+        return {row.name: self._range(row) for row in searched_in(self.version)}
 
     def suggest(self, trial: optuna.Trial) -> tuple[Architecture, TrainingSettings]:
         """Ask the sampler for a trial's architecture and training settings."""
         architecture = self.suggest_architecture(trial)
-        trial.suggest_float("learning_rate", *LEARNING_RATE, log=True)
-        trial.suggest_int("epochs", *self._epochs())
-        trial.suggest_float("weight_decay", *WEIGHT_DECAY, log=True)
-        trial.suggest_categorical("warmup_steps", WARMUP_STEPS)
-        trial.suggest_float("dropout", *DROPOUT)
-        seed_place = trial.user_attrs.get(FIRST_ATTEMPT_ATTR, trial.number)
-        settings = self.training_settings(seed_place, trial.params)
+        for row in searched_in(self.version):
+            _suggest(trial, row, self._range(row))
+        seed_index = trial.user_attrs.get(FIRST_ATTEMPT_ATTR, trial.number)
+        settings = self.training_settings(seed_index, trial.params)
         assert settings is not None
         return architecture, settings
 
@@ -73,60 +99,57 @@ class SearchSpace:
         return self.grid.coordinates(architecture)
 
     def training_settings(
-        self, seed_place: int, params: Mapping[str, Any]
+        self, seed_index: int, params: Mapping[str, Any]
     ) -> TrainingSettings | None:
         """The training settings that a trial's params choose; None before they do.
 
-        `seed_place` is the trial's number, or that of the first attempt at it.
+        `seed_index` is the trial's number, or that of the first attempt at it.
         """
-        if any(name not in params for name in SEARCHED_PARAMS):
+        if any(name not in params for name in self.ranges):
             return None
         return TrainingSettings(
-            **{name.value: params[name] for name in SEARCHED_PARAMS},
+            **{name: params[name] for name in self.ranges},
             batch_size=self.settings.batch_size,
-            seed=derived_seed(self.settings.seed, seed_place),
+            seed=derived_seed(self.settings.seed, seed_index),
             max_steps=self.settings.max_steps,
         )
 
-    def nearest_settings(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    def nearest_settings(self, params: Mapping[str, Any]) -> dict[str, Number]:
         """The training settings nearest to `params` that the search allows, where they are given.
 
-        Older studies searched other ranges, and Optuna would use a value outside them.
+        Other studies searched other ranges, and Optuna would use a value outside them.
         """
-        ranges: dict[str, tuple[float, float]] = {
-            "learning_rate": LEARNING_RATE,
-            "epochs": self._epochs(),
-            "weight_decay": WEIGHT_DECAY,
-            "dropout": DROPOUT,
-        }
-        found: dict[str, Any] = {
-            name: min(max(params[name], low), high)
-            for name, (low, high) in ranges.items()
+        return {
+            name: allowed.nearest(params[name])
+            for name, allowed in self.ranges.items()
             if name in params
         }
-        if "warmup_steps" in params:
-            wanted = params["warmup_steps"]
-            found["warmup_steps"] = min(WARMUP_STEPS, key=lambda steps: abs(steps - wanted))
-        return found
-
-    def _epochs(self) -> tuple[int, int]:
-        low, high = EPOCHS
-        cap = self.settings.max_epochs or high
-        return min(low, cap), min(high, cap)
 
     def describe(self) -> dict[str, str]:
         """The ranges, readable, for the parent run."""
         return {
             SHAPE_INDEX: f"0..{len(self.grid.shapes) - 1}",
             "n_heads": " ".join(map(str, self.grid.values("n_heads"))),
-            "learning_rate": "{}..{} log".format(*LEARNING_RATE),
-            "epochs": "{}..{}".format(*self._epochs()),
-            "weight_decay": "{}..{} log".format(*WEIGHT_DECAY),
-            "warmup_steps": " ".join(map(str, WARMUP_STEPS)),
-            "dropout": "{}..{}".format(*DROPOUT),
+            **{name: str(allowed) for name, allowed in self.ranges.items()},
         }
 
+    def _range(self, row: Hyperparameter) -> Range:
+        allowed = row.searched[self.version]
+        cap = self.settings.max_epochs
+        if row.name == Param.EPOCHS and cap and isinstance(allowed, Between):
+            return replace(allowed, low=min(allowed.low, cap), high=min(allowed.high, cap))
+        return allowed
 
-def derived_seed(study_seed: int, place: int) -> int:
-    """An independent seed for each place in a study, whatever order places are visited in."""
-    return int(np.random.SeedSequence([study_seed, place]).generate_state(1)[0])
+
+def derived_seed(study_seed: int, index: int) -> int:
+    """An independent seed for each index in a study, whatever order they are asked for in."""
+    return int(np.random.SeedSequence([study_seed, index]).generate_state(1)[0])
+
+
+def _suggest(trial: optuna.Trial, row: Hyperparameter, allowed: Range) -> None:
+    if not isinstance(allowed, Between):
+        trial.suggest_categorical(row.name, allowed.values)
+    elif row.type is int:
+        trial.suggest_int(row.name, int(allowed.low), int(allowed.high), log=allowed.log)
+    else:
+        trial.suggest_float(row.name, allowed.low, allowed.high, log=allowed.log)

@@ -1,16 +1,18 @@
 """The settings of a study, and which of them make it the study it is."""
 
 import re
-from dataclasses import dataclass
-from typing import TypedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypedDict
 
 from mlproject.data.bars import Bars
 from mlproject.data.labels import LabelPrice, Task, parse_horizon, parse_task
 from mlproject.errors import UserError
-from mlproject.models.arch_grid import CURRENT_GRID_VERSION, GRID_VERSIONS
+from mlproject.models.arch_grid import GRID_VERSIONS
 from mlproject.models.budget import Budget, parse_budget
 from mlproject.tracking.store import study_prefix
 from mlproject.training.plan import OptimiserName, Precision, TrainingPlan
+from mlproject.training.settings import SEARCH_SPACE_VERSIONS
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\- ]{0,99}", re.ASCII)
 
@@ -59,10 +61,13 @@ class StudySettings:
     """A cap on the batches of an epoch, of training and of validation each; 0 is none."""
     batch_size: int = 256
     """Windows per optimiser step, the same for every trial."""
-    grid_version: int = CURRENT_GRID_VERSION
     seed: int = 0
+    grid_version: int | None = None
+    """Of the architecture grid; None takes what the study began with, or the current one."""
+    search_space: int | None = None
+    """The version of ranges, sampler and pruner; None as for `grid_version`."""
     optimiser: OptimiserName | None = None
-    """None takes what the memory plan says, or what the study began with."""
+    """None takes what the study began with, or what the memory plan says."""
     precision: Precision | None = None
     """As `optimiser`."""
 
@@ -77,9 +82,14 @@ class StudySettings:
             value = getattr(self, name)
             if value < least:
                 raise BadSetting(f"{name} is {value}: it must be at least {least}")
-        if self.grid_version not in GRID_VERSIONS:
-            known = ", ".join(map(str, GRID_VERSIONS))
-            raise BadSetting(f"there is no grid version {self.grid_version}: there are {known}")
+        versions = {
+            "grid version": (self.grid_version, GRID_VERSIONS),
+            "search space": (self.search_space, SEARCH_SPACE_VERSIONS),
+        }
+        for name, (asked, known) in versions.items():
+            if asked is not None and asked not in known:
+                there = ", ".join(map(str, known))
+                raise BadSetting(f"there is no {name} {asked}: there are {there}")
 
     @property
     def study_name(self) -> str:
@@ -87,8 +97,22 @@ class StudySettings:
         prefix = study_prefix(self.experiment)
         return f"{prefix}_{self.budget.name}_h{self.horizon_days}_{self.task.name}"
 
+    def as_begun(self, identity: Mapping[str, str | int]) -> Self:
+        """The settings with what they leave open as the study began; unchanged if it has not."""
+        if not identity:
+            return self
+        begun: dict[str, Any] = {
+            "grid_version": int(identity["grid_version"]),
+            "search_space": int(identity["search_space"]),
+            "optimiser": OptimiserName(str(identity["optimiser"])),
+            "precision": Precision(str(identity["precision"])),
+        }
+        left_open = {name: value for name, value in begun.items() if getattr(self, name) is None}
+        return replace(self, **left_open)
+
     def identity(self, bars: Bars, n_features: int, plan: TrainingPlan) -> dict[str, str | int]:
         """What all trials of a study must share to be comparable, readable in an error line."""
+        assert self.grid_version is not None and self.search_space is not None
         return {
             "experiment": self.experiment,
             "budget": self.budget.name,
@@ -99,6 +123,7 @@ class StudySettings:
             "data_digest": bars.digest,
             "n_features": n_features,
             "grid_version": self.grid_version,
+            "search_space": self.search_space,
             "batch_size": self.batch_size,
             "max_epochs": self.max_epochs,
             "max_steps": self.max_steps,

@@ -1,6 +1,9 @@
 """The name of every param, metric and tag, the same in code, MLflow, the trial log and docs."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+
+from mlproject.training.settings import HYPERPARAMETERS
 
 
 class Param(StrEnum):
@@ -14,6 +17,7 @@ class Param(StrEnum):
     PARAM_COUNT = "param_count"
     GRID_VERSION = "grid_version"
     N_FEATURES = "n_features"
+    SEARCH_SPACE = "search_space"
     BUDGET = "budget"
     HORIZON = "horizon"
     TASK = "task"
@@ -39,20 +43,15 @@ ARCHITECTURE_PARAMS = (
 
 WHOLE_PARAMS = (
     *ARCHITECTURE_PARAMS,
+    Param.SEARCH_SPACE,
     Param.HORIZON,
-    Param.EPOCHS,
-    Param.BATCH_SIZE,
-    Param.WARMUP_STEPS,
+    *(Param(row.name) for row in HYPERPARAMETERS if row.type is int),
 )
-REAL_PARAMS = (Param.LEARNING_RATE, Param.WEIGHT_DECAY, Param.DROPOUT)
-SEARCHED_PARAMS = (
-    Param.LEARNING_RATE,
-    Param.EPOCHS,
-    Param.WEIGHT_DECAY,
-    Param.WARMUP_STEPS,
-    Param.DROPOUT,
-)
-"""What the search chooses beside the architecture: a trial has all of them, or it never began."""
+REAL_PARAMS = tuple(Param(row.name) for row in HYPERPARAMETERS if row.type is float)
+HYPERPARAMETER_PARAMS = tuple(Param(row.name) for row in HYPERPARAMETERS)
+"""Everything that decides how a trial trains beside its architecture."""
+SEARCHED_PARAMS = tuple(Param(row.name) for row in HYPERPARAMETERS if row.searched)
+"""What some search space chooses beside the architecture."""
 
 
 class Metric(StrEnum):
@@ -130,6 +129,8 @@ ATTR_TAGS = (Tag.FORCED_EXTREME, Tag.SUPPLEMENT, Tag.RETRY_OF, Tag.DIVERGED)
 
 IDENTITY_ATTR = "identity"
 """User attribute of a study in Optuna's storage: the settings that all its trials share."""
+IMPLIED_IDENTITY: Mapping[str, str | int] = {"search_space": 1}
+"""What the identity of a study means that began before this was said."""
 METRICS_ATTR = "metrics"
 """User attribute of a trial: its metrics with one value, by name."""
 TRAIN_LOSSES_ATTR = "train_losses"

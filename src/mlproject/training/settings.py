@@ -1,6 +1,124 @@
-"""The training settings of one trial."""
+"""The training settings of one trial, and the table of the hyper-parameters among them.
 
-from dataclasses import dataclass
+`HYPERPARAMETERS` is the one place that says of each what it is called, what it can be, from which
+range each version of the search space takes it, and how old logs print it. Params, trial log,
+search, audit, recovery and study scripts follow from it. What a setting does is in the training
+loop; how a sampler chooses it is in `mlproject.search`.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Number = int | float
+
+
+@dataclass(frozen=True)
+class Between:
+    """A range of numbers, both ends included."""
+
+    low: Number
+    high: Number
+    log: bool = False
+    """Searched on a logarithmic scale."""
+
+    def nearest(self, value: Number) -> Number:
+        """The value of the range that is nearest."""
+        return min(max(value, self.low), self.high)
+
+    def __str__(self) -> str:
+        return f"{self.low}..{self.high}" + (" log" if self.log else "")
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A choice of numbers."""
+
+    values: tuple[Number, ...]
+
+    def nearest(self, value: Number) -> Number:
+        """The choice that is nearest."""
+        return min(self.values, key=lambda choice: abs(choice - value))
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.values))
+
+
+Range = Between | OneOf
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameter:
+    """One number that decides how a network is trained."""
+
+    name: str
+    """Its field in `TrainingSettings`, its param in MLflow and its name for the sampler."""
+    type: type[int] | type[float]
+    least: Number
+    """No training can have less."""
+    most: float = math.inf
+    """An old log that tells of more is damaged."""
+    searched: Mapping[int, Range] = field(default_factory=dict)
+    """The range from which each version of the search space takes it; versions that are not there
+    leave it at the default of `TrainingSettings`. Empty: the same for all trials of a study."""
+    assumed: Number | None = None
+    """What a trial is trained with again whose old log does not say it; None: it is not."""
+    legacy_decimals: int | None = None
+    """How many decimals old logs print on the line of a trial; None: all digits."""
+
+
+HYPERPARAMETERS = (
+    Hyperparameter(
+        name="learning_rate",
+        type=float,
+        least=0,
+        most=1,
+        searched={1: Between(1e-4, 1e-3, log=True)},
+        legacy_decimals=6,
+    ),
+    Hyperparameter(
+        name="epochs",
+        type=int,
+        least=1,
+        searched={1: Between(50, 100)},
+        assumed=100,  # the longest training of search space 1
+    ),
+    Hyperparameter(name="batch_size", type=int, least=1, assumed=256),
+    Hyperparameter(
+        name="weight_decay",
+        type=float,
+        least=0,
+        most=1,
+        searched={1: Between(1e-5, 1e-3, log=True)},
+        assumed=1e-4,
+    ),
+    Hyperparameter(
+        name="warmup_steps",
+        type=int,
+        least=0,
+        searched={1: OneOf((100, 200, 300, 500))},
+        assumed=200,
+    ),
+    Hyperparameter(
+        name="dropout",
+        type=float,
+        least=0,
+        most=0.99,
+        searched={1: Between(0.1, 0.3)},
+        assumed=0.2,
+        legacy_decimals=2,
+    ),
+)
+
+SEARCH_SPACE_VERSIONS = tuple(sorted({v for row in HYPERPARAMETERS for v in row.searched}))
+"""A range is never edited once trials were drawn from it: a change is a new version."""
+CURRENT_SEARCH_SPACE = SEARCH_SPACE_VERSIONS[-1]
+
+
+def searched_in(search_space: int) -> tuple[Hyperparameter, ...]:
+    """The hyper-parameters that a version of the search space chooses, in the order in which a
+    sampler is asked for them."""
+    return tuple(row for row in HYPERPARAMETERS if search_space in row.searched)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +142,14 @@ class TrainingSettings:
     """A cap on the batches of an epoch, of training and of validation each; 0 is none."""
 
     def __post_init__(self) -> None:
-        positive = ("learning_rate", "epochs", "batch_size", "patience_epochs")
-        for name in (*positive, "gradient_clip_norm"):
+        for name in ("learning_rate", "patience_epochs", "gradient_clip_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be positive")
-        for name in ("weight_decay", "warmup_steps", "max_steps"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}: it must not be negative")
-        if not 0 <= self.dropout < 1:
+        for name, least in {
+            **{row.name: row.least for row in HYPERPARAMETERS},
+            "max_steps": 0,
+        }.items():
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} is {getattr(self, name)}: it must be at least {least}")
+        if not self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}: it must be in [0, 1)")

@@ -1,5 +1,6 @@
 """From what an audit found to the trials that close it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from mlproject.analysis.audit.trials import has_diverged
 from mlproject.analysis.supplement.cost import EpochTime, fit_epoch_time
 from mlproject.analysis.supplement.cover import covering_architectures, gaps_closed_by
 from mlproject.models.arch_grid import Architecture
-from mlproject.search.search_space import EPOCHS, SearchSpace
+from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import OwedTrial
 from mlproject.tracking.names import Metric, Tag, TrialState
 from mlproject.tracking.tracked_studies import TrackedTrial
@@ -63,7 +64,7 @@ def plan_supplement(
                 gaps=gaps_closed_by(architecture, gaps),
                 settings=settings,
                 settings_of=model.trial.trial_number if model else None,
-                seconds=_seconds(epoch_time, architecture, settings),
+                seconds=_seconds(epoch_time, architecture, settings, space),
             )
         )
     return planned
@@ -97,8 +98,12 @@ def _by_name(trial: TrackedTrial) -> dict[str, Any]:
 
 
 def _seconds(
-    epoch_time: EpochTime | None, architecture: Architecture, settings: Mapping[str, Any]
+    epoch_time: EpochTime | None,
+    architecture: Architecture,
+    settings: Mapping[str, Any],
+    space: SearchSpace,
 ) -> float | None:
     if epoch_time is None:
         return None
-    return epoch_time.of_trial(architecture.n_layers, settings.get("epochs", max(EPOCHS)))
+    most = int(space.ranges["epochs"].nearest(math.inf))
+    return epoch_time.of_trial(architecture.n_layers, settings.get("epochs", most))

@@ -7,7 +7,6 @@ from mlproject.analysis.audit.study_facts import StudyFacts
 from mlproject.analysis.find_study import find_study
 from mlproject.analysis.supplement.plan import SupplementTrial, owed_trial, plan_supplement
 from mlproject.data.features import FEATURES
-from mlproject.models.arch_grid import architecture_grid
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
 from mlproject.search.trial_queue import OwedTrial
@@ -40,9 +39,8 @@ def prepare_supplement(
     study = find_study(experiment, settings.study_name, to="supplement")
     facts = StudyFacts(study, DEFAULT_PLANNED)
     settings = replace(settings, n_trials=facts.planned)
-    grid = architecture_grid(settings.budget, len(FEATURES), settings.grid_version)
-    space = SearchSpace(grid, settings)
+    space = SearchSpace.of(settings, len(FEATURES))
     trials = plan_supplement(
         facts, audit_study(facts).gaps, space, trials_per_value=trials_per_value
     )
-    return Supplement(settings=settings, space=space, trials=tuple(trials))
+    return Supplement(settings=space.settings, space=space, trials=tuple(trials))

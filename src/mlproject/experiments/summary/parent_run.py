@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -34,7 +33,7 @@ from mlproject.experiments.summary.figures import (
 )
 from mlproject.experiments.summary.note import best_run, study_note
 from mlproject.models.extremes import distinct_extremes
-from mlproject.search.sampler import PRUNER_SETTINGS, SAMPLER_SETTINGS
+from mlproject.search.sampler import PRUNERS, SAMPLERS
 from mlproject.search.search_space import SearchSpace
 from mlproject.text.escaping import for_spreadsheet
 from mlproject.tracking.names import (
@@ -87,8 +86,8 @@ def describe_study(
             "validation_windows": len(data.validation),
             "test_windows": len(data.test),
             "train_base_rate": data.base_rate,
-            "sampler": _call("TPESampler", SAMPLER_SETTINGS),
-            "pruner": _call("MedianPruner", PRUNER_SETTINGS),
+            "sampler": SAMPLERS[space.version],
+            "pruner": PRUNERS[space.version],
             **{f"search.{name}": text for name, text in space.describe().items()},
             **{f"version.{m.__name__}": m.__version__ for m in (torch, optuna, mlflow)},
         },
@@ -135,10 +134,6 @@ def summarise_study(
                 raise
             _logger.warning("the %s is left out of the summary: %s", name, error)
             _logger.debug("why", exc_info=True)
-
-
-def _call(name: str, arguments: dict[str, Any]) -> str:
-    return f"{name}({', '.join(f'{key}={value}' for key, value in arguments.items())})"
 
 
 def best_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:

@@ -30,7 +30,7 @@ from mlproject.experiments.workers.trial_worker import WORKER_ATTR, SharedWork
 from mlproject.experiments.workers.worker_pool import PATIENCE_SECONDS, Worker, WorkerPool
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.trial_queue import INTERRUPTED
-from mlproject.tracking.names import TRAIN_LOSSES_ATTR, Tag
+from mlproject.tracking.names import Tag
 from mlproject.tracking.store import first_line
 
 STOP_SECONDS = 10.0
@@ -181,9 +181,7 @@ class Dispatch:
         running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         for trial in running:
             if trial.number not in at_work and self._is_ours(trial):
-                watch = self._watch.at_work.get(trial.number)
-                losses = [epoch.train_loss for epoch in watch.epochs] if watch else []
-                fail_trial(self._storage, trial, {TRAIN_LOSSES_ATTR: losses, **attrs})
+                fail_trial(self._storage, trial, attrs)
         for number in set(self._watch.at_work) - at_work:
             self._watch.end(self._study, self._trial(number))
         self._may_be_abandoned = False

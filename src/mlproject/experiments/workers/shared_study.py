@@ -49,7 +49,7 @@ class SharedStudy:
     """Of a database server, its password included; None where a proxy serves the study."""
     proxy: ProxyAddress | None = None
 
-    def load(self) -> optuna.Study:
+    def load(self, search_space: int) -> optuna.Study:
         """The study, from another process than the launcher's."""
         storage: optuna.storages.BaseStorage
         if self.proxy is None:
@@ -58,7 +58,9 @@ class SharedStudy:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 storage = _Proxy(self.proxy)
-        return optuna.load_study(study_name=self.study_name, storage=storage, pruner=make_pruner())
+        return optuna.load_study(
+            study_name=self.study_name, storage=storage, pruner=make_pruner(search_space)
+        )
 
 
 @contextmanager

@@ -35,9 +35,9 @@ class ThisProcess:
         """Run one trial after the other until nothing remains."""
         study = remaining.study
         objective = work.objective(self._place, watch.begin)
-        seed = work.space.settings.seed
+        space = work.space
         while remaining.due():
-            study.sampler = make_sampler(seed, remaining.next_place())
+            study.sampler = make_sampler(space.version, space.settings.seed, remaining.next_place())
             study.optimize(
                 objective,
                 n_trials=1,

@@ -117,8 +117,9 @@ class TrialWorker:
         self, shared: SharedWork, place_in_study: int, place: Place, reports: Reports
     ) -> None:
         if self._study is None:
-            self._study = shared.study.load()
-        self._study.sampler = make_sampler(shared.work.space.settings.seed, place_in_study)
+            self._study = shared.study.load(shared.work.space.version)
+        space = shared.work.space
+        self._study.sampler = make_sampler(space.version, space.settings.seed, place_in_study)
         train = shared.work.objective(place, lambda trial: _Reporter(trial, reports))
 
         def objective(trial: optuna.Trial) -> float:
