@@ -12,7 +12,7 @@ import pandas as pd
 from mlproject.data.bar_dates import Dates, read_dates, unfinished_time
 from mlproject.data.bar_files import DELIMITERS, RawTable
 from mlproject.data.bar_limits import PRICES
-from mlproject.data.bar_numbers import Numbers, is_empty, read_numbers
+from mlproject.data.bar_numbers import Numbers, is_empty, read_numbers, unread
 from mlproject.data.bar_shapes import (
     REQUIRED_COLUMNS,
     AmbiguousColumns,
@@ -104,7 +104,12 @@ def parse_columns(
     holidays = np.logical_and.reduce([_is_null(raw[price]) for price in PRICES])
     raw = {name: cells[~holidays] for name, cells in raw.items()}
     dates = _dates(raw["date"], table, source)
-    numbers = _numbers({name: raw[name] for name in REQUIRED_COLUMNS[1:]}, table, source)
+    numbers = _numbers(
+        {name: raw[name] for name in REQUIRED_COLUMNS[1:]},
+        table,
+        source,
+        plain_first=columns.shape.decimal_point or table.delimiter == ",",
+    )
     frame = pd.DataFrame({"date": dates.days, **numbers.columns})
     newest_first = _is_newest_first(dates.days)
     if newest_first:
@@ -198,9 +203,9 @@ def _is_newest_first(days: pd.Series) -> bool:
 
 def _dates(cells: pd.Series, table: RawTable, source: str) -> Dates:
     dates = read_dates(cells)
-    bad = dates.stamps.isna() & ~is_empty(cells)
-    if bad.any():
-        raise _unparsable(cells[bad], "date", table.place, source)
+    bad = unread(dates.stamps, cells)
+    if len(bad):
+        raise _unparsable(bad, "date", table.place, source)
     if dates.doubtful:
         shown = f"{table.place} {cells.index[0]} ({str(cells.iloc[0])!r})"
         raise AmbiguousValues(
@@ -210,12 +215,14 @@ def _dates(cells: pd.Series, table: RawTable, source: str) -> Dates:
     return dates
 
 
-def _numbers(cells: dict[str, pd.Series], table: RawTable, source: str) -> Numbers:
-    numbers = read_numbers(cells, plain_first=table.delimiter != ";")
+def _numbers(
+    cells: dict[str, pd.Series], table: RawTable, source: str, *, plain_first: bool
+) -> Numbers:
+    numbers = read_numbers(cells, plain_first=plain_first)
     for name, values in numbers.columns.items():
-        bad = values.isna() & ~is_empty(cells[name])
-        if bad.any():
-            raise _unparsable(cells[name][bad], name, table.place, source)
+        bad = unread(values, cells[name])
+        if len(bad):
+            raise _unparsable(bad, name, table.place, source)
     if numbers.doubtful:
         raise AmbiguousValues(
             f"{source}: a mark could be a decimal or a thousands mark, and no number in the file "

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mlproject.data.bar_limits import MAX_GAP_DAYS
-from mlproject.data.bar_numbers import is_empty
+from mlproject.data.bar_numbers import is_empty, unread
 
 _LAYOUTS = {
     "dates mm/dd/yyyy": "%m/%d/%Y",
@@ -29,7 +29,7 @@ _LAYOUTS = {
 # A zone stands behind a time of day, so that the year of 04-01-1999 is not taken for one.
 _ZONE_AFTER_TIME = re.compile(r"(:\d{2}(?:\.\d+)?) *(?:Z|UTC|[+-]\d{2}:?\d{2})$")
 _DATE_AND_TIME = r"^(?P<date>.*\d{4}),? +(?P<time>\d{1,2}:\d{2}(?::\d{2})?)$"
-_EPOCH = r"-?\d{1,19}(?:\.0*)?"
+_EPOCH = r"-?(?:\d{1,18}|[1-8]\d{18})(?:\.0*)?"  # within 64 bits
 _FRACTION = r"\.0*$"
 _EPOCH_UNITS = tuple(
     (f"{prefix}seconds", 1000**power) for power, prefix in enumerate(("", "milli", "micro", "nano"))
@@ -64,17 +64,17 @@ def read_dates(cells: pd.Series) -> Dates:
         return Dates(stamps=cells.dt.tz_localize(None))
     # Whole numbers go through text too: pandas would read 19990104 as nanoseconds of 1970.
     text = cells.astype(str).str.strip().str.replace(_ZONE_AFTER_TIME, r"\1", regex=True)
-    filled = ~is_empty(cells)
     iso = Dates(stamps=pd.to_datetime(text, format="ISO8601", errors="coerce"))
-    if not _unread(iso, filled):
+    if not len(unread(iso.stamps, cells)):
         return iso
-    epoch = _read_epoch(text, filled)
+    epoch = _read_epoch(text, ~is_empty(cells))
     if epoch is not None:
         return epoch
     readings = [iso, *_read_layouts(text)]
-    complete = [reading for reading in readings if not _unread(reading, filled)]
+    n_unread = [len(unread(reading.stamps, cells)) for reading in readings]
+    complete = [reading for reading, n in zip(readings, n_unread, strict=True) if not n]
     if not complete:
-        return min(readings, key=lambda reading: _unread(reading, filled))
+        return readings[n_unread.index(min(n_unread))]
     if any(not reading.stamps.equals(complete[0].stamps) for reading in complete):
         daily = [reading for reading in complete if _is_daily(reading.days)]
         if len(daily) != 1:
@@ -99,10 +99,6 @@ def unfinished_time(stamps: pd.Series) -> str:
     return f"{known.iloc[-1]:%H:%M:%S}"
 
 
-def _unread(reading: Dates, filled: pd.Series) -> int:
-    return int((reading.stamps.isna() & filled).sum())
-
-
 def _is_daily(days: pd.Series) -> bool:
     """Whether the days follow one another, in either direction, without a long gap."""
     steps = days.dropna().diff().dt.days.to_numpy()[1:]
@@ -112,19 +108,26 @@ def _is_daily(days: pd.Series) -> bool:
 
 
 def _read_layouts(text: pd.Series) -> list[Dates]:
-    parts = text.str.extract(_DATE_AND_TIME)
-    timed = parts["date"].notna()
-    dates = parts["date"].where(timed, text)
-    seconds = parts["time"].str.count(":") == 2
-    times = pd.to_timedelta(parts["time"].where(seconds, parts["time"] + ":00"), errors="coerce")
-    return [
-        Dates(
-            stamps=pd.to_datetime(dates, format=layout, errors="coerce")
-            + times.where(timed, pd.Timedelta(0)),
-            note=note,
-        )
-        for note, layout in _LAYOUTS.items()
-    ]
+    """A reading by each layout whose marks are those of the first date with any."""
+    dates, times = text, None
+    if text.str.contains(":", regex=False).any():
+        parts = text.str.extract(_DATE_AND_TIME)
+        seconds = parts["time"].str.count(":") == 2
+        times = pd.to_timedelta(
+            parts["time"].where(seconds, parts["time"] + ":00"), errors="coerce"
+        ).where(parts["time"].notna(), pd.Timedelta(0))
+        dates = parts["date"].where(parts["time"].notna(), text)
+    marks = next(filter(None, map(_marks, dates)), "")
+    readings = []
+    for note, layout in _LAYOUTS.items():
+        if _marks(layout) == marks:
+            stamps = pd.to_datetime(dates, format=layout, errors="coerce")
+            readings.append(Dates(stamps=stamps if times is None else stamps + times, note=note))
+    return readings
+
+
+def _marks(date: str) -> str:
+    return "".join(filter("/.-, ".__contains__, date))
 
 
 def _read_epoch(text: pd.Series, filled: pd.Series) -> Dates | None:

@@ -40,9 +40,9 @@ class Numbers:
 def read_numbers(columns: Mapping[str, pd.Series], *, plain_first: bool) -> Numbers:
     """Read the columns of one file, all by the same rule.
 
-    Plain numbers (1234.5, 1e3) are tried first where `plain_first`; in files whose fields are
-    split by semicolons a point alone proves nothing, since programs that write a decimal comma
-    write such files.
+    Plain numbers (1234.5, 1e3) are tried first where `plain_first`. In files whose fields are split
+    by semicolons or tabs a point alone proves nothing: programs that write a decimal comma write
+    such files.
     """
     plain = {name: _plain(cells) for name, cells in columns.items()}
     plain_failed = _failed(columns, plain)
@@ -66,9 +66,13 @@ def read_numbers(columns: Mapping[str, pd.Series], *, plain_first: bool) -> Numb
 
 def is_empty(cells: pd.Series) -> pd.Series:
     """Where a column holds nothing."""
-    if cells.dtype != object and not pd.api.types.is_string_dtype(cells.dtype):
-        return cells.isna()
     return cells.isna() | cells.astype(str).str.strip().str.lower().isin(EMPTY)
+
+
+def unread(values: pd.Series, cells: pd.Series) -> pd.Series:
+    """The cells that hold something of which no value came; most often none."""
+    left = cells[values.isna()]
+    return left[~is_empty(left)] if len(left) else left
 
 
 def number_of(text: str, decimal: DecimalMark) -> float:
@@ -127,7 +131,7 @@ def _marked(columns: Mapping[str, pd.Series], decimal: DecimalMark) -> dict[str,
 
 def _failed(columns: Mapping[str, pd.Series], read: Mapping[str, pd.Series]) -> int:
     """How many cells hold something that was not read."""
-    return sum(int((read[name].isna() & ~is_empty(cells)).sum()) for name, cells in columns.items())
+    return sum(len(unread(read[name], cells)) for name, cells in columns.items())
 
 
 def _differing(

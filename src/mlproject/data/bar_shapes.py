@@ -45,6 +45,8 @@ class Shape:
     close: str = "close"
     volume: tuple[str, ...] = ("volume",)
     """In order of preference: one that is 0 all along is passed over."""
+    decimal_point: bool = False
+    """Whether its numbers have a decimal point in every language and with every delimiter."""
     mark: str | None = None
     """A further column, without which the file is of another source."""
 
@@ -77,6 +79,7 @@ SHAPES = (
         close="<close>",
         # Brokers of currencies know the number of ticks alone.
         volume=("<vol>", "<tickvol>"),
+        decimal_point=True,
     ),
     Shape(name="Investing.com", close="price", volume=("vol.",)),
     Shape(name="Nasdaq.com", close="close/last"),
@@ -93,7 +96,7 @@ SHAPES = (
         for volume in ("5. volume", "6. volume")
     ],
     Shape(name="TradingView", date="time"),
-    Shape(name="Twelve Data", date="datetime"),
+    Shape(name="Twelve Data", date="datetime", decimal_point=True),
     Shape(name="klines of an exchange", date="open_time"),
 )
 """A file is of the first of these whose columns it has."""
