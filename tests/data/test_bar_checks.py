@@ -63,7 +63,7 @@ def test_a_market_at_rest_for_long_was_filled_in(make_frame, as_bars):
 
 def test_volume_that_is_zero_all_along_is_no_volume(make_frame, as_bars):
     said = complaint(as_bars(make_frame().assign(volume=0.0)))
-    assert "volume must be above 0 in some row, here is none; repair" in said
+    assert "volume must be above 0 in some row (OBV and VWAP need it), here is none; repair" in said
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,27 @@ def test_a_split_that_was_not_adjusted_for_is_told_by_its_ratio(ratio, sp500, as
     ratios = split_ratios(frame)
     assert ratios[2516] == ratio
     assert not any(ratios[:2516] + ratios[2517:])
+
+
+@pytest.mark.parametrize(
+    ("before", "opened", "closed", "ratio"),
+    [
+        (499.23, 127.58, 129.04, "4:1"),  # splits of US stocks, August 2020
+        (2213.40, 444.61, 498.32, "5:1"),
+        (1208.88, 120.37, 121.79, "10:1"),  # June 2024
+        (348.61, 245.20, 226.19, ""),  # falls on the day after a report, April 2022
+        (118.84, 74.91, 77.37, ""),  # October 2011
+    ],
+)
+def test_splits_are_told_from_falls_as_they_happened(
+    before, opened, closed, ratio, make_frame, as_bars
+):
+    frame = make_frame()
+    prices = ["open", "high", "low", "close"]
+    frame.loc[:299, prices] *= before / frame.loc[299, "close"]
+    frame.loc[300:, prices] *= closed / frame.loc[300, "close"]
+    frame.loc[300, "open"] = opened
+    assert split_ratios(frame)[300] == ratio
 
 
 @pytest.mark.parametrize("ratio", ["10:1", "3:2", "1:20"])

@@ -165,6 +165,16 @@ def test_a_column_map_goes_before_what_is_known_of_a_source(sp500: Bars, tmp_pat
     )
 
 
+def test_names_in_a_file_are_shown_as_one_line_without_control_characters(
+    sp500: Bars, tmp_path: Path
+):
+    path = tmp_path / "a.csv"
+    kaggle(sp500.frame, "\x1b[2Jevil\n" + "x" * 999).to_csv(path, index=False)
+    assert load_bars(str(path)).source_shape == (
+        "plain columns, market \ufffd[2Jevil " + "x" * 31 + ", 5,031 rows"
+    )
+
+
 def test_the_numbers_of_the_rows_are_not_taken_for_dates(sp500: Bars, tmp_path: Path):
     written = SOURCES["TradingView"].written(sp500.frame, tmp_path)
     pd.read_csv(written, dtype=str).to_csv(written)

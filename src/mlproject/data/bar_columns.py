@@ -21,6 +21,7 @@ from mlproject.data.bar_shapes import (
     find_columns,
 )
 from mlproject.errors import UserError
+from mlproject.text.escaping import for_terminal
 from mlproject.text.phrases import counted
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
 
 _BAD_VALUES_SHOWN = 3
 _SYMBOLS_SHOWN = 5
+_LINE = 500
 _NO_VOLUME = ("", "-", "--", "n/a", "nan", "none", "null")
 _ZERO = ("", "0", "0.0")
 
@@ -116,21 +118,21 @@ def parse_columns(
         frame = frame.iloc[::-1]
     notes = (
         table.shape or columns.shape.name,
-        market and f"market {market}",
-        table.delimiter != "," and f"fields split by {DELIMITERS[table.delimiter]}",
+        f"market {market[:40]}" if market else "",
+        f"fields split by {DELIMITERS[table.delimiter]}" if table.delimiter != "," else "",
         *(f"{column} from {name!r}" for column, name in (column_map or {}).items()),
         _adjusted_note(table, columns),
         dates.note,
         *numbers.notes,
         volume_note,
-        holidays.any() and f"{counted(int(holidays.sum()), 'row')} of null left out",
-        newest_first and "newest first turned round",
+        f"{counted(int(holidays.sum()), 'row')} of null left out" if holidays.any() else "",
+        "newest first turned round" if newest_first else "",
         f"{len(frame):,} row{'s' * (len(frame) != 1)}",
     )
     return ReadBars(
         frame=frame.reset_index(drop=True),
         places=Places(kind=table.place, numbers=frame.index.to_numpy(np.int64)),
-        source_shape=" ".join(", ".join(filter(None, notes)).split()),
+        source_shape=for_terminal(" ".join(", ".join(filter(None, notes)).split())[:_LINE]),
         unfinished_time=unfinished_time(dates.stamps[frame.index]),
     )
 
@@ -168,7 +170,7 @@ def _volume(table: RawTable, columns: FoundColumns, source: str) -> tuple[int, s
         return position, note if position != first else ""
     raise MissingColumns(
         f"{source}: missing column volume: {names[first]!r} is empty in every row; "
-        "features need the volume, so give bars that have one"
+        "features such as OBV and VWAP need it, so give bars that have one"
     )
 
 

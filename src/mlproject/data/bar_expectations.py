@@ -110,7 +110,7 @@ SUITE = gx.ExpectationSuite(
             column="volume",
             min_value=0,
             strict_min=True,
-            description="volume must be above 0 in some row",
+            description="volume must be above 0 in some row (OBV and VWAP need it)",
         ),
         gxe.ExpectColumnMeanToBeBetween(
             column=CLOSE_OUTSIDE,

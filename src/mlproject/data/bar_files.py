@@ -152,15 +152,12 @@ def _split(text: str) -> tuple[list[tuple[int, list[str]]], str]:
     if stated:
         text, skipped = text[stated.end() :], 1
 
-    def read(delimiter: str) -> "csv._reader":
-        return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    def fields_of_first_line(delimiter: str) -> int:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        return next((len(cells) for cells in reader if cells not in ([], [""])), 0)
 
-    first_lines = {
-        delimiter: next((cells for cells in read(delimiter) if cells not in ([], [""])), [])
-        for delimiter in DELIMITERS
-    }
-    delimiter = max(DELIMITERS, key=lambda each: len(first_lines[each]))
-    reader = read(delimiter)
+    delimiter = max(DELIMITERS, key=fields_of_first_line)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     lines = [(reader.line_num + skipped, cells) for cells in reader if cells not in ([], [""])]
     return lines, delimiter
 

@@ -33,7 +33,7 @@ def measure(bars: pd.DataFrame, unfinished_time: str = "") -> pd.DataFrame:
     before = bars.shift()
     ratio = bars["close"] / before["close"]
     split = pd.Series([bool(name) for name in split_ratios(bars)], index=bars.index)
-    move = np.maximum(ratio, 1 / ratio).where(~split, 1.0)
+    move = ratio.where(ratio >= 1, 1 / ratio).where(~split, 1.0)
     same = (bars[_VALUES] == before[_VALUES]).all(axis=1)
     traded = (bars["volume"] > 0) | (bars["high"] > bars["low"])
     last = pd.Series(np.arange(len(bars)) == len(bars) - 1, index=bars.index)

@@ -189,8 +189,9 @@ def _shape_of(
         (PLAIN, *SHAPES), key=lambda shape: len(_lacking(shape, readings[-1], wanted)) > 1
     )
     missing = _lacking(nearest, readings[-1], wanted)
+    why = " (features such as OBV and VWAP need it)" * (missing == ["volume"])
     raise MissingColumns(
-        f"{source}: missing column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
+        f"{source}: missing column{'s' * (len(missing) > 1)} {', '.join(missing)}{why}; "
         f"found {_shown(found)}; rename or add columns (upper or lower case is the same), or say "
         f"which is which, as in {_EXAMPLE}"
     )
