@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlproject.data.bar_columns import MissingColumns, SeveralMarkets
-from mlproject.data.bar_shapes import BadColumnMap, parse_column_map
+from mlproject.data.bar_columns import MissingColumns
+from mlproject.data.bar_markets import SeveralMarkets
 from mlproject.data.bars import Bars, load_bars
+from mlproject.data.column_map import BadColumnMap, parse_column_map
 from mlproject.data.features import WARM_UP_ROWS, compute_features
 from mlproject.data.labels import label_rows, parse_task
 from tests.data.shapes import (

@@ -94,6 +94,7 @@ REFUSED: dict[str, Change] = {
 ACCEPTED: dict[str, Change] = {
     "as it is": lambda frame: frame,
     "no trade": _with("volume", 9, 0.0),
+    "newest first": lambda frame: frame.iloc[::-1],
     "a day that fell by three quarters": _scaled(slice(400, None), 0.22),
     "ten rows alike": _copied(300, 308),
     "stamps at the close": _stamped("16:00:00"),
@@ -121,7 +122,9 @@ def test_what_a_study_refuses_is_refused(rule: str, frame: pd.DataFrame) -> None
 def test_what_a_study_accepts_is_accepted(kind: str, frame: pd.DataFrame) -> None:
     changed = ACCEPTED[kind](frame)
     _as_study(changed)
-    assert len(read_new_bars(changed)) == len(changed)
+    read = read_new_bars(changed)
+    assert len(read) == len(changed)
+    assert read["date"].is_monotonic_increasing
 
 
 def test_dates_and_whole_numbers_are_read_in_every_spelling(frame: pd.DataFrame) -> None:

@@ -188,9 +188,9 @@ def evaluate(
     the same windows, and registered, ready to be served. Results are kept in a run of their own.
     """
     from mlproject.analysis.evaluation import evaluate_study
-    from mlproject.data.bar_shapes import parse_column_map
     from mlproject.data.bars import load_bars
     from mlproject.data.checks import check_bars
+    from mlproject.data.column_map import parse_column_map
     from mlproject.search.study_settings import StudySettings, parse_study
     from mlproject.tracking.analysis_run import view_experiment
     from mlproject.training.device import select_device

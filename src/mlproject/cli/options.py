@@ -188,7 +188,7 @@ def settings_and_connection(
 
 def surroundings(options: Mapping[str, Any]) -> dict[str, Any]:
     """Where a study finds its data, its storage, its device and its workers."""
-    from mlproject.data.bar_shapes import parse_column_map
+    from mlproject.data.column_map import parse_column_map
     from mlproject.experiments.workers.settings import parse_workers
 
     return {

@@ -12,14 +12,15 @@ import pandas as pd
 from mlproject.data.bar_dates import Dates, read_dates, unfinished_time
 from mlproject.data.bar_files import DELIMITERS, RawTable
 from mlproject.data.bar_limits import PRICES
-from mlproject.data.bar_numbers import Numbers, is_empty, read_numbers, unread
+from mlproject.data.bar_markets import market_column, one_market
+from mlproject.data.bar_numbers import Numbers, read_numbers, unread
 from mlproject.data.bar_shapes import (
-    REQUIRED_COLUMNS,
     AmbiguousColumns,
     FoundColumns,
     MissingColumns,
     find_columns,
 )
+from mlproject.data.column_map import REQUIRED_COLUMNS
 from mlproject.errors import UserError
 from mlproject.text.escaping import for_terminal
 from mlproject.text.phrases import counted
@@ -31,13 +32,11 @@ __all__ = [
     "MissingColumns",
     "Places",
     "ReadBars",
-    "SeveralMarkets",
     "UnparsableValues",
     "parse_columns",
 ]
 
 _BAD_VALUES_SHOWN = 3
-_SYMBOLS_SHOWN = 5
 _LINE = 500
 _NO_VOLUME = ("", "-", "--", "n/a", "nan", "none", "null")
 _ZERO = ("", "0", "0.0")
@@ -51,10 +50,6 @@ class UnparsableValues(UserError):
 
 class AmbiguousValues(UserError):
     """Dates or numbers can be read in two ways, and nothing in the file decides which."""
-
-
-class SeveralMarkets(UserError):
-    """The file holds the bars of more than one market."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,9 +91,9 @@ def parse_columns(
     Raises `MissingColumns`, `AmbiguousColumns`, `BadColumnMap`, `UnparsableValues`,
     `AmbiguousValues` or `SeveralMarkets`.
     """
-    market = _one_market(table.symbols, source)
+    market = one_market(table.symbols, source)
     columns = find_columns([str(n) for n in table.frame.columns], column_map or {}, source)
-    market = market or _one_market(_market_column(table, columns), source)
+    market = market or one_market(market_column(table, columns), source)
     volume, volume_note = _volume(table, columns, source)
     _log_ignored(table, columns, volume, source)
     at = {**columns.positions, "volume": volume}
@@ -135,25 +130,6 @@ def parse_columns(
         source_shape=for_terminal(" ".join(", ".join(filter(None, notes)).split())[:_LINE]),
         unfinished_time=unfinished_time(dates.stamps[frame.index]),
     )
-
-
-def _market_column(table: RawTable, columns: FoundColumns) -> tuple[str, ...]:
-    """The markets that a column of the file names, in its order."""
-    if columns.symbol is None:
-        return ()
-    cells = table.frame.iloc[:, columns.symbol]
-    return tuple(dict.fromkeys(str(cell).strip() for cell in cells[~is_empty(cells)].unique()))
-
-
-def _one_market(symbols: tuple[str, ...], source: str) -> str:
-    """The market among those that the file names; empty where it names none."""
-    if len(symbols) > 1:
-        shown = ", ".join(symbols[:_SYMBOLS_SHOWN]) + ", …" * (len(symbols) > _SYMBOLS_SHOWN)
-        raise SeveralMarkets(
-            f"{source}: holds the bars of {len(symbols):,} markets ({shown[:200]}); "
-            "give a file with the bars of one of them"
-        )
-    return "".join(symbols)
 
 
 def _volume(table: RawTable, columns: FoundColumns, source: str) -> tuple[int, str]:

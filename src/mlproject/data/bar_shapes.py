@@ -7,9 +7,8 @@ To have one more source read, add a row to `SHAPES`; one whose files have no hea
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mlproject.data.column_map import EXAMPLE, REQUIRED_COLUMNS, BadColumnMap
 from mlproject.errors import UserError
-
-REQUIRED_COLUMNS = ("date", "open", "high", "low", "close", "volume")
 
 SYMBOL_COLUMNS = ("<ticker>", "<symbol>", "ticker", "symbol", "name")
 """Columns that say which market a row is of."""
@@ -18,8 +17,6 @@ ADJUSTED_CLOSES = ("adj close", "adj. close", "adj_close", "adjusted_close", "5.
 """Closes adjusted for dividends beside the plain one. Open, high and low are not adjusted with
 them, so the plain one is read."""
 
-_EXAMPLE = "columns=close=Last,date=Day"
-
 
 class MissingColumns(UserError):
     """The file lacks columns that every bar needs."""
@@ -27,10 +24,6 @@ class MissingColumns(UserError):
 
 class AmbiguousColumns(UserError):
     """Two columns of the file are the same but for case and blanks."""
-
-
-class BadColumnMap(UserError):
-    """A column map that cannot be read, or that does not fit the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,29 +110,6 @@ class FoundColumns:
     """Position of a close adjusted for dividends that is not the close read."""
 
 
-def parse_column_map(text: str) -> dict[str, str]:
-    """The column map of a text such as ``close=Last,date=Day``; an empty text is an empty map.
-
-    Raises:
-        BadColumnMap: says which part cannot be read.
-    """
-    found: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        column, equals, name = (piece.strip() for piece in part.partition("="))
-        column = column.lower()
-        if not (equals and name):
-            raise BadColumnMap(f"columns: {part!r} is no name=column; write such as {_EXAMPLE}")
-        if column not in REQUIRED_COLUMNS:
-            raise BadColumnMap(
-                f"columns: {column!r} is none of {', '.join(REQUIRED_COLUMNS)}; "
-                f"write such as {_EXAMPLE}"
-            )
-        if column in found:
-            raise BadColumnMap(f"columns: {column} is given twice")
-        found[column] = name
-    return found
-
-
 def find_columns(found: Sequence[str], column_map: Mapping[str, str], source: str) -> FoundColumns:
     """Find the required columns among the names `found`, the mapped ones where the map says.
 
@@ -193,7 +163,7 @@ def _shape_of(
     raise MissingColumns(
         f"{source}: missing column{'s' * (len(missing) > 1)} {', '.join(missing)}{why}; "
         f"found {_shown(found)}; rename or add columns (upper or lower case is the same), or say "
-        f"which is which, as in {_EXAMPLE}"
+        f"which is which, as in {EXAMPLE}"
     )
 
 

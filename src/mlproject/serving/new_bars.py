@@ -47,7 +47,8 @@ class UnusableBars(UserError):
 def read_new_bars(frame: pd.DataFrame) -> pd.DataFrame:
     """The required columns, typed, of a frame of bars, oldest first.
 
-    Dates may be datetimes, dates or ISO text; numbers may be whole. Other columns are left out.
+    Dates may be datetimes, dates or ISO text; numbers may be whole. Other columns are left out, and
+    bars that come newest first are turned round.
 
     Raises:
         UserError: a column is missing or cannot be read, the bars make no sense, or they are fewer
