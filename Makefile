@@ -10,18 +10,18 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help study ui test test-long lint format bench scripts clean
+.PHONY: help study ui test test-long lint hooks format bench scripts clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
 
-# conda.yaml is the one place of versions: its pip list is what goes into .venv. Only Ray, an extra,
-# is pinned in pyproject.toml.
+# conda.yaml is the one place of versions: its pip list goes into .venv, together with the project, so
+# that a pin outside the ranges of pyproject.toml is refused. Only Ray, an extra, is pinned there.
 $(INSTALLED): conda.yaml pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	sed -n 's/^      - \([][A-Za-z0-9_.-]*==.*\)/\1/p' conda.yaml > $(VENV)/requirements.txt
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(VENV)/requirements.txt
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[ray]'
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check \
+		-r $(VENV)/requirements.txt --editable '.[ray]'
 	touch $@
 
 study: $(INSTALLED) ## run a small real study (2M, 3 days, 8 trials) and say where to look
@@ -47,6 +47,9 @@ lint: $(INSTALLED) ## ruff (format and lint), mypy, the order of the packages
 	ruff check .
 	mypy
 	lint-imports --no-cache
+
+hooks: $(INSTALLED) ## lint before each commit, from now on
+	pre-commit install
 
 format: $(INSTALLED) ## format the code and mend what ruff can mend
 	ruff format .

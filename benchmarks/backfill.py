@@ -92,16 +92,16 @@ def _compare(uri: str, trials: int, rounds: int) -> None:
     runs = [_trial(number) for number in range(trials)]
     loop_seconds = backfill_seconds = 0.0
     for turn in range(rounds):
-        with open_store(f"loop {turn}") as (_, store):
+        with open_store(f"loop {turn}") as store:
             pass
         parent = store.client.create_run(store.experiment_id).info.run_id
         began = time.perf_counter()
         _obvious_loop(store, parent, runs)
         loop_seconds += time.perf_counter() - began
         began = time.perf_counter()
-        with open_store(f"backfill {turn}") as (connection, store):
+        with open_store(f"backfill {turn}") as store:
             parent = store.client.create_run(store.experiment_id).info.run_id
-            written = bring_up_to_date(store, parent, runs, threads=threads_for(connection))
+            written = bring_up_to_date(store, parent, runs, threads=threads_for(store))
         backfill_seconds += time.perf_counter() - began
         assert written == trials == len(_children(store, parent))
     for name, seconds in {"obvious loop": loop_seconds, "backfill": backfill_seconds}.items():

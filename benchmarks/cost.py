@@ -64,9 +64,10 @@ def measure(budget: str, place: str) -> dict[str, float | str]:
     from mlproject.data.labels import parse_task
     from mlproject.data.windows import build_windows
     from mlproject.models.arch_grid import N_PATCHES, get_architectures_for_budget
-    from mlproject.training.loop import train
-    from mlproject.training.memory import Workload, plan_memory
+    from mlproject.training.memory_plan import plan_memory
     from mlproject.training.settings import TrainingSettings
+    from mlproject.training.train import train
+    from mlproject.training.workload import Workload
 
     data = build_windows(load_bars("sp500"), horizon_days=3, task=parse_task("threshold_1pct"))
     by_depth = sorted(

@@ -58,15 +58,12 @@ def measure(
     from mlproject.data.labels import parse_task
     from mlproject.data.windows import build_windows
     from mlproject.models.arch_grid import get_architectures_for_budget
-    from mlproject.training.loop import train
-    from mlproject.training.memory import (
-        Workload,
-        choose_layout,
-        memory_need,
-        usable_memory_bytes,
-    )
+    from mlproject.training.layouts import choose_layout
+    from mlproject.training.memory_need import memory_need
     from mlproject.training.plan import OptimiserName, Precision, TrainingPlan
     from mlproject.training.settings import TrainingSettings
+    from mlproject.training.train import train
+    from mlproject.training.workload import Workload, usable_memory_bytes
 
     row = get_architectures_for_budget(budget, 25)[arch_idx]
     data = build_windows(load_bars("sp500"), horizon_days=3, task=parse_task("threshold_1pct"))
@@ -86,7 +83,7 @@ def measure(
         max_steps=2,
     )
     if n_processes > 1:
-        from mlproject.training.sharded.processes import train_sharded
+        from mlproject.training.sharded.train import train_sharded
 
         train = partial(train_sharded, devices=devices)
     result = train(row, data, settings, lambda _losses: False, plan=plan)

@@ -23,9 +23,10 @@ def main() -> None:
     from mlproject.data.labels import parse_task
     from mlproject.data.windows import build_windows
     from mlproject.models.arch_grid import get_architectures_for_budget
-    from mlproject.training.loop import prior_loss, train
     from mlproject.training.plan import OptimiserName, Precision, TrainingPlan
+    from mlproject.training.scores import prior_loss
     from mlproject.training.settings import TrainingSettings
+    from mlproject.training.train import train
 
     data = build_windows(load_bars("sp500"), horizon_days=3, task=parse_task("threshold_1pct"))
     row = next(

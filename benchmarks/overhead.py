@@ -53,7 +53,6 @@ def whole_trials(trials: int) -> tuple[list[float], list[float]]:
     from mlproject.models.budget import parse_budget
     from mlproject.search.search_space import SearchSpace
     from mlproject.search.study_settings import StudySettings
-    from mlproject.tracking.store import connect
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     begun: list[float] = []
@@ -76,7 +75,7 @@ def whole_trials(trials: int) -> tuple[list[float], list[float]]:
         task=parse_task("threshold_1pct"),
         n_trials=trials + 1,
     )
-    run_study(settings, connect("overhead"), device="cpu")
+    run_study(settings, device="cpu")
     whole = [(later - earlier) * 1000 for earlier, later in pairwise(begun)]
     return whole, suggested
 
@@ -86,14 +85,14 @@ def stub(
 ) -> Any:
     """Twenty epochs that cost nothing; each trial as good as the next, so none is pruned."""
     from mlproject.training.epoch_losses import EpochLosses
-    from mlproject.training.loop import Ending, TrainingResult
+    from mlproject.training.result import StopReason, TrainingResult
     from mlproject.training.scores import Scores
 
     loss = 0.6 - settings.learning_rate / 100
     for epoch in range(1, EPOCHS + 1):
         on_epoch(EpochLosses(epoch=epoch, train_loss=loss, val_loss=loss - epoch * 1e-3))
     return TrainingResult(
-        ending=Ending.ALL_EPOCHS,
+        stop_reason=StopReason.ALL_EPOCHS,
         best_epoch=EPOCHS,
         best_val_loss=loss,
         best_scores=Scores(auc=0.6, average_precision=0.5, accuracy=0.7),

@@ -38,7 +38,7 @@ PER_TRIAL = {
     "mlproject.search.search_space:SearchSpace.suggest": "the sampler's choice",
     "optuna.trial:Trial.report": "reports (20)",
     "optuna.trial:Trial.should_prune": "the pruner's looks (20)",
-    "mlproject.search.trial_queue:owed_trials": "what is owed",
+    "mlproject.search.trial_queue:trials_to_enqueue": "what is owed",
     "optuna.study:Study.get_trials": "the study's trials, asked for again and again",
     "mlproject.tracking.recorder:create_trial_run": "MLflow: the run made",
     "mlproject.tracking.recorder:close_trial_run": "MLflow: the run closed",
@@ -49,10 +49,10 @@ PER_LAUNCH = {
     "mlproject.experiments.trial_log:write_missing_lines": "trial log read (twice)",
     "mlproject.tracking.live_tracking:LiveTracking._catch_up": "MLflow compared (twice)",
     "mlproject.tracking.tracked_studies:recovered_trials": "recovered trials looked for",
-    "mlproject.experiments.summary.parent_run:_log_table": "table of trials",
-    "mlproject.experiments.summary.figures:study_over_architectures": "study of pictures made",
-    "mlproject.experiments.summary.parent_run:_log_interactive": "page of figures",
-    "mlproject.experiments.summary.parent_run:_log_static": "pictures",
+    "mlproject.analysis.summary.parent_run:_log_table": "table of trials",
+    "mlproject.analysis.summary.figures:study_over_architectures": "study of pictures made",
+    "mlproject.analysis.summary.parent_run:_log_interactive": "page of figures",
+    "mlproject.analysis.summary.parent_run:_log_static": "pictures",
 }
 """Functions whose time is told, and what they do."""
 
@@ -103,7 +103,6 @@ def launch(n_trials: int, at_each: Callable[[], None] = lambda: None) -> None:
     from mlproject.models.budget import parse_budget
     from mlproject.search.search_space import SearchSpace
     from mlproject.search.study_settings import StudySettings
-    from mlproject.tracking.store import connect
 
     suggest = SearchSpace.suggest
 
@@ -123,7 +122,7 @@ def launch(n_trials: int, at_each: Callable[[], None] = lambda: None) -> None:
         patch.object(objective, "train", stub),
         redirect_stdout(io.StringIO()),
     ):
-        run_study(settings, connect(EXPERIMENT), device="cpu")
+        run_study(settings, device="cpu")
 
 
 def measure(size: int) -> Seconds:
@@ -186,10 +185,10 @@ def _looks() -> Seconds:
     from mlproject.analysis.audit import audit_experiment
     from mlproject.analysis.report import write_report
     from mlproject.analysis.report.trials import report_trials
-    from mlproject.tracking.analysis_run import view_experiment
+    from mlproject.tracking.store import connect_to_read
     from mlproject.tracking.tracked_studies import read_studies
 
-    view = view_experiment(EXPERIMENT)
+    store = connect_to_read(EXPERIMENT)
     client = MlflowClient()
     found: Seconds = {}
 
@@ -201,7 +200,7 @@ def _looks() -> Seconds:
 
     def page(condition: str) -> None:
         runs = client.search_runs(
-            [view.store.experiment_id],
+            [store.experiment_id],
             condition,
             order_by=["attributes.start_time DESC"],
             max_results=PAGE,
@@ -209,7 +208,7 @@ def _looks() -> Seconds:
         for run in runs:
             message_to_json(run.to_proto())
 
-    studies = look_at("all runs read, for audit and report", lambda: read_studies(view))
+    studies = look_at("all runs read, for audit and report", lambda: read_studies(store))
     look_at("audit", lambda: audit_experiment(studies))
     with tempfile.TemporaryDirectory() as folder:
         look_at("report", lambda: write_report(report_trials(studies), Path(folder)))

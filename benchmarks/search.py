@@ -25,7 +25,7 @@ from mlproject.models.extremes import distinct_extremes
 from mlproject.search.sampler import PRUNERS, make_pruner, make_sampler
 from mlproject.search.search_space import SearchSpace, derived_seed
 from mlproject.search.study_settings import StudySettings
-from mlproject.search.trial_queue import enqueue_owed_trials
+from mlproject.search.trial_queue import enqueue_missing_trials
 from mlproject.training.settings import HYPERPARAMETERS, Between, TrainingSettings
 
 N_TRIALS = 50
@@ -186,7 +186,7 @@ def replay(scheme: Scheme, results: Results, seed: int, target: float) -> Replay
     n_trials = 0
     while after_n_trials is None or (math.isinf(to_target) and spent < FULL_EPOCHS):
         if scheme.enqueues_extremes:
-            enqueue_owed_trials(study, results.space)
+            enqueue_missing_trials(study, results.space)
         study.sampler = scheme.sampler(seed, n_trials)
         study.optimize(objective, n_trials=1)
         n_trials += 1

@@ -26,11 +26,11 @@ from mlproject.data.windows import WindowedData, build_windows
 from mlproject.models.arch_grid import Architecture, ArchitectureGrid, architecture_grid
 from mlproject.models.budget import parse_budget
 from mlproject.search.search_space import derived_seed
+from mlproject.training.device import natural_precision
 from mlproject.training.epoch_losses import EpochLosses
-from mlproject.training.loop import train
-from mlproject.training.memory import natural_precision
 from mlproject.training.plan import OptimiserName, TrainingPlan
 from mlproject.training.settings import TrainingSettings
+from mlproject.training.train import train
 
 TABLE = Path(__file__).parent / "data" / "search_2M.csv"
 BUDGET = "2M"

@@ -121,12 +121,14 @@ def our_step(shape: tuple[int, int, int, int], precision: str) -> Step:
     """A training step of this project, as the training loop takes it."""
     import torch
 
-    from mlproject.training.loop import build_model
-    from mlproject.training.memory import Workload, choose_layout, free_memory_bytes
+    from mlproject.training.initial_model import build_model
+    from mlproject.training.layouts import choose_layout
     from mlproject.training.optimisers import make_optimiser
     from mlproject.training.plan import OptimiserName, Precision, TrainingPlan
     from mlproject.training.step import TrainingStep
+    from mlproject.training.system.free_memory import free_memory_bytes
     from mlproject.training.system.threads import BatchThreads
+    from mlproject.training.workload import Workload
 
     plan = TrainingPlan(optimiser=OptimiserName.ADAMW, precision=Precision(precision))
     cpu = torch.device("cpu")

@@ -129,13 +129,13 @@ def _write(collection: "Collection", timezone: str, experiment: str | None) -> i
 
     _say(accounting_lines(collection, timezone))
     quarantined = 0
-    with open_store(experiment) as (connection, store):
+    with open_store(experiment) as store:
         for plan in plan_studies(collection):
-            done = backfill_study(store, plan, threads=threads_for(connection))
+            done = backfill_study(store, plan, threads=threads_for(store))
             quarantined += plan.quarantined
             outcome = f"in ({done.written} new or completed)"
             _say(study_lines(plan, outcome))
-    click.echo(f"MLflow experiment {connection.experiment_name}")
+    click.echo(f"MLflow experiment {store.experiment_name}")
     return _exit_code(collection, quarantined)
 
 

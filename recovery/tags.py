@@ -16,7 +16,7 @@ class RecoveryTag(StrEnum):
     """Where a recovered run comes from, and how far its values are proven."""
 
     SOURCE = "recovery.source"
-    LINES = "recovery.sources.lines"
+    LINES = "recovery.lines"
     FINGERPRINT = "recovery.fingerprint"
     OUTCOME = "recovery.outcome"
     """A second fingerprint, by which a log and a summary file know the same trial."""

@@ -1,4 +1,4 @@
-"""MLproject, the command line and README tell the same story."""
+"""MLproject, the command line and docs/studies.md tell the same story."""
 
 import re
 from typing import Any
@@ -9,9 +9,10 @@ import recovery.cli
 import yaml
 
 import mlproject.cli.main
+from mlproject.training.settings import SEARCH_SPACE_VERSIONS, searched_in
 from tests.end_to_end.processes import REPOSITORY
 
-README = (REPOSITORY / "README.md").read_text()
+PAGE = (REPOSITORY / "docs" / "studies.md").read_text()
 
 
 def _entry_points() -> dict[str, dict[str, Any]]:
@@ -49,12 +50,20 @@ def test_every_parameter_is_an_option_with_the_same_default(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", _entry_points())
-def test_readme_lists_every_entry_point(name: str) -> None:
+def test_the_page_of_studies_lists_every_entry_point(name: str) -> None:
     called, _ = _verb(_entry_points()[name])
-    assert f"| `{name}` | `python -m {called}` |" in README
+    assert f"| `{name}` | `python -m {called}` |" in PAGE
 
 
-def test_readme_lists_the_parameters_of_main_with_their_defaults() -> None:
+def test_the_page_of_studies_lists_the_parameters_of_main_with_their_defaults() -> None:
     for parameter, declared in _entry_points()["main"]["parameters"].items():
         default = f" `{declared['default']}` |" if declared["default"] else " |"
-        assert f"| `{parameter}` |{default}" in README
+        assert f"| `{parameter}` |{default}" in PAGE
+
+
+@pytest.mark.parametrize("version", SEARCH_SPACE_VERSIONS)
+def test_the_page_of_studies_lists_the_ranges_of_every_search_space(version: int) -> None:
+    ranges = {row.name: str(row.searched[version]) for row in searched_in(version)}
+    head = " | ".join(f"`{name}`" for name in ("search_space", *ranges))
+    assert f"| {head} |" in PAGE
+    assert f"| {version} | {' | '.join(ranges.values())} |" in PAGE

@@ -14,6 +14,7 @@ from great_expectations.expectations.row_conditions import Column
 
 from mlproject.models.budget import TOLERANCE
 from mlproject.tracking.names import TrialState
+from mlproject.training.epoch_losses import EXPLODED_LOSS
 
 ROW = "row"
 MESSAGE = "message"
@@ -101,7 +102,7 @@ def build_suite() -> gx.ExpectationSuite:
             _between("weight_decay", critical, "its weight decay is impossible", least=0, most=1),
             _between("warmup_steps", critical, "its warm-up is impossible", least=0),
             _between("dropout", critical, "its dropout is impossible", least=0, most=0.99),
-            _between("best_val_loss", warning, "it diverged", most=10),
+            _between("best_val_loss", warning, "it diverged", most=EXPLODED_LOSS),
             _check(
                 gxe.ExpectColumnValuesToNotBeNull,
                 warning,

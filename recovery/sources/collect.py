@@ -34,7 +34,7 @@ class Collection:
 
 @dataclass(kw_only=True)
 class Collector:
-    """Takes in source after source."""
+    """What has been read so far: takes in source after source, and merges what two tell of."""
 
     zone: tzinfo
     accounting: list[Accounting] = field(default_factory=list)

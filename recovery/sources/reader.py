@@ -1,7 +1,7 @@
 """Read logs block by block, in constant memory, into records, and account for every line.
 
-What a line looks like is in `lines`, `old_lines` and `own_lines`; which line belongs to which
-trial, `old_studies` and `own_trials` know. Here each line is shown to the one it concerns.
+Each line is shown to the one that it concerns, the trials of this project's own log or the studies
+of a legacy one; what a line holds, and which trial it belongs to, is read there.
 """
 
 import re
@@ -9,13 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, tzinfo
 from itertools import count
 
+from mlproject.tracking.trial_log_lines import FIRST_NEW_FIELD, UnreadableLine
 from recovery.records import Accounting, LaunchId, TrialRecord
-from recovery.sources.legacy_log.studies import OldStudies
-from recovery.sources.legacy_log.trial_lines import UnreadableLine
+from recovery.sources.legacy_log.studies import LegacyStudies
 from recovery.sources.legacy_log.trials import DIED
 from recovery.sources.lines import Noise, clean, noise_kind, split_stamp
-from recovery.sources.trial_log.lines import OWN_FIELD
-from recovery.sources.trial_log.trials import OwnTrials
+from recovery.sources.trial_log.trials import LoggedTrials
 
 _TRIAL = re.compile(rb"Trial (\d{1,9})(:| finished| pruned| failed| epoch| ended)")
 _CREATED = re.compile(rb"A new study created in \S{1,60}(?: \S{1,60}){0,3} with name: (.{1,300})")
@@ -24,6 +23,7 @@ _SECTION = re.compile(rb"\[\d{1,6}/\d{1,6}\] (Starting|PASSED|FAILED): (\S{1,200
 _OUTPUT = re.compile(rb" {0,8}Output dir: .{0,500}/([^/]{1,300})")
 _STARTING = re.compile(rb"Starting HPO: (\d{1,9}) trials")
 _INJECTED = re.compile(rb".{0,8}Injected (\d{1,9}) trials into study", re.DOTALL)
+_OF_THIS_PROJECT = FIRST_NEW_FIELD.encode()
 _FORCED_DROPOUT = "→ Forced dropout=".encode()
 _SPEAKS_OF_A_TRIAL = (b": arch_idx=", b" finished with value", b"Best is trial", b", val_loss=")
 
@@ -39,26 +39,27 @@ _MARKS = (
     b"Best is",
     b", val_loss=",
 )
-"""A line without any of these concerns nobody. Most lines of most logs are such lines."""
+"""Fast filter: a line with none of these is noise, as most lines of most logs are."""
 
 _BARS = (b"%|", b"it/s", b"\r", b"\x1b", b"Error: ")
+"""A block with any of these has its noise told apart line by line."""
 
 
 class LogReader:
-    """Reads the lines of one source; `accounting` and `distrusted` are whole at its end."""
+    """The reader of one log; `accounting` and `distrusted` are whole when it has been read."""
 
     def __init__(
         self, source: str, zone: tzinfo, launch_ids: Iterator[int], seen: set[int]
     ) -> None:
         """`launch_ids` and `seen` (hashes of trials' lines) are shared by all sources."""
         self.accounting = Accounting(source=source)
-        self._own = OwnTrials(source, LaunchId(next(launch_ids)), self.accounting)
-        self._old = OldStudies(self.accounting, zone, launch_ids, seen)
+        self._logged = LoggedTrials(source, LaunchId(next(launch_ids)), self.accounting)
+        self._legacy = LegacyStudies(self.accounting, zone, launch_ids, seen)
 
     @property
     def distrusted(self) -> dict[tuple[LaunchId, int | None], str]:
         """Trials that later lines discredit; a whole launch where the number is None."""
-        return self._old.distrusted
+        return self._legacy.distrusted
 
     def read(self, blocks: Iterable[bytes]) -> Iterator[TrialRecord]:
         """Yield the records of all trials, each when nothing can be added to it.
@@ -71,64 +72,69 @@ class LogReader:
                 lines.pop()
             self._read_lines(lines, block)
             self.accounting.lines += len(lines)
-            yield from self._old.take_records()
-        self._old.end(DIED)
-        records = [*self._old.take_records(), *self._own.records()]
-        self.accounting.trials += len(self._own)
+            yield from self._legacy.take_records()
+        self._legacy.end(DIED)
+        records = [*self._legacy.take_records(), *self._logged.records()]
+        self.accounting.trials += len(self._logged)
         yield from records
 
     def _read_lines(self, lines: Sequence[bytes], block: bytes) -> None:
         # What is nowhere in a block need not be looked for in each of its lines.
         is_clean = b"\r" not in block and b"\x1b" not in block
         marks = [mark for mark in _MARKS if mark in block]
-        noise = lines
-        if marks:
-            noise = []
-            first = self.accounting.lines + 1
-            last = first + len(lines) - 1 if block[-1:] != b"\n" else None
-            for number, line in enumerate(lines, first):
-                for mark in marks:
-                    if mark in line:
-                        cleaned = line if is_clean else clean(line)
-                        self._read_line(cleaned, number, whole=number != last)
-                        break
-                else:
-                    noise.append(line)
+        if not marks:
+            self._count_noise(lines, block, is_clean=is_clean)
+            return
+        noise = []
+        first = self.accounting.lines + 1
+        last = first + len(lines) - 1 if block[-1:] != b"\n" else None
+        for number, line in enumerate(lines, first):
+            for mark in marks:
+                if mark in line:
+                    cleaned = line if is_clean else clean(line)
+                    self._read_line(cleaned, number, whole=number != last)
+                    break
+            else:
+                noise.append(line)
+        self._count_noise(noise, block, is_clean=is_clean)
+
+    def _count_noise(self, lines: Sequence[bytes], block: bytes, *, is_clean: bool) -> None:
+        """Lines without any mark, told apart at once where nothing in the block is unusual."""
         counts = self.accounting.noise
         if block.isascii() and not any(bar in block for bar in _BARS):
             # A line that begins with a letter is then neither ruler nor traceback.
-            rest = [line for line in noise if line[:1] <= b"@"]
-            counts[Noise.RUNNER] += len(noise) - len(rest)
-            noise = rest
-        for line in noise:
+            rest = [line for line in lines if line[:1] <= b"@"]
+            counts[Noise.RUNNER] += len(lines) - len(rest)
+            lines = rest
+        for line in lines:
             cleaned = line if is_clean else clean(line)
             counts[noise_kind(cleaned, has_stamp=False)] += 1
 
     def _read_line(self, line: bytes, number: int, *, whole: bool) -> None:
         stamp, body = split_stamp(line)
-        old = self._old
+        legacy = self._legacy
         if match := _TRIAL.match(body):
             self._read_trial_line(match, stamp, body, number, whole=whole)
         elif match := _CREATED.fullmatch(body) or _REUSED.match(body):
-            study = old.name_study(_text(match[1]), stamp, is_new=body.startswith(b"A"))
-            self._own.enter_study(study)
+            study = legacy.name_study(_text(match[1]), stamp, is_new=body.startswith(b"A"))
+            self._logged.enter_study(study)
             self.accounting.noise[Noise.SECTION] += 1
         elif match := _SECTION.fullmatch(body):
-            old.section(_text(match[1]), _text(match[2]))
+            legacy.section(_text(match[1]), _text(match[2]))
             self.accounting.noise[Noise.SECTION] += 1
         elif _FORCED_DROPOUT in body:
-            old.read_forced_dropout(body, stamp, number)
+            legacy.read_forced_dropout(body, stamp, number)
         elif any(part in body for part in _SPEAKS_OF_A_TRIAL):
-            old.reject("speaks of a trial, but cannot be read", number)
+            legacy.reject("speaks of a trial, but cannot be read", number)
         else:
             if match := _INJECTED.match(body):
-                old.injected(int(match[1]))
+                legacy.injected(int(match[1]))
             elif match := _STARTING.match(body):
-                old.starting(int(match[1]))
+                legacy.starting(int(match[1]))
             elif match := _OUTPUT.fullmatch(body):
-                old.see_name(_text(match[1]))
+                legacy.see_name(_text(match[1]))
             elif b"Error: " in body and not body.startswith(b" "):
-                old.see_error(_text(body))
+                legacy.see_error(_text(body))
             self.accounting.noise[noise_kind(body, has_stamp=stamp is not None)] += 1
 
     def _read_trial_line(
@@ -136,23 +142,25 @@ class LogReader:
     ) -> None:
         trial_number, kind = int(match[1]), match[2]
         try:
-            is_own = kind in (b" epoch", b" ended") or (kind == b":" and OWN_FIELD in body)
-            if is_own:
-                self._own.add(trial_number, body.decode(), number)
-            elif self._own.owns(trial_number):
-                self._own.add_optuna_line(trial_number)
+            is_logged = kind in (b" epoch", b" ended") or (
+                kind == b":" and _OF_THIS_PROJECT in body
+            )
+            if is_logged:
+                self._logged.add(body.decode(), number)
+            elif self._logged.owns(trial_number):
+                self._logged.add_optuna_line()
             elif kind == b":":
                 if not whole:
                     raise UnreadableLine("the file ends within the trial's line")
-                self._old.start_trial(trial_number, stamp, body, number)
+                self._legacy.start_trial(trial_number, stamp, body, number)
             else:
-                self._old.end_trial(trial_number, stamp, body, number)
+                self._legacy.end_trial(trial_number, stamp, body, number)
         except UnreadableLine as error:
-            self._old.reject(str(error), number, trial_number)
+            self._legacy.reject(str(error), number, trial_number)
         except UnicodeDecodeError:
-            self._old.reject("not text", number, trial_number)
+            self._legacy.reject("not text", number, trial_number)
         if stamp is not None:
-            self._old.see_time(stamp)
+            self._legacy.see_time(stamp)
 
 
 def read_log(

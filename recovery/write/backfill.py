@@ -12,19 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import mlflow
 from filelock import FileLock, Timeout
 
 from mlproject.errors import UserError
 from mlproject.text.credentials import hide_credentials
+from mlproject.tracking.errors import tracking_errors
 from mlproject.tracking.recorder import bring_up_to_date
 from mlproject.tracking.store import (
-    Connection,
     TrackingStore,
     connect,
     open_experiment,
     sqlite_file,
-    tracking_errors,
+    tracking_uri,
 )
 from mlproject.tracking.study_run import open_recovered_study_run
 from recovery.write.parent_run import complete_parent_run, needs_completion
@@ -56,7 +55,7 @@ class StudyWritten:
 
 
 @contextmanager
-def open_store(experiment: str | None) -> Iterator[tuple[Connection, TrackingStore]]:
+def open_store(experiment: str | None) -> Iterator[TrackingStore]:
     """The experiment in MLflow's store, held for this process among the backfills of this machine.
 
     Held even before it is opened: several processes that create one SQLite store break it.
@@ -67,7 +66,7 @@ def open_store(experiment: str | None) -> Iterator[tuple[Connection, TrackingSto
         TrackingUnreachable: the store does not answer, or stopped answering.
         ExperimentConflict: the experiment is deleted.
     """
-    uri = mlflow.get_tracking_uri()
+    uri = tracking_uri()
     lock = FileLock(_lock_file(uri), timeout=LOCK_SECONDS)
     try:
         lock.acquire()
@@ -81,11 +80,11 @@ def open_store(experiment: str | None) -> Iterator[tuple[Connection, TrackingSto
             "TMPDIR to a folder of your own"
         ) from error
     try:
-        connection = connect(experiment, may_differ=True)
-        with tracking_errors(uri, _ADVICE), write_ahead(connection.uri):
-            if connection.launch_run_id is not None:
-                connection.client.update_run(connection.launch_run_id, name="backfill")
-            yield connection, open_experiment(connection)
+        store = connect(experiment, may_differ=True)
+        with tracking_errors(uri, _ADVICE), write_ahead(store.uri):
+            if store.launch_run_id is not None:
+                store.client.update_run(store.launch_run_id, name="backfill")
+            yield open_experiment(store)
     finally:
         lock.release()
 
@@ -100,9 +99,9 @@ def backfill_study(store: TrackingStore, plan: StudyPlan, *, threads: int) -> St
     return StudyWritten(run_id=run_id, written=written)
 
 
-def threads_for(connection: Connection) -> int:
+def threads_for(store: TrackingStore) -> int:
     """How many calls may be under way at once."""
-    return SERVER_THREADS if connection.uri.startswith("http") else 1
+    return SERVER_THREADS if store.uri.startswith("http") else 1
 
 
 def _first_start(plan: StudyPlan) -> int:
@@ -112,8 +111,8 @@ def _first_start(plan: StudyPlan) -> int:
 
 def _lock_file(uri: str) -> Path:
     file = sqlite_file(uri)
-    if file is not None and file.absolute().parent.is_dir():
-        return file.absolute().with_name(f"{file.name}.backfill.lock")
+    if file is not None and file.parent.is_dir():
+        return file.with_name(f"{file.name}.backfill.lock")
     # Of the shown URL: a hash of the whole one would let others try passwords on it.
     shown = hide_credentials(uri)
     name = hashlib.sha256(f"{shown} {os.getuid()}".encode()).hexdigest()[:16]

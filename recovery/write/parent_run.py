@@ -1,19 +1,16 @@
-"""What the parent run of a recovered study shows: settings, best trial, table, checks."""
+"""The parent run of a recovered study: its settings, its summary, the reports of the checks."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
-import pandas as pd
 from mlflow.entities import Run
 
-from mlproject.text.escaping import for_markdown, for_spreadsheet
-from mlproject.tracking.names import NOTE_TAG, Metric, Origin, Param, Tag, TrialState
+from mlproject.tracking.names import Origin, Param, Tag
 from mlproject.tracking.store import TrackingStore
-from mlproject.tracking.study_run import (
-    child_runs,
-    close_study_run,
-    log_study_params,
-    log_study_values,
-)
+from mlproject.tracking.study_run import close_study_run, log_study_params, log_study_values
+from mlproject.tracking.tracked_studies import study_trials
+from mlproject.tracking.trial_run import TrialRun
 from recovery.tags import RecoveryTag
 from recovery.write.plan import StudyPlan
 
@@ -35,24 +32,49 @@ def complete_parent_run(store: TrackingStore, parent: Run, plan: StudyPlan) -> N
     run_id = str(parent.info.run_id)
     _log_reports(store, run_id, plan)
     if parent.data.tags.get(Tag.ORIGIN) == Origin.LOG:
-        trials = [run for run in child_runs(store, run_id) if Tag.TRIAL_NUMBER in run.data.tags]
-        best = _best(trials)
-        log_study_params(store, run_id, _settings(plan))
-        logged_names = sorted({trial.record.logged_study_name for trial in plan.study.trials})
-        log_study_values(
-            store,
-            run_id,
-            metrics=best.data.metrics if best else {},
-            tags={
-                NOTE_TAG: _note(plan, trials, best),
-                RecoveryTag.GRID.value: plan.study.grid,
-                RecoveryTag.LOGGED_STUDY_NAME.value: ", ".join(logged_names),
-            },
-        )
-        store.client.log_text(run_id, _table(trials), "trials.csv")
-        ends = [run.info.end_time for run in trials if run.info.end_time]
+        trials = _with_epochs(study_trials(store, run_id), plan.runs)
+        _describe(store, run_id, plan)
+        _summarise(store, run_id, plan, trials)
+        ends = [trial.ended_ms for trial in trials if trial.ended_ms]
         close_study_run(store, run_id, "FINISHED", max(ends, default=parent.info.start_time))
     store.client.set_tag(run_id, _digest_tag(plan), plan.digest)
+
+
+def _describe(store: TrackingStore, run_id: str, plan: StudyPlan) -> None:
+    logged_names = sorted({trial.record.logged_study_name for trial in plan.study.trials})
+    log_study_params(store, run_id, _settings(plan))
+    tags = {
+        RecoveryTag.GRID.value: plan.study.grid,
+        RecoveryTag.LOGGED_STUDY_NAME.value: ", ".join(logged_names),
+    }
+    log_study_values(store, run_id, metrics={}, tags=tags)
+
+
+def _summarise(
+    store: TrackingStore, run_id: str, plan: StudyPlan, trials: Sequence[TrialRun]
+) -> None:
+    # Matplotlib and Optuna take seconds to import; where nothing is new, they are not needed.
+    from mlproject.analysis.summary.note import recovered_note
+    from mlproject.analysis.summary.parent_run import summarise_study
+
+    name = plan.study.study_name
+    note = partial(
+        recovered_note,
+        name,
+        sources=plan.sources,
+        quarantined=plan.quarantined,
+        reports=plan.label,
+    )
+    summarise_study(store, run_id, name, trials, note=note)
+
+
+def _with_epochs(trials: Sequence[TrialRun], sources: Sequence[TrialRun]) -> list[TrialRun]:
+    """Trials as MLflow has them, with the epochs of the sources: MLflow would be asked for each."""
+    epochs = {(trial.trial_number, trial.started_ms): trial.epochs for trial in sources}
+    return [
+        replace(trial, epochs=epochs.get((trial.trial_number, trial.started_ms), ()))
+        for trial in trials
+    ]
 
 
 def _digest_tag(plan: StudyPlan) -> str:
@@ -75,54 +97,3 @@ def _settings(plan: StudyPlan) -> dict[str, object]:
         if len(values) == 1 and None not in values:
             shared[param.value] = values.pop()
     return dict(shared)
-
-
-def _best(trials: list[Run]) -> Run | None:
-    complete = [
-        run
-        for run in trials
-        if run.data.tags.get(Tag.TRIAL_STATE) == TrialState.COMPLETE
-        and Metric.BEST_VAL_LOSS in run.data.metrics
-    ]
-    return min(complete, key=lambda run: run.data.metrics[Metric.BEST_VAL_LOSS], default=None)
-
-
-def _note(plan: StudyPlan, trials: list[Run], best: Run | None) -> str:
-    count = dict.fromkeys(TrialState, 0)
-    for run in trials:
-        count[TrialState(run.data.tags[Tag.TRIAL_STATE])] += 1
-    lines = [
-        f"**{plan.study.study_name}**, recovered from {for_markdown(', '.join(plan.sources))}.",
-        "",
-        f"{len(trials)} trials: {count[TrialState.COMPLETE]} complete, "
-        f"{count[TrialState.PRUNED]} pruned, {count[TrialState.FAIL]} failed. "
-        f"{plan.quarantined} were quarantined: see {plan.label}/ among the artifacts.",
-    ]
-    if best is not None:
-        shown = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF, Param.PARAM_COUNT)
-        known: Mapping[str, str] = best.data.params
-        lines += [
-            "",
-            f"Best is trial {best.data.tags[Tag.TRIAL_NUMBER]} with a validation loss of "
-            f"{best.data.metrics[Metric.BEST_VAL_LOSS]:.4f}: "
-            + ", ".join(f"{name} {known[name]}" for name in shown if name in known)
-            + ".",
-        ]
-    return "\n".join(lines)
-
-
-def _table(trials: list[Run]) -> str:
-    rows = [
-        {
-            Tag.TRIAL_NUMBER.value: int(run.data.tags[Tag.TRIAL_NUMBER]),
-            Tag.TRIAL_STATE.value: run.data.tags[Tag.TRIAL_STATE],
-            **run.data.metrics,
-            **run.data.params,
-            **{k: v for k, v in run.data.tags.items() if k in set(Tag) or k in set(RecoveryTag)},
-        }
-        for run in trials
-    ]
-    if not rows:
-        return ""
-    table = pd.DataFrame(rows).sort_values(Tag.TRIAL_NUMBER.value)
-    return str(for_spreadsheet(table).to_csv(index=False))

@@ -1,4 +1,4 @@
-"""Write-ahead logging of MLflow's SQLite file, while a backfill writes to it.
+"""Write-ahead logging of MLflow's SQLite file, while a backfill writes to it (decision 6).
 
 Without it SQLite waits for the disk several times per call, which may be nearly all the time that
 a backfill takes. With it SQLite need not wait: the file is whole at every moment, a process that is

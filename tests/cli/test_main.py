@@ -7,7 +7,7 @@ import pytest
 from mlflow import MlflowClient
 
 from mlproject.data.bars import load_bars
-from mlproject.training import memory
+from mlproject.training import workload
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -128,7 +128,7 @@ def test_a_budget_that_does_not_fit_in_memory_is_refused_with_the_figures(
 ) -> None:
     code, _, line = command(*_with("--budget", "400B"))
     assert "impossible budget" in line  # the grid ends before memory does
-    monkeypatch.setattr(memory, "free_memory_bytes", lambda _device: 3_000_000_000)
+    monkeypatch.setattr(workload, "free_memory_bytes", lambda _device: 3_000_000_000)
     code, _, line = command(*_with("--budget", "2B"), "--device", "cpu")
     assert code == 2
     assert "too little memory on cpu: the architecture of 2," in line

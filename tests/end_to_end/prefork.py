@@ -89,8 +89,7 @@ def launcher() -> Iterator[Launcher]:
 
 
 def _serve() -> None:
-    import mlproject.experiments.study
-    import mlproject.experiments.summary.parent_run  # noqa: F401
+    import mlproject.experiments.study  # noqa: F401
     from mlproject.training.system.environment import set_torch_environment
 
     set_torch_environment()

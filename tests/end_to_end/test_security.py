@@ -1,9 +1,7 @@
 """A password that the program is given is in nothing that it writes, whatever happens."""
 
-import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -53,7 +51,6 @@ def test_a_password_in_a_url_is_in_nothing_that_is_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     port = free_port()
-    server = f"http://127.0.0.1:{port}"
     storage = database.new_database("trials").replace("postgres@", f"postgres:{ENCODED}@", 1)
     env = {
         "MLFLOW_TRACKING_URI": f"http://{ENCODED}:{ENCODED}@127.0.0.1:{port}",
@@ -63,23 +60,13 @@ def test_a_password_in_a_url_is_in_nothing_that_is_written(
     with mlflow_server(work_directory, port):
         done = project(*arguments, cwd=work_directory, **env)
         assert done.returncode == 0, done.stderr
-        # As `mlflow run` calls it, when it has logged its parameters already.
-        client = MlflowClient(server)
-        run_id = client.create_run("0").info.run_id
-        client.log_param(run_id, "storage", storage)
-        for name, value in {**env, "MLFLOW_RUN_ID": run_id}.items():
+        # As `mlflow run` calls it, when it has made its run.
+        for name, value in {**env, "MLFLOW_RUN_ID": "0123abcd"}.items():
             monkeypatch.setenv(name, value)
         code, out, line = command(*STUDY, f"--storage={storage}")
         assert code == 2
         assert line.startswith("error: --storage holds a password or a token")
-        assert f"have 'mlflow gc --run-ids {run_id}' run on the tracking server" in line
-        run = client.get_run(run_id)
-        assert (run.info.lifecycle_stage, run.info.status) == ("deleted", "FAILED")
-    with closing(sqlite3.connect(work_directory / "mlflow.db")) as connection:
-        # As `mlflow gc` does, which takes seconds to start.
-        connection.execute("DELETE FROM params WHERE run_uuid = ?", (run_id,))
-        connection.commit()
-        connection.execute("VACUUM")
+        assert f"as a param of run 0123abcd in http://***@127.0.0.1:{port}, where it stays" in line
     away = project(*arguments, cwd=work_directory, **env)
     assert away.returncode != 0
     assert "Traceback" in away.stderr
@@ -119,17 +106,21 @@ def test_a_storage_that_cannot_be_opened_is_named_without_its_password(
     assert _files_with_secret(work_directory) == []
 
 
-def test_a_password_given_to_mlflow_run_is_refused_and_taken_back(tmp_path: Path) -> None:
+def test_a_password_given_to_mlflow_run_is_refused_and_said_to_be_logged(tmp_path: Path) -> None:
     url = f"postgresql://me:{ENCODED}@127.0.0.1:9/db"
     refused = mlflow_run("-P", "budget=100k", "-P", f"storage={url}", cwd=tmp_path)
     assert refused.returncode != 0
     (line,) = [line for line in refused.stderr.splitlines() if line.startswith("error: ")]
     assert "--storage holds a password" in line and "MLPROJECT_STORAGE" in line
     assert not _holds_secret(line)
-    (run,) = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").search_runs(["0"])
-    assert run.data.params["storage"] == "***"
-    assert f"taken out of run {run.info.run_id}" in line
-    assert _files_with_secret(tmp_path) == []
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    (run,) = MlflowClient(store).search_runs(["0"])
+    assert f"logged it as a param of run {run.info.run_id} in {store}, where it stays" in line
+    assert line.endswith("change the password")
+    # What MLflow logged is MLflow's: it is neither changed nor deleted, nor written anywhere else.
+    assert (run.info.lifecycle_stage, run.info.status) == ("active", "FAILED")
+    assert run.data.params["storage"] == url
+    assert {Path(file).name.split("-")[0] for file in _files_with_secret(tmp_path)} == {"mlflow.db"}
 
 
 HOSTILE = 'it\'s "a" $(touch owned) `touch owned`; touch owned\n&& touch owned #'

@@ -13,18 +13,18 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from mlproject.analysis.summary import parent_run as summary
 from mlproject.data.bars import load_bars
 from mlproject.experiments import objective
 from mlproject.experiments.storage import StudyOccupied
 from mlproject.experiments.study import StudyOutcome, run_study
-from mlproject.experiments.summary import parent_run as summary
 from mlproject.search.remaining_trials import StudyFailing
 from mlproject.tracking.names import NOTE_TAG, Metric, Param, Tag
-from mlproject.tracking.store import connect
 from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.epoch_losses import EpochLosses
-from mlproject.training.loop import Ending, TrainingResult, train
 from mlproject.training.plan import OptimiserName, Precision
+from mlproject.training.result import StopReason, TrainingResult
+from mlproject.training.train import train
 from tests.conftest import MakeSettings
 
 RunSmallStudy = Callable[..., StudyOutcome]
@@ -36,8 +36,7 @@ def run_small_study(
 ) -> RunSmallStudy:
     def run(*, data: Path = small_market, **changes: Any) -> StudyOutcome:
         settings = make_settings("100k", **{"n_trials": 2, "max_epochs": 2, **changes})
-        connection = connect(changes.get("experiment"))
-        return run_study(settings, connection, data_source=str(data), device="cpu")
+        return run_study(settings, data=str(data), device="cpu")
 
     return run
 
@@ -203,7 +202,7 @@ def test_a_diverged_trial_is_a_pruned_run_that_says_so(
         result = train(*args, **more)
         return replace(
             result,
-            ending=Ending.DIVERGED,
+            stop_reason=StopReason.DIVERGED,
             best_epoch=None,
             best_val_loss=None,
             best_scores=None,
@@ -239,7 +238,7 @@ def test_the_pruner_stops_a_trial_that_lags(
         stopped = epoch < 30
         return replace(
             result,
-            ending=Ending.STOPPED if stopped else Ending.ALL_EPOCHS,
+            stop_reason=StopReason.STOPPED if stopped else StopReason.ALL_EPOCHS,
             epochs_run=epoch,
             best_val_loss=1.0 + worse,
         )

@@ -46,3 +46,16 @@ def truth() -> dict[str, dict[int, dict[str, Any]]]:
         summary = json.loads(path.read_text())
         studies[summary["experiment"]] = {t["trial_number"]: t for t in summary["trials"]}
     return studies
+
+
+@pytest.fixture
+def with_pictures() -> None:
+    """For tests that look at the pictures of a recovered study."""
+
+
+@pytest.fixture(autouse=True)
+def _without_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures take seconds, which most tests need not wait for."""
+    if "with_pictures" not in request.fixturenames:
+        drawing = "mlproject.analysis.summary.parent_run._log_pictures"
+        monkeypatch.setattr(drawing, lambda *_: None)

@@ -1,12 +1,28 @@
-"""Looking at what is in MLflow."""
+"""Running backfills, and looking at what is in MLflow."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mlproject.tracking.names import PARENT_RUN_ID_TAG
+from recovery import cli
+
+
+def run(*arguments: object) -> int:
+    """Run a command without what it does with errors, and return its exit code."""
+    return int(cli.cli.main([str(a) for a in arguments], standalone_mode=False))
+
+
+def backfill(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Backfill as the command does, and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["recovery", "backfill", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(str(ended.value.code))
 
 
 def all_runs(directory: Path, experiment: str = "phase6a") -> list[Run]:

@@ -74,7 +74,7 @@ def test_a_run_has_the_times_and_the_place_of_its_lines(work_directory: Path) ->
     assert first.info.start_time == 1795464891408  # 2026-11-23 20:14:51,408 UTC
     assert first.info.end_time == 1795464891429
     assert first.data.tags["recovery.source"] == "2M_no_heads.log"
-    assert first.data.tags["recovery.sources.lines"] == "22-23"
+    assert first.data.tags["recovery.lines"] == "22-23"
     parents = {r.info.run_id: r for r in all_runs(work_directory)}
     parent = parents[first.data.tags[PARENT_RUN_ID_TAG]]
     assert parent.info.run_name == "phase6a_2M_h1_threshold_1pct"
@@ -82,32 +82,3 @@ def test_a_run_has_the_times_and_the_place_of_its_lines(work_directory: Path) ->
     assert parent.info.status == "FINISHED"
     assert parent.info.start_time == first.info.start_time
     assert parent.data.params["grid_version"] == "1" and parent.data.params["n_features"] == "20"
-
-
-def test_the_log_and_the_summary_file_tell_of_the_same_trials(
-    work_directory: Path, tmp_path: Path
-) -> None:
-    summaries = []
-    for path in LEGACY.glob("2M_no_heads.truth/*.json"):
-        summaries.append(tmp_path / f"{path.stem}_all_trials.json")
-        summaries[-1].write_bytes(path.read_bytes())
-    cli.main(["backfill", str(LEGACY / "2M_no_heads.log")], standalone_mode=False)
-    assert cli.main(["backfill", str(tmp_path)], standalone_mode=False) == 0
-    runs = trial_runs(work_directory)
-    assert len(runs) == 100
-    assert {run.data.tags["recovery.source"] for run in runs} == {"2M_no_heads.log"}
-
-
-def test_a_summary_file_alone_gives_the_trials_too(
-    work_directory: Path, tmp_path: Path, truth: dict[str, dict[int, dict[str, Any]]]
-) -> None:
-    study = "phase6a_20M_h1_threshold_1pct"
-    path = tmp_path / f"{study}_all_trials.json"
-    path.write_bytes((LEGACY / f"20M_forced_extremes.truth/{study}.json").read_bytes())
-    assert cli.main(["backfill", str(path)], standalone_mode=False) == 0
-    for run in trial_runs(work_directory):
-        trial = truth[study][int(run.data.tags["trial_number"])]
-        assert run.data.params["n_heads"] == str(trial["n_heads"])
-        assert run.data.params["arch_idx"].isdigit()
-        assert run.data.metrics["val_accuracy"] == trial["val_accuracy"]
-        assert run.data.tags["recovery.times_from"] == "time of the file's last trial"

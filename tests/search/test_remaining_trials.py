@@ -5,7 +5,7 @@ import pytest
 from optuna.trial import TrialState
 
 from mlproject.search.remaining_trials import RemainingTrials, StudyFailing
-from mlproject.search.trial_queue import OwedTrial
+from mlproject.search.trial_queue import QueuedTrial
 from mlproject.tracking.names import Tag
 from tests.conftest import MakeSpace
 
@@ -13,44 +13,44 @@ from tests.conftest import MakeSpace
 def test_no_more_are_begun_than_are_missing(make_space: MakeSpace) -> None:
     study = optuna.create_study()
     remaining = RemainingTrials(study, make_space(n_trials=8))
-    assert remaining.due() == 8
+    assert remaining.n_to_start() == 8
     assert len(study.get_trials(states=(TrialState.WAITING,))) == 6  # the forced extremes
-    assert remaining.due(at_work=3) == 5
+    assert remaining.n_to_start(at_work=3) == 5
     for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
         values = [0.5] if state is TrialState.COMPLETE else None
         study.tell(study.ask(), values, state=state)
-    assert remaining.due(at_work=3) == 3  # the failed one is owed
-    assert remaining.due(at_work=7) == 0
+    assert remaining.n_to_start(at_work=3) == 3  # the failed one is tried again
+    assert remaining.n_to_start(at_work=7) == 0
 
 
 def test_trials_that_begin_together_have_places_of_their_own(make_space: MakeSpace) -> None:
     study = optuna.create_study()
     remaining = RemainingTrials(study, make_space())
-    assert [remaining.next_place() for _ in range(3)] == [0, 1, 2]
+    assert [remaining.next_seed_index() for _ in range(3)] == [0, 1, 2]
     for _ in range(3):
         study.ask()
-    assert remaining.next_place() == 3
-    assert RemainingTrials(study, make_space()).next_place() == 3
+    assert remaining.next_seed_index() == 3
+    assert RemainingTrials(study, make_space()).next_seed_index() == 3
 
 
 def test_of_a_supplement_what_waits_is_due_once(make_space: MakeSpace) -> None:
     space = make_space("100k", n_trials=1)
-    owed = [
-        OwedTrial(
+    supplement = [
+        QueuedTrial(
             params=space.architecture_params(architecture),
             user_attrs={Tag.SUPPLEMENT.value: "n_heads"},
         )
         for architecture in space.grid.architectures[:3]
     ]
     study = optuna.create_study()
-    remaining = RemainingTrials(study, space, owed)
-    assert remaining.due() == 3
-    assert remaining.due(at_work=2, unbegun=2) == 1
+    remaining = RemainingTrials(study, space, supplement)
+    assert remaining.n_to_start() == 3
+    assert remaining.n_to_start(at_work=2, unbegun=2) == 1
     begun = study.ask()
     space.suggest(begun)
-    assert remaining.due(at_work=2, unbegun=1) == 1
+    assert remaining.n_to_start(at_work=2, unbegun=1) == 1
     study.tell(begun, state=TrialState.FAIL)  # without a word: its process died
-    assert remaining.due() == 3
+    assert remaining.n_to_start() == 3
 
 
 def test_failures_in_a_row_stop_the_study_whoever_has_them(make_space: MakeSpace) -> None:

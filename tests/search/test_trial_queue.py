@@ -1,4 +1,4 @@
-"""What is owed: forced extremes, and trials whose process died, whatever happened before."""
+"""What has to be enqueued: forced extremes, trials whose process died, whatever came before."""
 
 from collections.abc import Iterator
 
@@ -13,8 +13,8 @@ from mlproject.search.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
 from mlproject.search.trial_queue import (
     INTERRUPTED,
     MAX_ATTEMPTS,
-    enqueue_owed_trials,
-    owed_trials,
+    enqueue_missing_trials,
+    trials_to_enqueue,
 )
 from mlproject.tracking.names import Tag
 from tests.conftest import MakeSpace
@@ -50,7 +50,7 @@ def _waiting(study: optuna.Study) -> int:
 
 
 def test_a_new_study_owes_its_extremes_in_order(study: optuna.Study, space: SearchSpace) -> None:
-    enqueue_owed_trials(study, space)
+    enqueue_missing_trials(study, space)
     labels = [trial.user_attrs[Tag.FORCED_EXTREME] for trial in study.trials]
     assert labels == list(distinct_extremes(space.grid))
 
@@ -58,7 +58,7 @@ def test_a_new_study_owes_its_extremes_in_order(study: optuna.Study, space: Sear
 def test_the_sampler_learns_the_architecture_of_a_forced_trial(
     study: optuna.Study, space: SearchSpace
 ) -> None:
-    enqueue_owed_trials(study, space)
+    enqueue_missing_trials(study, space)
     trial = _finish(study, space)
     expected = distinct_extremes(space.grid)["min_d_model"]
     assert space.architecture(study.trials[trial.number].params) == expected
@@ -66,19 +66,19 @@ def test_the_sampler_learns_the_architecture_of_a_forced_trial(
 
 def test_asking_again_owes_nothing_more(study: optuna.Study, space: SearchSpace) -> None:
     for _ in range(3):
-        enqueue_owed_trials(study, space)
+        enqueue_missing_trials(study, space)
         assert len(study.trials) == 6
     for _ in range(8):
         _finish(study, space)
-    assert owed_trials(study.trials, space) == []
+    assert trials_to_enqueue(study.trials, space) == []
 
 
 def test_a_killed_forced_trial_is_tried_again_with_all_its_params(
     study: optuna.Study, space: SearchSpace
 ) -> None:
-    enqueue_owed_trials(study, space)
+    enqueue_missing_trials(study, space)
     dead = _die(study, space)
-    enqueue_owed_trials(study, space)
+    enqueue_missing_trials(study, space)
     retry = study.trials[-1]
     assert retry.state is TrialState.WAITING
     assert retry.user_attrs == {
@@ -94,9 +94,9 @@ def test_a_killed_forced_trial_is_tried_again_with_all_its_params(
 def test_a_forced_trial_killed_before_it_chose_anything_is_tried_again(
     study: optuna.Study, space: SearchSpace
 ) -> None:
-    enqueue_owed_trials(study, space)
+    enqueue_missing_trials(study, space)
     study.tell(study.ask(), state=TrialState.FAIL)
-    enqueue_owed_trials(study, space)
+    enqueue_missing_trials(study, space)
     while _waiting(study):
         done = _finish(study, space)
     assert done.user_attrs[Tag.FORCED_EXTREME] == "min_d_model"
@@ -107,7 +107,7 @@ def test_a_forced_trial_killed_before_it_chose_anything_is_tried_again(
 def test_a_sampled_trial_that_died_is_tried_again_with_the_same_params(
     study: optuna.Study, space: SearchSpace, reason: str | None
 ) -> None:
-    enqueue_owed_trials(study, space)
+    enqueue_missing_trials(study, space)
     for _ in range(6):
         _finish(study, space)
     trial = study.ask()
@@ -115,30 +115,30 @@ def test_a_sampled_trial_that_died_is_tried_again_with_the_same_params(
     if reason is not None:
         trial.set_user_attr(Tag.FAILURE_REASON, reason)
     study.tell(trial, state=TrialState.FAIL)
-    enqueue_owed_trials(study, space)
+    enqueue_missing_trials(study, space)
     assert _waiting(study) == 1
     retry = _finish(study, space)
     assert retry.params == trial.params
     assert retry.user_attrs[Tag.RETRY_OF] == trial.number
-    assert owed_trials(study.trials, space) == []
+    assert trials_to_enqueue(study.trials, space) == []
 
 
 @pytest.mark.parametrize("chosen", [0, 1])
 def test_a_retry_killed_before_it_took_its_params_hands_them_on(
     study: optuna.Study, space: SearchSpace, chosen: int
 ) -> None:
-    enqueue_owed_trials(study, space)
+    enqueue_missing_trials(study, space)
     for _ in range(6):
         _finish(study, space)
     sampled = _die(study, space)
-    enqueue_owed_trials(study, space)
+    enqueue_missing_trials(study, space)
     retry = study.ask()
     if chosen:
         name, value = next(iter(study.trials[sampled.number].params.items()))
         distribution = study.trials[sampled.number].distributions[name]
         assert retry._suggest(name, distribution) == value
     study.tell(retry, state=TrialState.FAIL)
-    enqueue_owed_trials(study, space)
+    enqueue_missing_trials(study, space)
     again = _finish(study, space)
     assert again.user_attrs[Tag.RETRY_OF] == retry.number
     assert study.trials[again.number].params == study.trials[sampled.number].params
@@ -147,25 +147,25 @@ def test_a_retry_killed_before_it_took_its_params_hands_them_on(
 def test_a_trial_that_raised_an_error_is_not_repeated(
     study: optuna.Study, space: SearchSpace
 ) -> None:
-    enqueue_owed_trials(study, space)
+    enqueue_missing_trials(study, space)
     for _ in range(6):
         _finish(study, space)
     trial = study.ask()
     space.suggest(trial)
     trial.set_user_attr(Tag.FAILURE_REASON, "ValueError: it is what it is")
     study.tell(trial, state=TrialState.FAIL)
-    assert owed_trials(study.trials, space) == []
+    assert trials_to_enqueue(study.trials, space) == []
 
 
 def test_a_trial_that_always_dies_is_given_up(study: optuna.Study, space: SearchSpace) -> None:
-    enqueue_owed_trials(study, space)
+    enqueue_missing_trials(study, space)
     for _ in range(6):
         _finish(study, space)
     deaths = 0
     _die(study, space)
-    while owed_trials(study.trials, space):
+    while trials_to_enqueue(study.trials, space):
         deaths += 1
-        enqueue_owed_trials(study, space)
+        enqueue_missing_trials(study, space)
         _die(study, space)
     assert deaths == MAX_ATTEMPTS - 1
 
@@ -178,7 +178,7 @@ def test_no_order_of_deaths_loses_or_doubles_an_extreme(
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     dead: dict[str, int] = {}
     for event in _then_finish(events):
-        enqueue_owed_trials(study, space)
+        enqueue_missing_trials(study, space)
         if event == "relaunch":
             continue
         trial = study.ask()

@@ -6,14 +6,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from mlproject.tracking.errors import TrackingUnreachable
 from mlproject.tracking.names import PARENT_RUN_ID_TAG, Tag
-from mlproject.tracking.store import (
-    ExperimentConflict,
-    TrackingStore,
-    TrackingUnreachable,
-    connect,
-    open_experiment,
-)
+from mlproject.tracking.store import ExperimentConflict, TrackingStore, connect, open_experiment
 from mlproject.tracking.study_run import close_study_run, find_study_run, open_study_run
 
 
@@ -85,10 +80,20 @@ def test_workers_do_not_inherit_the_run_of_mlflow_run(
     client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = _launched_by_mlflow_run(client, monkeypatch)
-    connection = connect(None)
-    assert connection.launch_run_id == run_id
-    assert connection.experiment_name == "phase6a"
+    store = connect(None)
+    assert store.launch_run_id == run_id
+    assert store.experiment_name == "phase6a"
     assert "MLFLOW_RUN_ID" not in os.environ
+
+
+def test_a_token_in_the_url_of_a_repository_is_hidden_where_mlflow_run_logged_it(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = _launched_by_mlflow_run(client, monkeypatch)
+    client.set_tag(run_id, "mlflow.source.name", "https://tok3n@git.example/project")
+    connect(None)
+    shown = client.get_run(run_id).data.tags["mlflow.source.name"]
+    assert shown == "https://***@git.example/project"
 
 
 def test_mlflow_run_decides_the_experiment(

@@ -18,9 +18,10 @@ from mlproject.data.windows import WindowedData, build_windows
 from mlproject.models.arch_grid import Architecture
 from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.epoch_losses import EpochLosses
-from mlproject.training.loop import TrainingResult, train
 from mlproject.training.plan import FP32_ADAMW, OptimiserName, Precision, TrainingPlan
+from mlproject.training.result import TrainingResult
 from mlproject.training.settings import TrainingSettings
+from mlproject.training.train import train
 
 ARCHITECTURE = Architecture(
     arch_idx=0, d_model=64, n_layers=2, n_heads=4, d_ff=128, param_count=80_000
@@ -168,7 +169,7 @@ def test_a_training_that_had_ended_early_is_not_trained_on(
     # The process died before it could remove the file.
     again, losses_again = _train(data, FP32_ADAMW, _file(tmp_path), settings=still)
     assert losses_again == losses
-    assert again.ending is ended.ending
+    assert again.stop_reason is ended.stop_reason
 
 
 def test_a_disk_that_is_full_costs_the_checkpoint_only(

@@ -7,50 +7,14 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mlproject.data.bars import load_bars
-from mlproject.data.labels import parse_task
-from mlproject.data.windows import WindowedData, build_windows
-from mlproject.models.arch_grid import Architecture
-from mlproject.models.dropout import Dropout
-from mlproject.models.patchtst import PatchTST
-from mlproject.training import loop
+from mlproject.data.windows import WindowedData
 from mlproject.training.epoch_losses import EpochLosses
-from mlproject.training.loop import (
-    Ending,
-    TrainingDiverged,
-    build_model,
-    learning_rate_factor,
-    prior_loss,
-    train,
-    train_final,
-)
-from mlproject.training.plan import (
-    FP32_ADAMW,
-    Layout,
-    OptimiserName,
-    Precision,
-    TrainingPlan,
-)
-from mlproject.training.settings import TrainingSettings
+from mlproject.training.initial_model import build_model
+from mlproject.training.result import StopReason
+from mlproject.training.scores import prior_loss
 from mlproject.training.step import predict
-
-ARCHITECTURE = Architecture(arch_idx=0, d_model=64, n_layers=2, n_heads=4, d_ff=128, param_count=0)
-SETTINGS = TrainingSettings(
-    learning_rate=1e-3,
-    epochs=3,
-    batch_size=64,
-    weight_decay=1e-4,
-    warmup_steps=5,
-    dropout=0.1,
-    seed=7,
-)
-
-
-@pytest.fixture(scope="module")
-def data() -> WindowedData:
-    """Real bars, the training span shortened to 512 windows and the validation to 128."""
-    whole = build_windows(load_bars("sp500"), horizon_days=3, task=parse_task("threshold_1pct"))
-    return replace(whole, train=whole.train[-512:], validation=whole.validation[:128])
+from mlproject.training.train import train
+from tests.training.small_training import ARCHITECTURE, SETTINGS
 
 
 @pytest.fixture(scope="module")
@@ -90,25 +54,12 @@ def test_the_same_seed_gives_the_same_training(data: WindowedData) -> None:
     assert histories[0] != histories[2]
 
 
-def test_an_untrained_model_predicts_the_base_rate(data: WindowedData) -> None:
-    model = build_model(ARCHITECTURE, data, SETTINGS)
-    probability = torch.sigmoid(predict(model, data, data.validation))
-    torch.testing.assert_close(probability, torch.full_like(probability, data.base_rate))
-
-
-def test_prior_loss_is_the_entropy_when_the_rates_agree() -> None:
-    labels = torch.tensor([1.0, 0.0, 0.0, 0.0])
-    entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
-    assert prior_loss(labels, 0.25) == pytest.approx(entropy, rel=1e-6)
-    assert prior_loss(labels, 0.6) > entropy
-
-
 def test_the_reported_losses_are_those_of_the_model(data: WindowedData) -> None:
     seen: list[EpochLosses] = []
     result = train(ARCHITECTURE, data, SETTINGS, lambda losses: bool(seen.append(losses)))
     assert [losses.epoch for losses in seen] == [1, 2, 3]
     assert result.epochs_run == 3
-    assert result.ending is Ending.ALL_EPOCHS
+    assert result.stop_reason is StopReason.ALL_EPOCHS
     assert result.best_val_loss == min(losses.val_loss for losses in seen)
     assert result.best_epoch is not None
     assert seen[result.best_epoch - 1].val_loss == result.best_val_loss
@@ -116,7 +67,7 @@ def test_the_reported_losses_are_those_of_the_model(data: WindowedData) -> None:
 
 def test_the_callback_can_stop_it(data: WindowedData) -> None:
     result = train(ARCHITECTURE, data, SETTINGS, lambda losses: losses.epoch == 2)
-    assert result.ending is Ending.STOPPED
+    assert result.stop_reason is StopReason.STOPPED
     assert result.epochs_run == 2
 
 
@@ -124,7 +75,7 @@ def test_it_stops_early_without_improvement(data: WindowedData) -> None:
     # Weights that hardly move: the first epoch's loss is beaten by noise at most.
     still = replace(SETTINGS, learning_rate=1e-12, epochs=30, patience_epochs=2, dropout=0.0)
     result = train(ARCHITECTURE, data, still, _keep_going)
-    assert result.ending is Ending.NO_IMPROVEMENT
+    assert result.stop_reason is StopReason.NO_IMPROVEMENT
     assert result.epochs_run < 30
 
 
@@ -133,7 +84,7 @@ def test_a_loss_that_is_not_finite_ends_it_as_diverged(data: WindowedData) -> No
     features[data.train[-1]] = math.inf
     broken = replace(data, features=features)
     result = train(ARCHITECTURE, broken, SETTINGS, _keep_going)
-    assert result.ending is Ending.DIVERGED
+    assert result.stop_reason is StopReason.DIVERGED
     assert result.best_val_loss is None
     assert result.best_scores is None
     assert result.epochs_run == 1
@@ -144,7 +95,7 @@ def test_a_validation_loss_alone_that_is_no_number_ends_it_as_diverged(data: Win
     features[data.validation[-1]] = math.nan
     broken = replace(data, features=features)
     result = train(ARCHITECTURE, broken, SETTINGS, _keep_going)
-    assert result.ending is Ending.DIVERGED
+    assert result.stop_reason is StopReason.DIVERGED
     assert result.epochs_run == 1
     assert result.best_val_loss is None
 
@@ -160,7 +111,7 @@ def test_a_loss_that_explodes_ends_it_as_diverged(data: WindowedData) -> None:
         wild,
         lambda losses: bool(seen.append(losses)),
     )
-    assert result.ending is Ending.DIVERGED
+    assert result.stop_reason is StopReason.DIVERGED
     assert len(seen) == result.epochs_run - 1
     assert all(losses.val_loss <= 10 for losses in seen)
 
@@ -180,21 +131,6 @@ def test_the_test_span_is_not_touched(data: WindowedData) -> None:
         changed = replace(data, features=features)
         results.append(train(ARCHITECTURE, changed, SETTINGS, _keep_going).best_val_loss)
     assert results[0] == results[1]
-
-
-def test_the_learning_rate_warms_up_then_falls_to_zero() -> None:
-    factors = [learning_rate_factor(s, warmup_steps=10, total_steps=100) for s in range(100)]
-    assert factors[0] == pytest.approx(0.1)
-    assert factors[9] == pytest.approx(1.0)
-    assert factors[10] == pytest.approx(1.0)
-    assert factors[55] == pytest.approx(0.5)
-    assert factors[99] < 0.001
-    assert factors[10:] == sorted(factors[10:], reverse=True)
-
-
-def test_a_warm_up_longer_than_the_training_never_leaves_the_ramp() -> None:
-    factors = [learning_rate_factor(s, warmup_steps=500, total_steps=10) for s in range(10)]
-    assert factors == [(s + 1) / 500 for s in range(10)]
 
 
 @pytest.mark.parametrize(
@@ -243,94 +179,3 @@ def test_max_steps_caps_training_and_validation(data: WindowedData) -> None:
     same: list[EpochLosses] = []
     train(ARCHITECTURE, one_batch, capped, lambda losses: bool(same.append(losses)))
     assert few == same
-
-
-@pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16])
-def test_precision_and_the_cut_of_a_batch_change_the_losses_by_rounding_only(
-    data: WindowedData, precision: Precision, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    still = replace(SETTINGS, dropout=0.0)
-    plan = TrainingPlan(optimiser=OptimiserName.ADAMW, precision=precision)
-    curves = []
-    for layout in (
-        Layout(micro_batch=64),
-        Layout(micro_batch=32, threads=2),
-        Layout(micro_batch=20, checkpoint_every=1),
-    ):
-        monkeypatch.setattr(loop, "choose_layout", lambda *_, layout=layout: layout)
-        curve: list[EpochLosses] = []
-        train(ARCHITECTURE, data, still, lambda losses, c=curve: bool(c.append(losses)), plan=plan)
-        curves.append([loss for losses in curve for loss in (losses.train_loss, losses.val_loss)])
-    exact: list[EpochLosses] = []
-    train(ARCHITECTURE, data, still, lambda losses: bool(exact.append(losses)), plan=FP32_ADAMW)
-    true = [loss for losses in exact for loss in (losses.train_loss, losses.val_loss)]
-    for curve_of_layout in curves:
-        assert curve_of_layout == pytest.approx(true, abs=2e-3)
-
-
-def test_out_of_memory_halves_the_micro_batch_and_goes_on(
-    data: WindowedData, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    whole = PatchTST.forward
-
-    def forward(self: PatchTST, windows: torch.Tensor, *rest: Dropout, **more: int) -> torch.Tensor:
-        if len(windows) > 20 and torch.is_grad_enabled():
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return whole(self, windows, *rest, **more)
-
-    monkeypatch.setattr(PatchTST, "forward", forward)
-    seen: list[EpochLosses] = []
-    train(
-        ARCHITECTURE,
-        data,
-        replace(SETTINGS, dropout=0.0),
-        lambda losses: bool(seen.append(losses)),
-        plan=FP32_ADAMW,
-    )
-    monkeypatch.setattr(PatchTST, "forward", whole)
-    undisturbed: list[EpochLosses] = []
-    train(
-        ARCHITECTURE,
-        data,
-        replace(SETTINGS, dropout=0.0),
-        lambda losses: bool(undisturbed.append(losses)),
-        plan=FP32_ADAMW,
-    )
-    assert "out of memory: micro-batches of 16 windows from now on" in caplog.text
-    assert [losses.val_loss for losses in seen] == pytest.approx(
-        [losses.val_loss for losses in undisturbed], abs=1e-4
-    )
-
-
-def test_out_of_memory_that_no_cut_helps_is_the_trial_s_failure(
-    data: WindowedData, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def forward(_self: PatchTST, _windows: torch.Tensor, *_: Dropout, **_more: int) -> torch.Tensor:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr(PatchTST, "forward", forward)
-    with pytest.raises(torch.OutOfMemoryError):
-        train(ARCHITECTURE, data, SETTINGS, _keep_going)
-
-
-def test_a_final_training_is_the_trial_without_its_validation(data: WindowedData) -> None:
-    watched: list[EpochLosses] = []
-
-    def stop_at_two(losses: EpochLosses) -> bool:
-        watched.append(losses)
-        return losses.epoch == 2
-
-    train(ARCHITECTURE, data, SETTINGS, stop_at_two)
-    unvalidated = replace(data, validation=data.validation[:0], test=data.test[:0])
-    heard: list[float] = []
-    network = train_final(ARCHITECTURE, unvalidated, SETTINGS, epochs=2, on_epoch=heard.append)
-    assert heard == [losses.train_loss for losses in watched]
-    logits = predict(network, data, data.validation)
-    loss = functional.binary_cross_entropy_with_logits(logits, data.labels[data.validation])
-    assert loss.item() == watched[-1].val_loss
-
-
-def test_a_final_training_that_diverges_says_so(data: WindowedData) -> None:
-    broken = replace(data, labels=torch.full_like(data.labels, math.nan))
-    with pytest.raises(TrainingDiverged, match="diverged in epoch 1"):
-        train_final(ARCHITECTURE, broken, SETTINGS, epochs=2, on_epoch=lambda _: None)

@@ -44,7 +44,7 @@ def test_adamw_takes_the_step_of_the_whole_batch(parts: int) -> None:
     reference = torch.optim.AdamW(theirs.parameters(), lr=1e-2, weight_decay=0.1)
     for _ in range(3):
         for loss in _losses(ours, windows, parts):
-            optimiser.add(optimiser.gradients(loss))
+            optimiser.accumulate(optimiser.backward(loss))
         optimiser.step()
         reference.zero_grad()
         _losses(theirs, windows, 1)[0].backward()
@@ -62,7 +62,7 @@ def test_adamw_keeps_what_is_too_small_for_bf16() -> None:
     before = weight.detach().clone()
     for _ in range(400):
         total = torch.stack([parameter.sum().float() for parameter in network.parameters()]).sum()
-        optimiser.add(optimiser.gradients(total))
+        optimiser.accumulate(optimiser.backward(total))
         optimiser.step()
     # Every single step is below half a bf16 step of most weights; four hundred are not.
     assert (weight.detach() - before).float().mean().item() == pytest.approx(-4e-4, rel=0.05)
@@ -74,7 +74,7 @@ def test_the_first_adafactor_step_is_the_sign_of_a_gradient_of_rank_one() -> Non
     weight = network.blocks[1].contract.weight
     before = weight.detach().clone()
     rows, columns = torch.rand(64, 1) + 0.1, torch.randn(1, 128)
-    optimiser.gradients((weight * rows * columns).sum())
+    optimiser.backward((weight * rows * columns).sum())
     optimiser.step()
     expected = -0.01 * (rows * columns).sign()
     torch.testing.assert_close(weight.detach() - before, expected, atol=1e-5, rtol=0)
@@ -85,10 +85,10 @@ def test_adafactor_limits_an_update_to_a_root_mean_square_of_one() -> None:
     network = _network()
     optimiser = Adafactor(network, replace(SETTINGS, weight_decay=0.0))
     bias = network.projection.bias
-    optimiser.gradients((bias * 1e-6).sum())
+    optimiser.backward((bias * 1e-6).sum())
     optimiser.step()
     before = bias.detach().clone()
-    optimiser.gradients((bias * 1e6).sum())  # far more than the moments have seen
+    optimiser.backward((bias * 1e6).sum())  # far more than the moments have seen
     step = (bias.detach() - before).square().mean().sqrt().item()
     assert step == pytest.approx(0.01, rel=1e-3)
 
@@ -98,7 +98,7 @@ def test_adafactor_decays_weights_beside_the_gradient() -> None:
     optimiser = Adafactor(network, SETTINGS)
     weight = network.projection.weight
     before = weight.detach().clone()
-    optimiser.gradients((weight * 0).sum())
+    optimiser.backward((weight * 0).sum())
     torch.testing.assert_close(weight.detach(), before * (1 - 0.01 * 0.1))
 
 
@@ -130,7 +130,7 @@ def test_adafactor_moves_bf16_weights_by_steps_they_cannot_hold() -> None:
     weight = network.blocks[0].expand.weight
     before = weight.detach().float()
     for _ in range(400):
-        optimiser.gradients(weight.float().sum())
+        optimiser.backward(weight.float().sum())
         optimiser.step()
     moved = (weight.detach().float() - before).mean().item()
     assert moved == pytest.approx(-4e-4, rel=0.05)

@@ -1,9 +1,11 @@
 """Scores of predictions."""
 
+import math
+
 import pytest
 import torch
 
-from mlproject.training.scores import score
+from mlproject.training.scores import prior_loss, score
 
 
 def test_perfect_and_reversed_predictions() -> None:
@@ -20,3 +22,10 @@ def test_one_class_alone_has_no_auc() -> None:
     assert scores.auc is None
     assert scores.average_precision is None
     assert scores.accuracy == pytest.approx(0.5)
+
+
+def test_prior_loss_is_the_entropy_when_the_rates_agree() -> None:
+    labels = torch.tensor([1.0, 0.0, 0.0, 0.0])
+    entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
+    assert prior_loss(labels, 0.25) == pytest.approx(entropy, rel=1e-6)
+    assert prior_loss(labels, 0.6) > entropy

@@ -16,7 +16,7 @@ from datetime import tzinfo
 from itertools import pairwise
 
 from recovery.records import LaunchId
-from recovery.sources.legacy_log.trials import OldTrial
+from recovery.sources.legacy_log.trials import LegacyTrial
 from recovery.sources.lines import milliseconds
 from recovery.study_names import facts_of
 
@@ -35,7 +35,7 @@ class Launch:
     """The reason to give for the trials of a launch whose study is not known."""
     seen: dict[int, None] = field(default_factory=dict)
     """The numbers of all trials, in the order of their first lines."""
-    open: dict[int, OldTrial] = field(default_factory=dict)
+    open: dict[int, LegacyTrial] = field(default_factory=dict)
     closed: dict[int, tuple[bytes | None, bytes | None]] = field(default_factory=dict)
     """First and last line of each trial that ended."""
     values: dict[int, str] = field(default_factory=dict)

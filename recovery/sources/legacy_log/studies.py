@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from datetime import tzinfo
 
+from mlproject.tracking.trial_log_lines import UnreadableLine
 from recovery import study_names
 from recovery.records import Accounting, LaunchId, TrialRecord
 from recovery.sources.legacy_log.launches import Launch
 from recovery.sources.legacy_log.trial_lines import (
-    UnreadableLine,
     parse_forced_dropout,
     parse_outcome,
     parse_start,
 )
-from recovery.sources.legacy_log.trials import DIED, OldTrial, build_record
+from recovery.sources.legacy_log.trials import DIED, LegacyTrial, build_record
 
 _CUT_OFF = "lines before it are lost, and with them perhaps the heading of its study"
 _BEFORE_GAP = "lines behind it are lost, and with them perhaps half of its finish line"
@@ -20,8 +20,8 @@ _NOT_CREATED = "the line with which Optuna names its study is lost"
 _NO_STUDY = "no line before it names the study"
 
 
-class OldStudies:
-    """Takes in the lines of one old log; gives out the records of its trials."""
+class LegacyStudies:
+    """The studies of one legacy log: takes in its lines, gives out the records of its trials."""
 
     def __init__(
         self, accounting: Accounting, zone: tzinfo, launch_ids: Iterator[int], seen: set[int]
@@ -122,7 +122,7 @@ class OldStudies:
             launch.distrust(f"trial {trial_number} stands there twice, with different values")
             self.reject("a second trial of the same number", number)
             return
-        trial = OldTrial(
+        trial = LegacyTrial(
             number=trial_number,
             first_line=number,
             last_line=number,
@@ -158,7 +158,7 @@ class OldStudies:
                 self.reject("a second end of the same trial", number)
             return
         outcome = parse_outcome(body)
-        trial = launch.open.pop(trial_number, None) or OldTrial(
+        trial = launch.open.pop(trial_number, None) or LegacyTrial(
             number=trial_number,
             first_line=number,
             last_line=number,
@@ -234,7 +234,7 @@ class OldStudies:
         for number in launch.cut_off():
             self.distrusted[launch.id, number] = _CUT_OFF
 
-    def _finish(self, trial: OldTrial, end_key: bytes, death: str) -> None:
+    def _finish(self, trial: LegacyTrial, end_key: bytes, death: str) -> None:
         launch, accounting = self._launch, self._accounting
         if launch.study_name is None:
             accounting.reject(launch.why_unnamed, trial.first_line, trial.lines)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mlproject.tracking.names import Param, TrialState
+from mlproject.tracking.trial_log_lines import UnreadableLine
 from recovery.sources.legacy_log.literals import NotALiteral, Value, parse_params
 
 _COUNT = r"(\d{1,9})"
@@ -35,10 +36,6 @@ _BECAUSE = "} because of the following error: "
 MAX_REASON_CHARACTERS = 500
 REMEMBERED_LINES = 2048
 """Old logs are copied and joined: lines that come again are not read again."""
-
-
-class UnreadableLine(ValueError):
-    """A line that speaks of a trial but has not the form that such a line has."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ _PRINTED_DECIMALS = {Param.LEARNING_RATE: 6, Param.DROPOUT: 2}
 
 
 @dataclass(kw_only=True)
-class OldTrial:
+class LegacyTrial:
     """The lines of one trial, as far as they have been read."""
 
     number: int
@@ -58,7 +58,7 @@ class OldTrial:
 
 
 def build_record(
-    trial: OldTrial,
+    trial: LegacyTrial,
     *,
     study_name: str,
     logged_study_name: str,
@@ -137,7 +137,7 @@ def build_record(
 def _add_sampled(
     params: dict[Param, int | float | str],
     sampled: dict[str, Value],
-    trial: OldTrial,
+    trial: LegacyTrial,
     problems: list[str],
     tags: dict[str, str],
 ) -> float | None:
@@ -189,7 +189,7 @@ def _disagreement(param: Param, printed: object, value: object) -> str:
 
 
 def _times(
-    trial: OldTrial, zone: tzinfo, last_stamp: bytes | None
+    trial: LegacyTrial, zone: tzinfo, last_stamp: bytes | None
 ) -> tuple[int | None, int | None, TimesFrom]:
     """Start and end. A line without a stamp is bounded by its neighbours."""
     start_stamp = trial.start_stamp or trial.stamp_before or trial.outcome_stamp or last_stamp

@@ -1,4 +1,1 @@
-"""This project's own trial log, read back into records.
-
-The format of its lines is in `mlproject.tracking`.
-"""
+"""This project's own trial log, read back into records."""

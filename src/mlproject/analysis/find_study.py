@@ -1,4 +1,4 @@
-"""One study among those that an experiment holds."""
+"""How a study is looked up by its name among those that an experiment holds."""
 
 from mlproject.errors import UserError
 from mlproject.tracking.tracked_studies import TrackedExperiment, TrackedStudy
@@ -9,7 +9,7 @@ class NoSuchStudy(UserError):
 
 
 def find_study(experiment: TrackedExperiment, name: str, *, to: str) -> TrackedStudy:
-    """The study called `name`; `to` says what is to be done with it, such as ``supplement``.
+    """Return the study called `name`; `to` is what is to be done with it, such as ``supplement``.
 
     Raises:
         NoSuchStudy: there is none of this name.

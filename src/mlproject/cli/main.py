@@ -5,7 +5,6 @@ Heavy imports stand inside the commands, so that a mistyped option is answered a
 
 import logging
 import os
-import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,7 +15,7 @@ from mlproject.cli.options import (
     how_many_trials,
     launch_study,
     on_device,
-    settings_and_connection,
+    study_settings,
     surroundings,
     which_columns,
     which_study,
@@ -78,27 +77,16 @@ def study(**options: Any) -> None:
 )
 def supplement(trials_per_value: int, dry_run: bool, **options: Any) -> None:
     """Run the few forced trials that close the gaps an audit finds in a study."""
-    from mlproject.analysis.supplement.prepare import prepare_supplement
-    from mlproject.analysis.supplement.render import plan_text
-    from mlproject.experiments.storage import begun_identity
-    from mlproject.experiments.study import run_study
-    from mlproject.tracking.analysis_run import keep_launch, view_of
-    from mlproject.tracking.tracked_studies import read_studies
+    from mlproject.experiments.supplement import supplement as run_supplement
 
-    settings, connection = settings_and_connection(options)
-    view = view_of(connection, connection.experiment_name)
-    where = surroundings(options)
-    begun = begun_identity(where["storage_url"], settings.study_name, connection.directory)
-    found = prepare_supplement(
-        read_studies(view), settings.as_begun(begun), trials_per_value=trials_per_value
+    done = run_supplement(
+        study_settings(options),
+        trials_per_value=trials_per_value,
+        dry_run=dry_run,
+        **surroundings(options),
     )
-    text = plan_text(settings.study_name, found.trials)
-    click.echo(text)
-    if dry_run:
-        keep_launch(view, "supplement plan", texts={"supplement.txt": text})
-        return
-    outcome = run_study(found.settings, connection, supplement=found.owed_trials, **where)
-    click.echo(f"supplement {outcome.study_name}: done, run {outcome.parent_run_id}")
+    if done.study is not None:
+        click.echo(f"supplement {done.study.study_name}: done, run {done.study.parent_run_id}")
 
 
 @cli.command()
@@ -116,20 +104,12 @@ def audit(experiment: str | None, planned_trials: int) -> int:
     Exits with 1 when there is something to act on. A table, Markdown and JSON are kept as artifacts
     of a run of its own.
     """
-    from mlproject.analysis.audit import audit_experiment
-    from mlproject.analysis.audit.render import as_json, as_markdown, as_text, summary
-    from mlproject.tracking.analysis_run import keep_texts, open_analysis_run, view_experiment
-    from mlproject.tracking.tracked_studies import read_studies
+    from mlproject.analysis.audit.audit import audit as run_audit
 
-    view = view_experiment(experiment or None)
-    found = audit_experiment(read_studies(view), default_planned=planned_trials)
-    text = as_text(found)
-    click.echo(text)
-    run_id = open_analysis_run(view, "audit")
-    texts = {"audit.txt": text, "audit.md": as_markdown(found), "audit.json": as_json(found)}
-    keep_texts(view, run_id, texts=texts, note=summary(found))
-    click.echo(f"kept as artifacts of run {run_id}")
-    return 0 if found.is_clean else FINDINGS_EXIT_CODE
+    outcome = run_audit(experiment or None, planned_trials=planned_trials)
+    click.echo(outcome.text)
+    click.echo(f"kept as artifacts of run {outcome.run_id}")
+    return 0 if outcome.found.is_clean else FINDINGS_EXIT_CODE
 
 
 @cli.command()
@@ -143,22 +123,12 @@ def report(experiment: str | None, output_dir: str | None) -> None:
 
     An interactive page, tables and pictures are kept as artifacts of a run of its own.
     """
-    from mlproject.analysis.report import summary, write_report
-    from mlproject.analysis.report.trials import report_trials
-    from mlproject.text.written_files import copy_folder
-    from mlproject.tracking.analysis_run import keep_folder, open_analysis_run, view_experiment
-    from mlproject.tracking.tracked_studies import read_studies
+    from mlproject.analysis.report.report import report as run_report
 
-    view = view_experiment(experiment or None)
-    trials = report_trials(read_studies(view))
-    with tempfile.TemporaryDirectory() as folder:
-        write_report(trials, Path(folder))
-        if output_dir:
-            copy_folder(Path(folder), Path(output_dir))
-        run_id = open_analysis_run(view, "report")
-        keep_folder(view, run_id, folder, note=summary(trials))
-    click.echo(summary(trials))
-    click.echo(f"kept as artifacts of run {run_id}" + (f", and in {output_dir}" * bool(output_dir)))
+    outcome = run_report(experiment or None, output_dir=output_dir)
+    also = f", and in {output_dir}" if output_dir else ""
+    click.echo(outcome.summary)
+    click.echo(f"kept as artifacts of run {outcome.run_id}{also}")
 
 
 @cli.command()
@@ -187,28 +157,14 @@ def evaluate(
     It is trained on training and validation with several seeds, compared with simple baselines on
     the same windows, and registered, ready to be served. Results are kept in a run of their own.
     """
-    from mlproject.analysis.evaluation import evaluate_study
+    from mlproject.analysis.evaluation import evaluate as run_evaluation
     from mlproject.data.bars import load_bars
-    from mlproject.data.checks import check_bars
     from mlproject.data.column_map import parse_column_map
-    from mlproject.search.study_settings import StudySettings, parse_study
-    from mlproject.tracking.analysis_run import view_experiment
-    from mlproject.training.device import select_device
+    from mlproject.search.study_settings import StudySettings
 
-    meant = parse_study(which["budget"], which["horizon"], which["task"])
-    target = select_device(device)
-    view = view_experiment(experiment or None)
+    settings = StudySettings.parse(**which, experiment=experiment or None)
     bars = load_bars(data, parse_column_map(columns))
-    click.echo(f"source shape: {bars.source_shape}")
-    check_bars(bars)
-    done = evaluate_study(
-        view,
-        StudySettings(experiment=view.name, **meant),
-        bars,
-        seeds=seeds,
-        device=target,
-        report=click.echo,
-    )
+    done = run_evaluation(settings, data=bars, seeds=seeds, device=device, progress=click.echo)
     click.echo(done.text)
     click.echo(f"kept as artifacts of run {done.run_id}")
     click.echo(f"model      models:/{done.model_name}/{done.model_version}")
@@ -227,7 +183,8 @@ def evaluate(
 def regenerate(budget: str | None, horizon: str | None, task: str, output_dir: Path) -> None:
     """Write the study scripts, one per budget and horizon."""
     from mlproject.experiments.templates import generate_hpo_script
-    from mlproject.tracking.analysis_run import keep_launch, view_launch
+    from mlproject.tracking.analysis_run import log_launch
+    from mlproject.tracking.store import connect, require_experiment
 
     paths = [
         generate_hpo_script(of_budget, of_horizon, task, output_dir)
@@ -238,7 +195,7 @@ def regenerate(budget: str | None, horizon: str | None, task: str, output_dir: P
         click.echo(f"wrote {path}")
     if "MLFLOW_RUN_ID" in os.environ:
         texts = {f"scripts/{path.name}": path.read_text(encoding="utf-8") for path in paths}
-        keep_launch(view_launch(), "study scripts", texts=texts)
+        log_launch(require_experiment(connect(None)), "study scripts", texts=texts)
 
 
 def main() -> NoReturn:

@@ -4,21 +4,32 @@ Such commands are the verbs `study` and `supplement` and the generated study scr
 stand inside the functions, so that a mistyped option is answered at once.
 """
 
-import os
 from collections.abc import Mapping
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlproject.text.credentials import STORAGE_VARIABLE
+
 if TYPE_CHECKING:
     from mlproject.search.study_settings import StudySettings
-    from mlproject.tracking.store import Connection
 
-_Choice = TypeVar("_Choice", bound=StrEnum)
-
-STORAGE_VARIABLE = "MLPROJECT_STORAGE"
-"""The storage URL may come from the environment, since `mlflow run` logs its parameters."""
+_SETTINGS = (
+    "budget",
+    "horizon",
+    "task",
+    "experiment",
+    "label_price",
+    "n_trials",
+    "max_epochs",
+    "max_steps",
+    "seed",
+    "grid_version",
+    "search_space",
+    "optimiser",
+    "precision",
+)
+"""The options that are settings of the study; the others say where and how it runs."""
 
 _WHICH_STUDY = (
     click.option("--budget", required=True, help="2M, 20M, 200M, 2B, or any count such as 750k."),
@@ -156,50 +167,29 @@ def how_it_runs(command: Any) -> Any:
     return _with(_HOW_IT_RUNS, command)
 
 
-def settings_and_connection(
-    options: Mapping[str, Any], **fixed: Any
-) -> "tuple[StudySettings, Connection]":
-    """What the options of a study say, with the settings that no option has as `fixed`.
+def study_settings(options: Mapping[str, Any], **fixed: Any) -> "StudySettings":
+    """What the options say of the study itself, with the settings that no option has as `fixed`."""
+    from mlproject.search.study_settings import StudySettings
 
-    Everything that can be read is checked before MLflow is.
-    """
-    from mlproject.search.study_settings import StudySettings, parse_study
-    from mlproject.tracking.store import connect
-    from mlproject.training.plan import OptimiserName, Precision
-
-    which = parse_study(options["budget"], options["horizon"], options["task"])
-    connection = connect(options["experiment"], request_retries=0)
-    settings = StudySettings(
-        experiment=connection.experiment_name,
-        **which,
-        label_price=options["label_price"],
-        n_trials=options.get("n_trials", 1),
-        max_epochs=options["max_epochs"],
-        max_steps=options["max_steps"],
-        seed=options["seed"],
-        grid_version=options.get("grid_version"),
-        search_space=options.get("search_space"),
-        optimiser=_unless_auto(OptimiserName, options["optimiser"]),
-        precision=_unless_auto(Precision, options["precision"]),
-        **fixed,
-    )
-    return settings, connection
+    named = {name: options[name] for name in _SETTINGS if name in options}
+    return StudySettings.parse(**named, **fixed)
 
 
 def surroundings(options: Mapping[str, Any]) -> dict[str, Any]:
     """Where a study finds its data, its storage, its device and its workers."""
+    from mlproject.data.bars import load_bars
     from mlproject.data.column_map import parse_column_map
     from mlproject.experiments.workers.settings import parse_workers
 
     return {
-        "data_source": options["data"],
-        "columns": parse_column_map(options["columns"]),
+        "data": load_bars(options["data"], parse_column_map(options["columns"])),
         # `mlflow run` passes every parameter, an unset one as an empty text.
-        "storage_url": options["storage"] or os.environ.get(STORAGE_VARIABLE),
+        "storage": options["storage"] or None,
         "device": options["device"],
         "workers": parse_workers(
             options["workers"], options["ray_address"], options["gpus_per_trial"]
         ),
+        "progress": click.echo,
     }
 
 
@@ -207,18 +197,14 @@ def launch_study(options: Mapping[str, Any], **fixed: Any) -> None:
     """Launch or resume the study of the options, and say how it ended."""
     from mlproject.experiments.study import run_study
 
-    settings, connection = settings_and_connection(options, **fixed)
-    outcome = run_study(settings, connection, **surroundings(options))
+    settings = study_settings(options, **fixed)
+    outcome = run_study(settings, **surroundings(options))
     best = outcome.best_trial
     click.echo(f"study      {outcome.study_name}: {outcome.finished} trials finished")
     if best is not None:
         click.echo(f"best       trial {best.number}, validation loss {best.value:.4f}")
     click.echo(f"trial log  {outcome.trial_log}")
-    click.echo(f"MLflow     experiment {connection.experiment_name}, run {outcome.parent_run_id}")
-
-
-def _unless_auto(kind: type[_Choice], name: str) -> _Choice | None:
-    return None if name == "auto" else kind(name)
+    click.echo(f"MLflow     experiment {settings.experiment}, run {outcome.parent_run_id}")
 
 
 def _with(options: tuple[Any, ...], command: Any) -> Any:

@@ -28,6 +28,7 @@ def run_command_line(command: click.Command) -> NoReturn:
     stack trace shows a password.
     """
     signal.signal(signal.SIGTERM, _interrupt)
+    os.environ["MPLBACKEND"] = "agg"  # pictures are files: no window, whatever the desktop
     keep_credentials_unseen()
     try:
         _refuse_credentials()
@@ -50,10 +51,12 @@ def _refuse_credentials() -> None:
         run_id = os.environ.get("MLFLOW_RUN_ID")
         if run_id is None:
             raise
-        from mlproject.tracking.launch_credentials import take_back_params
+        from mlproject.tracking.store import tracking_uri
 
-        taken_back = take_back_params(run_id)
-        raise CredentialsInSight(f"{error}; {taken_back}; change the password") from None
+        raise CredentialsInSight(
+            f"{error}; `mlflow run` has logged it as a param of run {run_id} in "
+            f"{hide_credentials(tracking_uri())}, where it stays: change the password"
+        ) from None
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

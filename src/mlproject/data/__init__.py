@@ -1,42 +1,4 @@
-"""A market's daily bars: loaded, checked, made into features and labels, cut into windows."""
+"""From the daily bars of a market to the windows, labels and splits that a network trains on.
 
-from mlproject.data.bars import REQUIRED_COLUMNS, Bars, load_bars
-from mlproject.data.checks import BadBars, check_bars
-from mlproject.data.features import FEATURES, WARM_UP_ROWS, compute_features
-from mlproject.data.labels import (
-    BadHorizon,
-    LabelPrice,
-    MalformedTask,
-    Task,
-    label_rows,
-    parse_horizon,
-    parse_task,
-)
-from mlproject.data.windows import (
-    OneClassOnly,
-    TooFewRows,
-    WindowedData,
-    build_windows,
-)
-
-__all__ = [
-    "FEATURES",
-    "REQUIRED_COLUMNS",
-    "WARM_UP_ROWS",
-    "BadBars",
-    "BadHorizon",
-    "Bars",
-    "LabelPrice",
-    "MalformedTask",
-    "OneClassOnly",
-    "Task",
-    "TooFewRows",
-    "WindowedData",
-    "build_windows",
-    "check_bars",
-    "compute_features",
-    "label_rows",
-    "load_bars",
-    "parse_horizon",
-    "parse_task",
-]
+Nothing of models, studies or tracking lives here, and nothing after it knows where bars came from.
+"""

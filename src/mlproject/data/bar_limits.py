@@ -1,4 +1,4 @@
-"""Limits that daily bars must keep, those of a study and those that a model is served alike."""
+"""The limits that daily bars must keep, those of a study and those that a model is served alike."""
 
 PRICES = ("open", "high", "low", "close")
 

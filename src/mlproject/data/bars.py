@@ -42,9 +42,9 @@ class Bars:
     digest: str
     """16 hex digits that follow from the numbers alone, the same for CSV and Parquet."""
 
-    source_shape: str = ""
+    source_shape: str = "bars of no file"
     """What was understood of the file, in one line such as 'Stooq, newest first turned round,
-    5,031 rows'; empty for bars of no file."""
+    5,031 rows'."""
 
     places: Places | None = None
     """Where each row stands in the file; None for bars of no file."""
@@ -70,6 +70,13 @@ def load_bars(source: str, columns: Mapping[str, str] | None = None) -> Bars:
     which: required names to names of the file. Other columns are ignored (a log message of level
     INFO names them). A file with its newest day first is turned round, and days whose prices are
     all `null` are left out; nothing else is sorted, filled or dropped.
+
+    >>> from mlproject import load_bars
+    >>> bars = load_bars("sp500")
+    >>> bars.frame[["date", "close", "volume"]].head(2)
+            date        close       volume
+    0 1999-01-04  1228.099976  877000000.0
+    1 1999-01-05  1244.780029  775000000.0
 
     Raises a `UserError`: one of `mlproject.data.bar_files` or of `parse_columns`.
     """

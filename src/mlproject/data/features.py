@@ -1,8 +1,8 @@
 """The 25 features of a day: its bar and 20 indicators. Their scaling is in `windows`.
 
-What each is where a market is at rest, so that valid bars never give NaN or infinity: the RSIs and
-stochastic RSIs 50, %B 0.5, MACD, ATR and ADX 0, VWAP the plain average price; OBV and ADOSC stand
-still when nothing is traded. Tests hold it.
+A market at rest has values too, so that valid bars never give NaN or infinity: the RSIs and
+stochastic RSIs are 50, %B is 0.5, MACD, ATR and ADX are 0, VWAP is the plain average price; OBV and
+ADOSC stand still when nothing is traded. Tests hold it.
 """
 
 import numpy as np
@@ -53,7 +53,7 @@ WARM_UP_ROWS = 199
 
 
 def compute_features(frame: pd.DataFrame) -> pd.DataFrame:
-    """The `FEATURES` of each row of a frame of bars, float64, with the same index.
+    """The `FEATURES` of each row of a frame of bars: (rows, 25), float64, with the same index.
 
     The bars must be valid (see `checks`). Rows from `WARM_UP_ROWS` on hold no NaN; a row depends
     on the rows up to it and on no later one.

@@ -1,4 +1,4 @@
-"""Indicators that TA-Lib lacks, or where its answer for a market at rest would mislead.
+"""The indicators that TA-Lib lacks, or where its answer for a market at rest would mislead.
 
 All take and give float64 arrays of shape (rows,), NaN until there is enough past, and use nothing
 but the rows up to each row.
@@ -17,9 +17,9 @@ _RSI_ROUNDING = 1e-9
 
 
 def rolling(values: Floats, days: int) -> Floats:
-    """Each row's last `days` values, shape (rows, days); holds NaN in the first days-1 rows.
+    """Each row's last `days` values, shape (rows, days); the first days-1 rows hold NaN.
 
-    Averages over these forget a value entirely once it has left the window. A running sum, as in
+    An average over these is free of a value once it has left the window. A running sum, as in
     TA-Lib, keeps the rounding error that one huge value leaves behind.
     """
     padded = np.concatenate([np.full(days - 1, np.nan), values])
@@ -28,12 +28,14 @@ def rolling(values: Floats, days: int) -> Floats:
 
 
 def sma(close: Floats, days: int) -> Floats:
-    """Simple moving average."""
+    """The simple moving average of the last `days` rows."""
     return rolling(close, days).mean(axis=1)
 
 
 def rsi(close: Floats, days: int = 14) -> Floats:
-    """Relative strength index (Wilder 1978), 0..100; 50 where the price has never moved.
+    """The relative strength index, 0..100; 50 where the price has never moved.
+
+    Wilder, "New Concepts in Technical Trading Systems" (1978).
 
     TA-Lib's RSI says 0 there, as in a crash. Its CMO is the same ratio of the same averages,
     (gain - loss) / (gain + loss), and says 0 there, which is the middle.
@@ -43,9 +45,10 @@ def rsi(close: Floats, days: int = 14) -> Floats:
 
 
 def stochastic_rsi(close: Floats, days: int = 14) -> Floats:
-    """Where RSI(14) stands between its lowest and highest of the last `days` rows, 0..100.
+    """The stochastic RSI: where RSI(14) stands in its range of the last `days` rows, 0..100.
 
-    This is the fast %K, not smoothed (Chande and Kroll 1994). 50 where the RSI has not moved.
+    This is the fast %K, not smoothed (Chande and Kroll, "The New Technical Trader", 1994). 50
+    where the RSI has not moved.
     """
     strength = rsi(close)
     recent = rolling(strength, days)
@@ -56,7 +59,7 @@ def stochastic_rsi(close: Floats, days: int = 14) -> Floats:
 
 
 def bollinger_percent_b(close: Floats, days: int = 20) -> Floats:
-    """0 on the lower Bollinger band and 1 on the upper (2 sigma); 0.5 where the window is flat."""
+    """Bollinger's %B: 0 on the lower band, 1 on the upper (2 sigma); 0.5 where prices are flat."""
     recent = rolling(close, days)
     sigma = recent.std(axis=1)
     # Rounding of the mean gives equal values a sigma that is not quite 0.
@@ -66,7 +69,11 @@ def bollinger_percent_b(close: Floats, days: int = 20) -> Floats:
 
 
 def vwap(high: Floats, low: Floats, close: Floats, volume: Floats, days: int = 20) -> Floats:
-    """Average typical price of the last `days` rows by volume; by row where nothing was traded."""
+    """The mean typical price of the last `days` rows, weighted by volume.
+
+    The typical price is the mean of high, low and close. Where nothing was traded, all rows weigh
+    the same.
+    """
     typical = (high + low + close) / 3.0
     traded = rolling(volume, days).sum(axis=1)
     money = rolling(typical * volume, days).sum(axis=1)
@@ -77,7 +84,7 @@ def vwap(high: Floats, low: Floats, close: Floats, volume: Floats, days: int = 2
 def on_completed_weeks(
     indicator: Callable[[Floats], Floats], dates: npt.NDArray[np.datetime64], close: Floats
 ) -> Floats:
-    """Each row's value of `indicator` over weekly closes, as known before the row's week began.
+    """The values of `indicator` over weekly closes, as known before each row's week began.
 
     A week is Monday to Sunday and its close the last one in it; weeks without rows do not count.
     A row sees the last week before its own, even on a Friday: whether a week is over cannot be

@@ -1,4 +1,4 @@
-"""What is to be foretold: whether the price rises by a threshold within the horizon."""
+"""The labels that are predicted: whether the price rises by a threshold within the horizon."""
 
 import re
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ MAX_HORIZON_DAYS = 250
 """About one year of trading: beyond it a daily window says nothing."""
 
 LabelPrice = Literal["close", "high"]
+"""The price of a later day that has to reach the threshold."""
 
 _TASK = re.compile(r"(?:threshold_)?([0-9]{1,3}(?:\.[0-9]{1,6})?)pct", re.IGNORECASE)
 
@@ -29,9 +30,10 @@ class BadHorizon(UserError):
 
 @dataclass(frozen=True)
 class Task:
-    """To foretell a rise by `threshold`, a fraction: 0.01 is 1 %. `parse_task` makes valid ones."""
+    """A task: to predict whether the price rises by `threshold`. `parse_task` makes valid ones."""
 
     threshold: float
+    """A fraction of the close, in (0, 1]: 0.01 is 1 %."""
 
     @property
     def name(self) -> str:
@@ -42,7 +44,11 @@ class Task:
 
 
 def parse_task(text: str) -> Task:
-    """The task of 'threshold_1pct', '0.5pct' or the like; raises `MalformedTask` for all else."""
+    """The task of 'threshold_1pct', '0.5pct' or the like.
+
+    Raises:
+        MalformedTask: the text is no percentage above 0 and up to 100.
+    """
     match = _TASK.fullmatch(text)
     percent = Decimal(match[1]) if match else Decimal(0)
     if not 0 < percent <= 100:
@@ -55,7 +61,11 @@ def parse_task(text: str) -> Task:
 
 
 def parse_horizon(days: str | int) -> int:
-    """The horizon in trading days, 1 to `MAX_HORIZON_DAYS`; raises `BadHorizon` for all else."""
+    """The horizon in trading days, 1 to `MAX_HORIZON_DAYS`.
+
+    Raises:
+        BadHorizon: it is no whole number in this range.
+    """
     if re.fullmatch(r"[0-9]{1,4}", str(days)) and 1 <= int(days) <= MAX_HORIZON_DAYS:
         return int(days)
     raise BadHorizon(
@@ -67,7 +77,7 @@ def parse_horizon(days: str | int) -> int:
 def label_rows(
     frame: pd.DataFrame, *, horizon_days: int, task: Task, label_price: LabelPrice
 ) -> npt.NDArray[np.float32]:
-    """Labels of all rows, shape (rows,): 1 where the price rises by the threshold in time, else 0.
+    """The labels (rows,): 1 where the price rises by the threshold in time, else 0.
 
     It does if any `label_price` of the next `horizon_days` rows is at or above the row's close
     times (1 + threshold). The last `horizon_days` rows hold NaN: their outcome is not yet known.

@@ -1,4 +1,4 @@
-"""Which days serve training, validation and test: three blocks of time with a gap between them."""
+"""The splits: training, validation and test are three blocks of time with a gap between them."""
 
 import itertools
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ VALIDATION_FRACTION = 0.15
 
 @dataclass(frozen=True, kw_only=True)
 class Splits:
-    """End rows of the windows of each split, in time order."""
+    """The end rows of the windows of each split, in time order."""
 
     train: range
     validation: range
@@ -26,7 +26,7 @@ class Splits:
 
     @property
     def final(self) -> "Splits":
-        """Training and validation as one training span, for the final training.
+        """The splits of the final training: training and validation as one training span.
 
         The end rows between the two, which were left out for the sake of validation, are in it; no
         label of it looks at the first end row of the test span or beyond.
@@ -38,12 +38,12 @@ class Splits:
 
     @property
     def without_test(self) -> "Splits":
-        """The same with no test span."""
+        """The same splits with no test span."""
         return replace(self, test=range(self.test.start, self.test.start))
 
 
 def split_ends(rows: int, *, horizon_days: int) -> Splits:
-    """Cut `rows` rows of bars into three blocks and leave out each block's last rows.
+    """The splits of `rows` rows of bars: three blocks, without the last rows of each.
 
     The first end row is the first whose whole window has features. The rows from there on are cut
     by `TRAIN_FRACTION` and `VALIDATION_FRACTION`, so the blocks, and the first day of validation

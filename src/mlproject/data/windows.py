@@ -1,4 +1,4 @@
-"""From bars to what the network trains on: scaled features, labels and splits as tensors."""
+"""The windows that a network trains on: scaled features, labels and splits as tensors."""
 
 from dataclasses import dataclass, replace
 
@@ -27,7 +27,10 @@ class OneClassOnly(UserError):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WindowedData:
-    """All rows of a market once; a window is a slice of them, gathered by its end row."""
+    """The rows of a market, each held once; a window is a slice of them, gathered by its end row.
+
+    The tensors lie on one device, and what works with them works there.
+    """
 
     features: torch.Tensor
     """(rows, features) float32, scaled; NaN in the warm-up, which no window reaches."""
@@ -47,7 +50,7 @@ class WindowedData:
     feature_names: tuple[str, ...]
 
     base_rate: float
-    """Share of training windows whose label is 1."""
+    """Share of training windows whose label is 1, in (0, 1)."""
 
     scaling_mean: npt.NDArray[np.float64]
     """(features,): taken off each feature; of the rows up to the last training end row."""
@@ -75,7 +78,7 @@ class WindowedData:
         )
 
     def gather(self, ends: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Windows (batch, 60, features) and labels (batch,) of end rows (batch,), on their device.
+        """The windows (batch, 60, features) and labels (batch,) of end rows (batch,).
 
         Oldest day first. `ends` come from `train`, `validation` or `test`.
         """
@@ -83,7 +86,10 @@ class WindowedData:
 
 
 def gather_windows(features: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
-    """Windows (batch, 60, features), oldest day first, of end rows (batch,) of (rows, features)."""
+    """The windows (batch, 60, features) of `features` (rows, features) at `ends` (batch,).
+
+    Each ends with the row that `ends` names, oldest day first.
+    """
     days = torch.arange(1 - WINDOW_DAYS, 1, device=ends.device)
     return features[ends.unsqueeze(1) + days]
 
@@ -97,14 +103,17 @@ def build_windows(
     final: bool = False,
     with_test: bool = True,
 ) -> WindowedData:
-    """Features, scaled on the training span, with labels and splits, on the CPU.
+    """The data of a study, on the CPU: features scaled on the training span, labels and splits.
 
     A `final` training takes training and validation as one training span; `validation` is then
     empty. Without the test span, `test` is empty and its rows are not in the data at all, so that
     they cannot be touched by mistake; the rest is the same, since features use only the past.
 
-    The bars must have passed `check_bars`. Raises `TooFewRows` if a split would be empty, and
-    `OneClassOnly` if all training labels are the same.
+    The bars must have passed `check_bars`.
+
+    Raises:
+        TooFewRows: a split would be empty.
+        OneClassOnly: all training labels are the same.
     """
     splits = _usable_splits(bars, horizon_days)
     if final:
@@ -150,7 +159,7 @@ def scale(
     mean: npt.NDArray[np.float64],
     std: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float32]:
-    """(rows, features) as the network gets them."""
+    """The features (rows, features) as the network gets them: standardised, in float32."""
     return ((features - mean) / std).astype(np.float32)
 
 
@@ -161,7 +170,7 @@ def _ends(rows: range) -> torch.Tensor:
 def _scaling(
     training: npt.NDArray[np.float64],
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Mean and standard deviation of each column of (rows, features)."""
+    """Mean and standard deviation of each column of (rows, features), 1 for a constant one."""
     std = training.std(axis=0)
     constant = std <= _ROUNDING * np.abs(training).max(axis=0)
     return training.mean(axis=0), np.where(constant, 1.0, std)

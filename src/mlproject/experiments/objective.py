@@ -25,8 +25,9 @@ from mlproject.tracking.names import (
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.epoch_losses import EpochLosses
-from mlproject.training.loop import Ending, TrainingResult, train
 from mlproject.training.plan import TrainingPlan
+from mlproject.training.result import StopReason, TrainingResult
+from mlproject.training.train import train
 
 
 class TrialWatcher(Protocol):
@@ -106,10 +107,10 @@ class Objective:
             raise
         checkpoint.remove()
         trial.set_user_attr(METRICS_ATTR, self._metrics(result))
-        if result.ending is Ending.DIVERGED:
+        if result.stop_reason is StopReason.DIVERGED:
             trial.set_user_attr(Tag.DIVERGED, "true")
             raise optuna.TrialPruned(f"It diverged in epoch {result.epochs_run}.")
-        if result.ending is Ending.STOPPED:
+        if result.stop_reason is StopReason.STOPPED:
             raise optuna.TrialPruned(f"Its validation loss lagged in epoch {result.epochs_run}.")
         assert result.best_val_loss is not None
         return result.best_val_loss
@@ -118,7 +119,7 @@ class Objective:
     def _train(self) -> Callable[..., TrainingResult]:
         if len(self.devices) > 1:
             # torch's distributed tensors take a while to import, and few studies need them.
-            from mlproject.training.sharded.processes import train_sharded
+            from mlproject.training.sharded.train import train_sharded
 
             return partial(train_sharded, devices=self.devices)
         return partial(train, memory_limit_bytes=self.memory_limit_bytes)
@@ -131,7 +132,7 @@ class Objective:
             Metric.SAMPLES_PER_SECOND: result.samples_per_second,
             Metric.PEAK_MEMORY_BYTES: result.peak_memory_bytes,
         }
-        diverged = result.ending is Ending.DIVERGED
+        diverged = result.stop_reason is StopReason.DIVERGED
         if result.best_val_loss is not None and result.best_scores is not None and not diverged:
             metrics |= {
                 Metric.BEST_VAL_LOSS: result.best_val_loss,

@@ -1,6 +1,7 @@
 """Optuna's storage of a study, and the claim that one launcher at a time has on it."""
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,9 +22,9 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from mlproject.errors import UserError
 from mlproject.search.sampler import make_pruner
-from mlproject.text.credentials import check_url, hide_credentials
+from mlproject.text.credentials import STORAGE_VARIABLE, check_url, first_line, hide_credentials
 from mlproject.tracking.names import IDENTITY_ATTR, IMPLIED_IDENTITY
-from mlproject.tracking.store import first_line, sqlite_file
+from mlproject.tracking.store import sqlite_file
 
 HEARTBEAT_SECONDS = 60
 # A trial is given up after this long without a heartbeat. Shorter, and a machine that merely
@@ -64,7 +65,9 @@ class StudyStorage:
 
 
 def open_study_storage(url: str | None, study_name: str, default_directory: Path) -> StudyStorage:
-    """Open the storage at `url`, by default ``optuna.db`` in `default_directory`.
+    """Open the storage at `url`, by default that of MLPROJECT_STORAGE, else ``optuna.db``.
+
+    The file lies in `default_directory`.
 
     Raises:
         StorageUnreachable: it cannot be opened.
@@ -161,7 +164,7 @@ def open_study(storage: StudyStorage, identity: Mapping[str, str | int]) -> optu
 
 
 def _default_url(directory: Path) -> str:
-    return f"sqlite:///{directory / 'optuna.db'}"
+    return os.environ.get(STORAGE_VARIABLE) or f"sqlite:///{directory / 'optuna.db'}"
 
 
 @contextmanager
@@ -196,7 +199,7 @@ def _storage_failure(error: BaseException | None) -> BaseException | None:
 
 
 @contextmanager
-def sole_launcher(storage: StudyStorage, default_directory: Path) -> Iterator[None]:
+def study_lock(storage: StudyStorage, default_directory: Path) -> Iterator[None]:
     """Hold the study for this process; the system lets go when the process ends, however it ends.
 
     Raises:

@@ -1,16 +1,18 @@
 """A study: launched or resumed by one call, and true in MLflow whatever happens on the way."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import optuna
-from mlflow.exceptions import MlflowException
 from optuna.trial import FrozenTrial
 
-from mlproject.data.bars import load_bars
-from mlproject.data.checks import check_bars
+from mlproject.analysis.summary.note import study_note
+from mlproject.analysis.summary.parent_run import summarise_study
+from mlproject.data.bars import Bars
+from mlproject.data.checks import checked_bars
 from mlproject.data.windows import build_windows
 from mlproject.errors import UserError
 from mlproject.experiments.describe import ended_trial
@@ -22,39 +24,36 @@ from mlproject.experiments.storage import (
     fail_dead_trials,
     open_study,
     open_study_storage,
-    sole_launcher,
     storage_errors,
+    study_lock,
 )
-from mlproject.experiments.summary.parent_run import best_trial, describe_study, summarise_study
-from mlproject.experiments.trial_context import TrialWork
+from mlproject.experiments.study_description import describe_study
+from mlproject.experiments.trial_context import TrialContext
 from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
 from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.experiments.workers import Workers, open_workers
-from mlproject.experiments.workers.settings import ALONE, WorkerSettings
+from mlproject.experiments.workers.settings import WorkerSettings
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
-from mlproject.search.trial_queue import OwedTrial, finished_trials
+from mlproject.search.trial_queue import QueuedTrial, finished_trials
+from mlproject.text.credentials import first_line
+from mlproject.tracking.errors import MlflowError, tracking_errors
 from mlproject.tracking.live_tracking import (
     INTERRUPTED_PATIENCE_SECONDS,
     LiveTracking,
     patience_seconds,
 )
-from mlproject.tracking.store import (
-    Connection,
-    TrackingStore,
-    first_line,
-    open_experiment,
-    tracking_errors,
-)
+from mlproject.tracking.store import TrackingStore, connect, open_experiment
 from mlproject.tracking.study_run import close_study_run, open_study_run
+from mlproject.tracking.tracked_studies import recovered_trials
 from mlproject.tracking.trial_run import TrialRun
 
 _logger = logging.getLogger(__name__)
 
 
-class TrackingBehind(UserError):
-    """The trials are safe, but MLflow could not be given all of them."""
+class WritesPending(UserError):
+    """MLflow could not be given all trials of the study, which are safe in its storage."""
 
     exit_code = 3
 
@@ -73,68 +72,113 @@ class StudyOutcome:
 
 def run_study(
     settings: StudySettings,
-    connection: Connection,
     *,
-    data_source: str = "sp500",
-    columns: Mapping[str, str] | None = None,
-    storage_url: str | None = None,
+    data: Bars | str = "sp500",
+    storage: str | None = None,
     device: str = "auto",
-    workers: WorkerSettings = ALONE,
-    supplement: Sequence[OwedTrial] | None = None,
+    workers: WorkerSettings | int = 1,
+    tracking_uri: str | None = None,
+    progress: Callable[[str], object] = _logger.info,
 ) -> StudyOutcome:
     """Launch the study, or resume it, until `settings.n_trials` of its trials have finished.
 
-    With a `supplement`, run those forced trials instead, on top of `settings.n_trials`.
-    `columns` says which column of the data is which, where its names do not (see `load_bars`).
-
     Everything that can be wrong with the input is found before anything is written.
+
+    >>> from mlproject import StudySettings, run_study
+    >>> settings = StudySettings.parse(
+    ...     "100k", horizon=3, n_trials=2, max_epochs=1, max_steps=1
+    ... )
+    >>> outcome = run_study(settings, device="cpu")
+    >>> outcome.study_name, outcome.finished
+    ('phase6a_100k_h3_threshold_1pct', 2)
+    >>> sorted(outcome.best_trial.params)[:3]
+    ['dropout', 'epochs', 'learning_rate']
+
+    Args:
+        settings: what makes the study the one it is, and how many trials it has.
+        data: bars, or where they come from: ``sp500`` or a file, see `load_bars`.
+        storage: Optuna storage URL; by default that of the environment variable MLPROJECT_STORAGE,
+            else ``optuna.db`` beside MLflow's file.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``; ``cuda:0,cuda:1`` trains each
+            trial on both.
+        workers: trials at a time; more than 1 run through Ray.
+        tracking_uri: MLflow's store; by default that of MLFLOW_TRACKING_URI, else ``mlflow.db`` in
+            the working directory.
+        progress: is given what there is to say before the first trial: what was understood of the
+            bars' file, and the memory plan.
 
     Raises:
         UserError: one of its kinds: input that cannot be used, a storage that holds another
             study, a study that another process runs, trials that keep failing, workers that
             cannot be had, or an MLflow that was away when the study ended.
     """
-    bars = load_bars(data_source, columns)
-    print(f"source shape: {bars.source_shape}", flush=True)
-    check_bars(bars)
-    data = build_windows(
+    return run_study_in(
+        connect(settings.experiment, tracking_uri, request_retries=0),
+        settings,
+        data=data,
+        storage_url=storage,
+        device=device,
+        workers=workers,
+        progress=progress,
+    )
+
+
+def run_study_in(
+    store: TrackingStore,
+    settings: StudySettings,
+    *,
+    data: Bars | str,
+    storage_url: str | None,
+    device: str,
+    workers: WorkerSettings | int,
+    progress: Callable[[str], object],
+    supplement: Sequence[QueuedTrial] | None = None,
+) -> StudyOutcome:
+    """As `run_study`; with a `supplement` those forced trials, on top of `settings.n_trials`."""
+    if isinstance(workers, int):
+        workers = WorkerSettings(workers=workers)
+    bars = checked_bars(data)
+    progress(f"source shape: {bars.source_shape}")
+    windows = build_windows(
         bars,
         horizon_days=settings.horizon_days,
         task=settings.task,
         label_price=settings.label_price,
     )
-    begun = begun_identity(storage_url, settings.study_name, connection.directory)
-    space = SearchSpace.of(settings.as_begun(begun), data.n_features)
+    begun = begun_identity(storage_url, settings.study_name, store.directory)
+    space = SearchSpace.of(settings.as_begun(begun), windows.n_features)
     with open_workers(workers, device) as crew:
         plan = crew.plan(space)  # what fits in no way is refused before a storage is made
-        storage = open_study_storage(storage_url, settings.study_name, connection.directory)
-        identity = space.settings.identity(bars, data.n_features, plan.training)
+        storage = open_study_storage(storage_url, settings.study_name, store.directory)
+        identity = space.settings.identity(bars, windows.n_features, plan.training)
         check_unoccupied(storage, identity)
         plan_text = f"{crew.as_text()}{plan.as_text()}"
-        print(plan_text, flush=True)
-        trial_log = connection.directory / "trial_logs" / f"{settings.study_name}.log"
+        progress(plan_text)
+        trial_log = store.directory / "trial_logs" / f"{settings.study_name}.log"
         with (
-            sole_launcher(storage, connection.directory),
+            study_lock(storage, store.directory),
             storage_errors(storage),
             open_trial_log(trial_log),
         ):
-            with tracking_errors(connection.uri):
-                store = open_experiment(connection)
+            with tracking_errors(store.uri):
+                store = open_experiment(store)
                 parent_run_id = open_study_run(store, settings.study_name)
-                describe_study(store, parent_run_id, space, bars=bars, data=data, identity=identity)
+                describe_study(
+                    store, parent_run_id, space, bars=bars, data=windows, identity=identity
+                )
                 store.client.log_text(parent_run_id, plan_text, "memory_plan.txt")
             study = open_study(storage, identity)
             fail_dead_trials(study, storage)
-            launch = Launch(
+            launch = StudyLaunch(
                 store=store,
                 parent_run_id=parent_run_id,
                 storage=storage,
                 study=study,
-                work=TrialWork(
+                context=TrialContext(
                     space=space,
                     plan=plan.training,
-                    data=data,
-                    checkpoints=connection.directory / "checkpoints" / settings.study_name,
+                    data=windows,
+                    checkpoints=store.directory / "checkpoints" / settings.study_name,
                 ),
                 workers=crew,
                 trial_log=trial_log,
@@ -143,18 +187,25 @@ def run_study(
             return launch.run()
 
 
+def _best_trial(study: optuna.Study) -> FrozenTrial | None:
+    try:
+        return study.best_trial
+    except ValueError:  # none is complete
+        return None
+
+
 @dataclass(frozen=True, kw_only=True)
-class Launch:
+class StudyLaunch:
     """One launch of a study."""
 
     store: TrackingStore
     parent_run_id: str
     storage: StudyStorage
     study: optuna.Study
-    work: TrialWork
+    context: TrialContext
     workers: Workers
     trial_log: Path
-    supplement: Sequence[OwedTrial] | None = None
+    supplement: Sequence[QueuedTrial] | None = None
     """Forced trials to run instead of the search; None launches the search."""
 
     def run(self) -> StudyOutcome:
@@ -169,17 +220,17 @@ class Launch:
             status = "KILLED"
             raise
         finally:
-            behind = self._conclude(status, tracking)
-        if behind is not None:
-            raise TrackingBehind(
-                f"study {self.study.study_name} is finished, but {behind} and run the same "
+            pending = self._conclude(status, tracking)
+        if pending is not None:
+            raise WritesPending(
+                f"study {self.study.study_name} is finished, but {pending} and run the same "
                 f"command again; everything is in {self.trial_log} and in the study's storage"
             )
         return StudyOutcome(
             study_name=self.study.study_name,
             parent_run_id=self.parent_run_id,
             finished=finished_trials(self.study),
-            best_trial=best_trial(self._trials()),
+            best_trial=_best_trial(self.study),
             trial_log=self.trial_log,
         )
 
@@ -188,36 +239,45 @@ class Launch:
         write_missing_lines(self.trial_log, self._ended_trials())
         interrupted = status == "KILLED"
         left = tracking.finish(INTERRUPTED_PATIENCE_SECONDS if interrupted else patience_seconds())
-        behind = left.as_text()
+        pending = left.as_text()
         if left.outage is None:
-            trials = self._trials()
             try:
-                summarise_study(self.store, self.parent_run_id, self.space, trials, self.trial_log)
+                self._summarise()
                 close_study_run(self.store, self.parent_run_id, status)
-            except MlflowException as error:
-                behind = f"MLflow does not take its summary ({first_line(error)}): start the server"
-        if behind is not None and status != "FINISHED":
-            _logger.warning("%s and run the same command again", behind)
-        return behind
+            except MlflowError as error:
+                pending = (
+                    f"MLflow does not take its summary ({first_line(error)}): start the server"
+                )
+        if pending is not None and status != "FINISHED":
+            _logger.warning("%s and run the same command again", pending)
+        return pending
 
     def _run_trials(self, tracking: LiveTracking) -> None:
         finished, n_trials = finished_trials(self.study), self.space.settings.n_trials
         with show_progress(self.study, finished=finished, n_trials=n_trials) as progress:
             watch = StudyWatch(tracking, self.space, progress)
             remaining = RemainingTrials(self.study, self.space, self.supplement)
-            self.workers.run_trials(self.work, remaining, watch, self.storage)
+            self.workers.run_trials(self.context, remaining, watch, self.storage)
 
     @property
     def space(self) -> SearchSpace:
         """What the study searches."""
-        return self.work.space
+        return self.context.space
 
-    def _trials(self) -> list[FrozenTrial]:
-        return self.study.get_trials(deepcopy=False)
+    def _summarise(self) -> None:
+        """Show the trials of the study's storage, and before them those that logs tell of."""
+        summarise_study(
+            self.store,
+            self.parent_run_id,
+            self.study.study_name,
+            [*recovered_trials(self.store, self.parent_run_id), *self._ended_trials()],
+            note=partial(study_note, self.space.settings),
+            trial_log=self.trial_log,
+        )
 
     def _ended_trials(self) -> list[TrialRun]:
         return [
             ended_trial(trial, self.space)
-            for trial in self._trials()
+            for trial in self.study.get_trials(deepcopy=False)
             if trial.state.is_finished() and trial.datetime_start is not None
         ]

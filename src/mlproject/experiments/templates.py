@@ -42,6 +42,13 @@ def generate_hpo_script(
 ) -> Path:
     """Write the script of a study of phase 6a: ``hpo_{budget}_h{horizon}_{task}.py``.
 
+    >>> from mlproject import generate_hpo_script
+    >>> path = generate_hpo_script("2M", 3, "threshold_1pct", "scripts")
+    >>> path.as_posix()
+    'scripts/hpo_2M_h3_threshold_1pct.py'
+    >>> "n_trials=50," in path.read_text()
+    True
+
     Args:
         budget: such as ``2M`` or ``750k``.
         horizon: days within which the price has to rise.

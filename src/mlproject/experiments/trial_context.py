@@ -10,13 +10,14 @@ from mlproject.data.windows import WindowedData
 from mlproject.experiments.objective import Objective, TrialWatcher
 from mlproject.search.search_space import SearchSpace
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.loop import prior_loss
-from mlproject.training.memory import MemoryPlan, Workload, plan_memory
+from mlproject.training.memory_plan import MemoryPlan, plan_memory
 from mlproject.training.plan import TrainingPlan
+from mlproject.training.scores import prior_loss
+from mlproject.training.workload import Workload
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Placement:
     """Where a process trains."""
 
     devices: tuple[torch.device, ...]
@@ -26,7 +27,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrialWork:
+class TrialContext:
     """What all trials of a launch share."""
 
     space: SearchSpace
@@ -35,9 +36,11 @@ class TrialWork:
     checkpoints: Path
     """Folder of what trials at work save."""
 
-    def objective(self, place: Place, watch: Callable[[TrialRun], TrialWatcher]) -> Objective:
-        """The objective of a process that trains at `place`."""
-        data = self.data.to(place.devices[0])
+    def objective(
+        self, placement: Placement, watch: Callable[[TrialRun], TrialWatcher]
+    ) -> Objective:
+        """The objective of a process that trains at `placement`."""
+        data = self.data.to(placement.devices[0])
         return Objective(
             space=self.space,
             plan=self.plan,
@@ -45,23 +48,23 @@ class TrialWork:
             checkpoints=self.checkpoints,
             prior_loss=prior_loss(data.labels[data.validation], data.base_rate),
             watch=watch,
-            memory_limit_bytes=place.memory_limit_bytes,
-            devices=place.devices,
+            memory_limit_bytes=placement.memory_limit_bytes,
+            devices=placement.devices,
         )
 
 
-def plan_at(place: Place, space: SearchSpace) -> MemoryPlan:
-    """The memory plan of a process that trains at `place`.
+def plan_for(placement: Placement, space: SearchSpace) -> MemoryPlan:
+    """The memory plan of a process that trains at `placement`.
 
     Raises:
         TooLittleMemory: the largest architecture does not fit there.
     """
     settings = space.settings
     workload = Workload.on(
-        place.devices,
+        placement.devices,
         n_features=space.grid.num_features,
         batch_size=settings.batch_size,
-        memory_limit_bytes=place.memory_limit_bytes,
+        memory_limit_bytes=placement.memory_limit_bytes,
     )
     return plan_memory(
         space.grid.architectures,

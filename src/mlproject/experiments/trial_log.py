@@ -1,54 +1,28 @@
-"""The trial log: a text that a person can follow, and the durable journal of a study.
+"""The file of a trial log: a text that a person can follow, and the durable journal of a study.
 
-Every name of `mlproject.tracking.names` that a trial's run carries is in its lines, to the last
-digit, so that the runs can be rebuilt from this file alone. Lines go through Optuna's logger, so
-they also stand between Optuna's own; times are UTC.
-
-    [I 2026-11-23 20:14:13,539] Trial 7: arch_idx=57, d_model=64, …, batch_size=256, d_ff=256, …
-    [I 2026-11-23 20:14:19,004] Trial 7 epoch 1: train_loss=0.55…, val_loss=0.53…
-    [I 2026-11-23 20:16:02,118] Trial 7 ended: state=COMPLETE, ended=…, best_val_loss=0.51…, …
+Its lines are formatted and parsed in `mlproject.tracking.trial_log_lines`: the runs of a study can
+be rebuilt from this file alone. They go through Optuna's logger, so they also stand between
+Optuna's own; times are UTC.
 """
 
-import json
 import logging
 import os
-import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import optuna
 
 from mlproject.errors import UserError
-from mlproject.tracking.names import SEARCHED_PARAMS, Param, Tag
+from mlproject.tracking.trial_log_lines import ENDED, line_key, trial_lines
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.epoch_losses import EpochLosses
 
 _own_logger = logging.getLogger(__name__)
 _logger = optuna.logging.get_logger("optuna.trial_log")
 _logger.setLevel(logging.INFO)  # the journal is kept however quiet Optuna has been told to be
 
 _TO_TERMINAL = "to_terminal"
-
-_STARTED = re.compile(r"Trial (\d+): .*\.$")
-_EPOCH = re.compile(r"Trial (\d+) epoch (\d+): .*\.$")
-_ENDED = re.compile(r"Trial (\d+) ended: .*\.$")
-
-# The order and spelling up to batch_size are those of the old logs, whose readers stop there.
-_OLD_FIELDS = (Param.ARCH_IDX, Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS)
-_NEW_FIELDS = (
-    Param.D_FF,
-    *(param for param in SEARCHED_PARAMS if param is not Param.EPOCHS),
-    Param.GRID_VERSION,
-    Param.N_FEATURES,
-    Param.SEARCH_SPACE,
-    Param.BUDGET,
-    Param.HORIZON,
-    Param.TASK,
-)
-_START_TAGS = (Tag.STUDY_NAME, Tag.FORCED_EXTREME, Tag.SUPPLEMENT, Tag.RETRY_OF)
 
 
 class TrialLogIncomplete(UserError):
@@ -59,47 +33,6 @@ class TrialLogIncomplete(UserError):
             f"trial log {path} cannot be written ({error.strerror}): mend that and run the same "
             "command again, which adds the lines that are missing"
         )
-
-
-def start_line(trial: TrialRun) -> str:
-    """The line of a trial whose params are all known."""
-    params = trial.params
-    fields = [f"{name}={params[name]}" for name in _OLD_FIELDS]
-    fields.append(f"params={params[Param.PARAM_COUNT]:,}")
-    fields.append(f"lr={params[Param.LEARNING_RATE]:.6f}")
-    fields.append(f"epochs={params[Param.EPOCHS]}")
-    fields.append(f"batch_size={params[Param.BATCH_SIZE]}")
-    fields.extend(f"{name}={params[name]}" for name in _NEW_FIELDS if name in params)
-    fields.append(f"started={_time(trial.started_ms)}")
-    fields.extend(f"{tag}={trial.tags[tag]}" for tag in _START_TAGS if tag in trial.tags)
-    return f"Trial {trial.trial_number}: {', '.join(fields)}."
-
-
-def epoch_line(trial_number: int, losses: EpochLosses) -> str:
-    """The line of one epoch."""
-    return (
-        f"Trial {trial_number} epoch {losses.epoch}: "
-        f"train_loss={losses.train_loss}, val_loss={losses.val_loss}."
-    )
-
-
-def end_line(trial: TrialRun) -> str:
-    """The line that closes a trial, whatever became of it. The last one counts."""
-    assert trial.ended_ms is not None
-    fields = [
-        f"state={trial.state}",
-        f"started={_time(trial.started_ms)}",
-        f"ended={_time(trial.ended_ms)}",
-        *(f"{name}={float(value)}" for name, value in trial.metrics.items()),
-    ]
-    if not _has_start_line(trial):
-        fields.extend(f"param.{name}={value}" for name, value in trial.params.items())
-        fields.extend(f"{tag}={trial.tags[tag]}" for tag in _START_TAGS if tag in trial.tags)
-    if Tag.DIVERGED in trial.tags:
-        fields.append(f"{Tag.DIVERGED}={trial.tags[Tag.DIVERGED]}")
-    if Tag.FAILURE_REASON in trial.tags:
-        fields.append(f"{Tag.FAILURE_REASON}={json.dumps(trial.tags[Tag.FAILURE_REASON])}")
-    return f"Trial {trial.trial_number} ended: {', '.join(fields)}."
 
 
 def write_line(line: str, *, to_terminal: bool = False) -> None:
@@ -141,29 +74,13 @@ def open_trial_log(path: Path) -> Iterator[None]:
 
 def write_missing_lines(path: Path, trials: Sequence[TrialRun]) -> None:
     """Give each ended trial the lines that a killed process did not come to write."""
-    started, ended, epochs = set(), set(), set()
     with path.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            if match := _STARTED.search(line):
-                started.add(int(match[1]))
-            elif match := _EPOCH.search(line):
-                epochs.add((int(match[1]), int(match[2])))
-            elif match := _ENDED.search(line):
-                ended.add(int(match[1]))
+        written = {line_key(line) for line in lines}
     for trial in trials:
-        if trial.trial_number not in ended:
-            if trial.trial_number not in started and _has_start_line(trial):
-                write_line(start_line(trial))
-            for losses in trial.epochs:
-                is_whole = losses.train_loss is not None
-                if is_whole and (trial.trial_number, losses.epoch) not in epochs:
-                    write_line(epoch_line(trial.trial_number, losses))
-            write_line(end_line(trial))
-
-
-def _has_start_line(trial: TrialRun) -> bool:
-    """A trial whose process died before its params were all chosen never began."""
-    return Param.BATCH_SIZE in trial.params
+        if (trial.trial_number, ENDED) not in written:
+            for line in trial_lines(trial):
+                if line_key(line) not in written:
+                    write_line(line)
 
 
 def _is_for_terminal(record: logging.LogRecord) -> bool:
@@ -209,8 +126,3 @@ def _end_torn_line(path: Path) -> None:
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":
                 file.write(b"\n")
-
-
-def _time(milliseconds: int) -> str:
-    moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"

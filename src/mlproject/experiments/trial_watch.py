@@ -11,12 +11,13 @@ from optuna.trial import FrozenTrial
 
 from mlproject.experiments.describe import ended_trial
 from mlproject.experiments.progress import Progress
-from mlproject.experiments.trial_log import end_line, epoch_line, start_line, write_line
+from mlproject.experiments.trial_log import write_line
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import finished_trials
 from mlproject.tracking.live_run import LiveRun
 from mlproject.tracking.live_tracking import LiveTracking
 from mlproject.tracking.names import Param
+from mlproject.tracking.trial_log_lines import end_line, epoch_line, start_line
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.epoch_losses import EpochLosses
 

@@ -1,6 +1,6 @@
 """The architecture grid: every (d_model, n_layers, n_heads, d_ff) that fits a budget.
 
-A grid is immutable once published. `arch_idx`, the place of an architecture in its grid, means
+A grid is immutable once published. `arch_idx`, the position of an architecture in its grid, means
 something only together with the grid's version and the number of features, so a change of the
 space is a new version here and never an edit of an old one.
 """
@@ -23,7 +23,7 @@ N_POSITIONS = N_PATCHES + 10
 
 @dataclass(frozen=True)
 class GridAxes:
-    """The values that one version of the grid takes the product of."""
+    """The values of each dimension; one version of the grid is made of their product."""
 
     d_model: tuple[int, ...]
     n_layers: tuple[int, ...]
@@ -48,10 +48,12 @@ GRID_VERSIONS: dict[int, GridAxes] = {
 }
 # fmt: on
 CURRENT_GRID_VERSION = 3
+CURRENT_NUM_FEATURES = 25
+"""How many features the network sees of each day now; `mlproject.data.features` makes them."""
 
 SHAPE_INDEX = "shape_index"
 LOG2_N_HEADS = "log2_n_heads"
-"""The two whole numbers that name an architecture of a grid for a sampler: its place among
+"""The two whole numbers that name an architecture of a grid for a sampler: its index in
 `ArchitectureGrid.shapes`, and the logarithm of its heads. Like `arch_idx` they mean something in
 their grid alone."""
 
@@ -142,21 +144,34 @@ def count_parameters(*, d_model: int, n_layers: int, d_ff: int, num_features: in
 
 @functools.lru_cache(maxsize=64)
 def architecture_grid(
-    budget: Budget, num_features: int, version: int = CURRENT_GRID_VERSION
+    budget: Budget | str,
+    num_features: int = CURRENT_NUM_FEATURES,
+    version: int = CURRENT_GRID_VERSION,
 ) -> ArchitectureGrid:
-    """The grid of `budget` for inputs of `num_features` features.
+    """The grid of `budget`, such as ``2M``, for inputs of `num_features` features.
+
+    >>> from mlproject import architecture_grid
+    >>> grid = architecture_grid("2M")
+    >>> len(grid.architectures)
+    80
+    >>> grid.architectures[60]  # doctest: +NORMALIZE_WHITESPACE
+    Architecture(arch_idx=60, d_model=64, n_layers=48, n_heads=2, d_ff=256,
+                 param_count=2417473)
+    >>> grid.values("d_model")
+    (64, 128, 192, 256, 384)
 
     The product runs in the order d_model, n_layers, n_heads, d_ff ratio and is then sorted by
     parameter count; the sort is stable, which is what fixes `arch_idx` among equal counts.
 
     Raises:
-        UnknownBudget: no architecture of this version fits.
+        UnknownBudget: the budget cannot be read, or no architecture of this version fits.
         ValueError: there is no such version, or no feature.
     """
     if version not in GRID_VERSIONS:
         raise ValueError(
             f"no grid version {version}: there are {', '.join(map(str, GRID_VERSIONS))}"
         )
+    budget = parse_budget(budget) if isinstance(budget, str) else budget
     if num_features < 1:
         raise ValueError(f"num_features is {num_features}: at least 1 is needed")
     space = GRID_VERSIONS[version]
@@ -197,6 +212,4 @@ def get_architectures_for_budget(
     budget: Budget | str, num_features: int, *, version: int = CURRENT_GRID_VERSION
 ) -> tuple[Architecture, ...]:
     """The architectures that fit `budget`, so that the position of each is its `arch_idx`."""
-    if isinstance(budget, str):
-        budget = parse_budget(budget)
     return architecture_grid(budget, num_features, version).architectures

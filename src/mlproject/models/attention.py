@@ -28,7 +28,7 @@ class Attention(nn.Module):
         self.output = nn.Linear(d_model, d_model)
 
     def forward(self, x: Tensor, dropout: DropoutStream) -> Tensor:
-        """(tokens, d_model) to the same shape; the tokens of a window stand together."""
+        """Mix the tokens of each window, which stand together: (tokens, d_model) to the same."""
         size = x.shape[1] // self.n_heads
         qkv = self.qkv(x).view(-1, N_PATCHES, 3, self.n_heads, size)
         if x.device.type != "cpu":
@@ -44,7 +44,11 @@ class Attention(nn.Module):
 
 
 def _attend(qkv: Tensor, dropout: DropoutStream) -> Tensor:
-    """(windows, patches, 3, heads, size) to (windows, patches, heads, size)."""
+    """Scaled dot-product attention: (windows, patches, heads, size) from `qkv`.
+
+    `qkv` (windows, patches, 3, heads, size) holds query, key and value. Vaswani et al., "Attention
+    Is All You Need" (NeurIPS 2017), section 3.2.1.
+    """
     windows, patches, _, heads, size = qkv.shape
     parts = qkv.permute(2, 0, 3, 1, 4)
     query, key, value = (part.reshape(-1, patches, size) for part in parts)
@@ -57,7 +61,7 @@ def _attend(qkv: Tensor, dropout: DropoutStream) -> Tensor:
 
 
 def _attend_narrow(qkv: Tensor, dropout: DropoutStream) -> Tensor:
-    """As `_attend`, the batch and the heads in the last dimension throughout."""
+    """Attention as `_attend`, with the batch and the heads in the last dimension throughout."""
     windows, patches, _, heads, size = qkv.shape
     parts = qkv.to(torch.promote_types(qkv.dtype, torch.float32)).permute(2, 1, 4, 0, 3)
     query, key, value = (part.reshape(patches, size, -1) for part in parts)
@@ -68,23 +72,26 @@ def _attend_narrow(qkv: Tensor, dropout: DropoutStream) -> Tensor:
 
 
 def _softmax(scores: Tensor, size: int) -> Tensor:
-    """(patches, patches, batch): the weights of the second patches for each of the first."""
+    """The weights of the second patches for each of the first: (patches, patches, batch)."""
     return torch.softmax(scores * size**-0.5, dim=1)
 
 
 def _scores(one: Tensor, other: Tensor) -> Tensor:
-    """(patches, size, batch) twice to their dot products over size (patches, patches, batch)."""
+    """The dot products over size of (patches, size, batch) twice: (patches, patches, batch)."""
     found = one[:, None, 0] * other[None, :, 0]
-    for place in range(1, one.shape[1]):
-        found.addcmul_(one[:, None, place], other[None, :, place])
+    for index in range(1, one.shape[1]):
+        found.addcmul_(one[:, None, index], other[None, :, index])
     return found
 
 
 def _mix(weights: Tensor, values: Tensor) -> Tensor:
-    """(patches, patches, batch) and (patches, size, batch) to sums over the second patches."""
+    """The sums of `values` (patches, size, batch) by `weights` (patches, patches, batch).
+
+    The result is (patches, size, batch), summed over the second patches.
+    """
     found = weights[:, 0, None] * values[None, 0]
-    for place in range(1, len(values)):
-        found.addcmul_(weights[:, place, None], values[None, place])
+    for patch in range(1, len(values)):
+        found.addcmul_(weights[:, patch, None], values[None, patch])
     return found
 
 

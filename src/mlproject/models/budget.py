@@ -21,7 +21,7 @@ class UnknownBudget(UserError):
 
 @dataclass(frozen=True, order=True)
 class Budget:
-    """A number of parameters, ± `TOLERANCE`."""
+    """A budget: the number of parameters that a model should have, ± `TOLERANCE`."""
 
     parameters: int
 
@@ -40,7 +40,7 @@ class Budget:
 
 
 def parse_budget(text: str) -> Budget:
-    """Read ``2M``, ``750k``, ``1.5B`` or a plain count; upper and lower case are the same.
+    """The budget of ``2M``, ``750k``, ``1.5B`` or a plain count, in upper or lower case.
 
     Raises:
         UnknownBudget: the text is not a positive whole number of parameters.

@@ -2,7 +2,7 @@
 
 torch draws a CPU mask one number at a time from one generator, which took a third of a training
 step of the narrow, deep networks searched here. Here sixty-four random bits make four masks, and
-the bits follow from a key (the trial's seed, the step, the part of the batch) and a place in the
+the bits follow from a key (the trial's seed, the step, the part of the batch) and an index in the
 network. So threads need no shared state, activation checkpointing repeats a mask by drawing it
 again, and a training that continues after a kill needs to know its step only.
 """
@@ -26,19 +26,19 @@ class Dropout:
     probability: float
     """Rounded to a multiple of 2⁻¹⁶ on a CPU."""
     key: tuple[int, ...] = ()
-    """Whole, not negative. The same key gives the same masks on a CPU; elsewhere the masks come
-    from torch's generator of the device."""
+    """Whole numbers, none negative. The same key gives the same masks on a CPU; elsewhere the
+    masks come from torch's generator of the device."""
 
-    def at(self, place: int) -> "DropoutStream":
-        """The dropout of one part of the network, such as a layer."""
-        return DropoutStream(self.probability, (*self.key, place))
+    def at(self, index: int) -> "DropoutStream":
+        """The dropout of the part of the network with this index, such as a layer."""
+        return DropoutStream(self.probability, (*self.key, index))
 
 
 NO_DROPOUT = Dropout(0.0)
 
 
 class DropoutStream:
-    """Masks one tensor after another, each with a mask of its own."""
+    """A callable that masks one tensor after another, each with a mask of its own."""
 
     def __init__(self, probability: float, key: tuple[int, ...]) -> None:
         self.probability = probability
@@ -46,7 +46,7 @@ class DropoutStream:
         self._bits: np.random.SFC64 | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
-        """As `torch.nn.functional.dropout` in training: any shape to the same shape."""
+        """The masked tensor, as of `torch.nn.functional.dropout` in training: the same shape."""
         if self.probability == 0:
             return x
         if x.device.type != "cpu":
@@ -55,14 +55,14 @@ class DropoutStream:
         return masked
 
     def draw(self, x: Tensor) -> Tensor:
-        """As `random_lanes`, of the shape of `x`."""
+        """The next `random_lanes` of this stream, of the shape of `x`."""
         if self._bits is None:
             self._bits = np.random.SFC64(self._key)
         return random_lanes(self._bits, x)
 
 
 def random_lanes(bits: np.random.SFC64, like: Tensor) -> Tensor:
-    """int16 of the shape of a CPU tensor, uniform over all values: four of each draw."""
+    """Random int16 of the shape of a CPU tensor, uniform over all values: four of each draw."""
     count = like.numel()
     words = bits.random_raw(-(-count // _LANES))
     return torch.from_numpy(words.view(np.int16))[:count].view(like.shape)

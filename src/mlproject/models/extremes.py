@@ -13,6 +13,7 @@ USUAL_HEADS = 8
 """Heads of the d_model and n_layers extremes, where the budget has them."""
 
 Distance = Callable[[Architecture], float]
+"""How far an architecture is from what is wanted; 0 is nearest."""
 
 
 def forced_extremes(grid: ArchitectureGrid) -> dict[str, Architecture]:

@@ -27,7 +27,7 @@ NORMALISATION_EPSILON = 1e-5
 
 
 class Block(nn.Module):
-    """One pre-norm transformer layer.
+    """A pre-norm transformer layer: attention and feed-forward, each added to its input.
 
     The residual stream and the norms keep the precision of the input; the matrix products have
     that of the matrices.
@@ -42,7 +42,7 @@ class Block(nn.Module):
         self.contract = nn.Linear(d_ff, d_model)
 
     def forward(self, x: Tensor, dropout: DropoutStream) -> Tensor:
-        """(tokens, d_model) to the same shape."""
+        """One layer's output: (tokens, d_model) to the same shape."""
         precision = self.expand.weight.dtype
         x = x + dropout(self.attention(self.attention_norm(x).to(precision), dropout))
         hidden = functional.gelu(self.expand(self.feed_forward_norm(x).to(precision)))
@@ -50,7 +50,7 @@ class Block(nn.Module):
 
 
 class PatchTST(nn.Module):
-    """Windows of daily features to one logit each.
+    """The network: it takes windows of daily features to one logit each.
 
     Each feature of a window is first normalised over the window's days (no learnable
     parameters), because prices of a later decade lie outside the range of the training years.
@@ -116,7 +116,7 @@ class PatchTST(nn.Module):
     def forward(
         self, windows: Tensor, dropout: Dropout = NO_DROPOUT, *, checkpoint_every: int = 0
     ) -> Tensor:
-        """(batch, days, features) to logits (batch,).
+        """The logits (batch,) of windows (batch, days, features).
 
         With `checkpoint_every` only the input of every so-many layers is kept for the backward
         pass, which computes what lies between again (Chen et al., "Training Deep Nets with
@@ -148,7 +148,7 @@ class PatchTST(nn.Module):
 
 
 def normalise_windows(windows: Tensor) -> Tensor:
-    """(batch, days, features) to the same: each feature over the days, mean 0 and variance 1."""
+    """Windows (batch, days, features) with mean 0 and variance 1 of each feature over the days."""
     mean = windows.mean(dim=1, keepdim=True)
     variance = windows.var(dim=1, keepdim=True, correction=0)
     return (windows - mean) * torch.rsqrt(variance + NORMALISATION_EPSILON)

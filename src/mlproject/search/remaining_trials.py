@@ -8,8 +8,8 @@ from optuna.trial import FrozenTrial, TrialState
 from mlproject.errors import UserError
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import (
-    OwedTrial,
-    enqueue_owed_trials,
+    QueuedTrial,
+    enqueue_missing_trials,
     enqueue_supplement,
     failure_reason,
     finished_trials,
@@ -34,18 +34,18 @@ class RemainingTrials:
         self,
         study: optuna.Study,
         space: SearchSpace,
-        supplement: Sequence[OwedTrial] | None = None,
+        supplement: Sequence[QueuedTrial] | None = None,
     ) -> None:
         self.study = study
         self._space = space
         self._is_supplement = supplement is not None
-        self._last_place = -1
+        self._last_seed_index = -1
         self._failures_in_a_row = 0
         if supplement is not None:
             enqueue_supplement(study, space, supplement)
 
-    def due(self, *, at_work: int = 0, unbegun: int = 0) -> int:
-        """How many trials may be begun now, what is owed enqueued first.
+    def n_to_start(self, *, at_work: int = 0, unbegun: int = 0) -> int:
+        """How many trials may be started now; what is missing is enqueued first.
 
         Args:
             at_work: trials that were asked for and have not ended.
@@ -57,18 +57,18 @@ class RemainingTrials:
             return max(0, len(waiting) - unbegun)
         missing = self._space.settings.n_trials - finished_trials(self.study) - at_work
         if missing > 0:
-            enqueue_owed_trials(self.study, self._space)
+            enqueue_missing_trials(self.study, self._space)
         return max(0, missing)
 
-    def next_place(self) -> int:
-        """The place of the next trial in the study, from which its sampler is seeded.
+    def next_seed_index(self) -> int:
+        """The seed index of the next trial, from which its sampler is seeded.
 
-        It is the number of trials begun before; of several that begin together, each has its own.
+        It is the number of trials started so far, unique among trials that start together.
         """
         trials = self.study.get_trials(deepcopy=False)
         begun = sum(trial.state is not TrialState.WAITING for trial in trials)
-        self._last_place = max(begun, self._last_place + 1)
-        return self._last_place
+        self._last_seed_index = max(begun, self._last_seed_index + 1)
+        return self._last_seed_index
 
     def count(self, trial: FrozenTrial) -> None:
         """A trial has ended.

@@ -3,14 +3,15 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self, TypedDict
+from enum import StrEnum
+from typing import Any, Self, TypedDict, TypeVar
 
 from mlproject.data.bars import Bars
 from mlproject.data.labels import LabelPrice, Task, parse_horizon, parse_task
 from mlproject.errors import UserError
 from mlproject.models.arch_grid import GRID_VERSIONS
 from mlproject.models.budget import Budget, parse_budget
-from mlproject.tracking.store import study_prefix
+from mlproject.tracking.store import default_experiment, study_prefix
 from mlproject.training.plan import OptimiserName, Precision, TrainingPlan
 from mlproject.training.settings import SEARCH_SPACE_VERSIONS
 
@@ -19,6 +20,9 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\- ]{0,99}", re.ASCII)
 
 class BadSetting(UserError):
     """A setting of the study that cannot be used."""
+
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
 
 
 class WhichStudy(TypedDict):
@@ -91,6 +95,48 @@ class StudySettings:
                 there = ", ".join(map(str, known))
                 raise BadSetting(f"there is no {name} {asked}: there are {there}")
 
+    @classmethod
+    def parse(
+        cls,
+        budget: str | Budget,
+        horizon: str | int,
+        task: str = "threshold_1pct",
+        *,
+        experiment: str | None = None,
+        optimiser: str | None = None,
+        precision: str | None = None,
+        **settings: Any,
+    ) -> Self:
+        """The settings as a user writes them, in the words of the command line.
+
+        >>> from mlproject import StudySettings
+        >>> settings = StudySettings.parse("2M", horizon=3, n_trials=20)
+        >>> settings.study_name
+        'phase6a_2M_h3_threshold_1pct'
+        >>> settings.budget.parameters
+        2000000
+
+        Args:
+            budget: such as ``2M`` or ``750k``.
+            horizon: trading days within which the price has to rise.
+            task: by how much, such as ``threshold_1pct``.
+            experiment: the MLflow experiment; see `default_experiment` for None.
+            optimiser: ``adamw``, ``adafactor``, or ``auto``, which is None.
+            precision: ``fp32``, ``bf16``, or ``auto``, which is None.
+            **settings: the other fields by name.
+
+        Raises:
+            UserError: names what cannot be read, and what could.
+        """
+        which = parse_study(budget, horizon, task)
+        return cls(
+            experiment=experiment or default_experiment(),
+            **which,
+            optimiser=_parse_choice(OptimiserName, "optimiser", optimiser),
+            precision=_parse_choice(Precision, "precision", precision),
+            **settings,
+        )
+
     @property
     def study_name(self) -> str:
         """Such as ``phase6a_2B_h3_threshold_1pct``."""
@@ -131,3 +177,13 @@ class StudySettings:
             "precision": plan.precision.value,
             "seed": self.seed,
         }
+
+
+def _parse_choice(kind: type[_Choice], setting: str, name: str | None) -> _Choice | None:
+    if name in (None, "auto"):
+        return None
+    try:
+        return kind(name)
+    except ValueError as error:
+        known = ", ".join(kind)
+        raise BadSetting(f"{setting} is {name!r}: use auto, {known}") from error

@@ -1,4 +1,4 @@
-"""Which trials are owed: forced extremes not yet tried, and trials whose process died.
+"""Which trials have to be enqueued: forced extremes not yet tried, trials whose process died.
 
 Decided from the study's own trials every time, so it does not matter when a process was killed.
 Optuna's `skip_if_exists` is of no use here: it takes a forced trial that died for done.
@@ -15,12 +15,10 @@ from optuna.trial import FrozenTrial, TrialState
 from mlproject.models.arch_grid import LOG2_N_HEADS, SHAPE_INDEX
 from mlproject.models.extremes import distinct_extremes
 from mlproject.search.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
-from mlproject.tracking.names import PROCESS_DIED, Tag
+from mlproject.tracking.names import FINISHED_STATES, PROCESS_DIED, Tag
 
 MAX_ATTEMPTS = 3
 """A trial that died or a forced one that failed is tried this often in all."""
-
-FINISHED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
 
 _FIXED_PARAMS = "fixed_params"
 """Where Optuna keeps the params of an enqueued trial."""
@@ -31,7 +29,7 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwedTrial:
+class QueuedTrial:
     """A trial to enqueue."""
 
     params: dict[str, Any]
@@ -45,9 +43,9 @@ def failure_reason(trial: FrozenTrial) -> str | None:
     return str(trial.user_attrs.get(Tag.FAILURE_REASON, PROCESS_DIED))
 
 
-def owed_trials(trials: Sequence[FrozenTrial], space: SearchSpace) -> list[OwedTrial]:
+def trials_to_enqueue(trials: Sequence[FrozenTrial], space: SearchSpace) -> list[QueuedTrial]:
     """What has to be enqueued now, given all trials of the study in order."""
-    owed = []
+    missing = []
     attempts_at: dict[str, list[FrozenTrial]] = {}
     for trial in trials:
         if Tag.FORCED_EXTREME in trial.user_attrs:
@@ -57,24 +55,24 @@ def owed_trials(trials: Sequence[FrozenTrial], space: SearchSpace) -> list[OwedT
         if not attempts:
             params: dict[str, Any] = space.architecture_params(architecture)
             attrs = {Tag.FORCED_EXTREME.value: label}
-            owed.append(OwedTrial(params=params, user_attrs=attrs))
+            missing.append(QueuedTrial(params=params, user_attrs=attrs))
         elif attempts[-1].state is TrialState.FAIL and len(attempts) < MAX_ATTEMPTS:
             params = space.architecture_params(architecture) | _known_params(attempts[-1])
-            owed.append(_retry(attempts[-1], params))
+            missing.append(_retry(attempts[-1], params))
     retried = {t.user_attrs.get(Tag.RETRY_OF) for t in trials}
     for trial in trials:
         is_forced = Tag.FORCED_EXTREME in trial.user_attrs
         died = failure_reason(trial) in (PROCESS_DIED, INTERRUPTED)
         params = _known_params(trial)
-        is_owed = died and not is_forced and trial.number not in retried and params
-        if is_owed and _attempts(trial, trials) < MAX_ATTEMPTS:
-            owed.append(_retry(trial, params))
-    return owed
+        is_missing = died and not is_forced and trial.number not in retried and params
+        if is_missing and _attempts(trial, trials) < MAX_ATTEMPTS:
+            missing.append(_retry(trial, params))
+    return missing
 
 
 def counts_towards_plan(trial: FrozenTrial) -> bool:
     """Whether it is one of the finished trials that `n_trials` asks for: a supplement is extra."""
-    return trial.state in FINISHED_STATES and Tag.SUPPLEMENT not in trial.user_attrs
+    return trial.state.name in FINISHED_STATES and Tag.SUPPLEMENT not in trial.user_attrs
 
 
 def finished_trials(study: optuna.Study) -> int:
@@ -83,33 +81,34 @@ def finished_trials(study: optuna.Study) -> int:
 
 
 def enqueue_supplement(
-    study: optuna.Study, space: SearchSpace, supplement: Sequence[OwedTrial]
+    study: optuna.Study, space: SearchSpace, supplement: Sequence[QueuedTrial]
 ) -> None:
     """Enqueue supplementary trials: first those whose process died, then `supplement`.
 
     An architecture that waits already, from a launch that was interrupted, is not enqueued again.
     """
     trials = study.get_trials(deepcopy=False)
-    died = [owed for owed in owed_trials(trials, space) if Tag.SUPPLEMENT in owed.user_attrs]
+    missing = trials_to_enqueue(trials, space)
+    died = [queued for queued in missing if Tag.SUPPLEMENT in queued.user_attrs]
     waiting = [
         _architecture_params(trial.system_attrs.get(_FIXED_PARAMS, {}))
         for trial in trials
         if trial.state is TrialState.WAITING
     ]
-    for owed in (*died, *supplement):
-        architecture = _architecture_params(owed.params)
+    for queued in (*died, *supplement):
+        architecture = _architecture_params(queued.params)
         if architecture not in waiting:
-            study.enqueue_trial(owed.params, user_attrs=owed.user_attrs)
+            study.enqueue_trial(queued.params, user_attrs=queued.user_attrs)
             waiting.append(architecture)
 
 
-def enqueue_owed_trials(study: optuna.Study, space: SearchSpace) -> None:
-    """Enqueue what is owed; called again, it adds nothing."""
-    for owed in owed_trials(study.get_trials(deepcopy=False), space):
-        study.enqueue_trial(owed.params, user_attrs=owed.user_attrs)
+def enqueue_missing_trials(study: optuna.Study, space: SearchSpace) -> None:
+    """Enqueue what is missing; called again, it adds nothing."""
+    for queued in trials_to_enqueue(study.get_trials(deepcopy=False), space):
+        study.enqueue_trial(queued.params, user_attrs=queued.user_attrs)
 
 
-def _retry(trial: FrozenTrial, params: dict[str, Any]) -> OwedTrial:
+def _retry(trial: FrozenTrial, params: dict[str, Any]) -> QueuedTrial:
     first_attempt = trial.user_attrs.get(FIRST_ATTEMPT_ATTR, trial.number)
     attrs: dict[str, Any] = {
         Tag.RETRY_OF.value: trial.number,
@@ -118,7 +117,7 @@ def _retry(trial: FrozenTrial, params: dict[str, Any]) -> OwedTrial:
     for tag in (Tag.FORCED_EXTREME, Tag.SUPPLEMENT):
         if tag in trial.user_attrs:
             attrs[tag.value] = trial.user_attrs[tag]
-    return OwedTrial(params=dict(params), user_attrs=attrs)
+    return QueuedTrial(params=dict(params), user_attrs=attrs)
 
 
 def _known_params(trial: FrozenTrial) -> dict[str, Any]:

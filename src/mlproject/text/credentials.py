@@ -17,6 +17,9 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from mlproject.errors import UserError
 
+STORAGE_VARIABLE = "MLPROJECT_STORAGE"
+"""The storage URL may come from the environment, since `mlflow run` logs its parameters."""
+
 HIDDEN = "***"
 
 _MAX_URL_CHARACTERS = 4096
@@ -63,6 +66,11 @@ def hide_credentials(text: str) -> str:
         if secret in text:
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
     return _hide_by_place(text)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, fit to be shown."""
+    return hide_credentials((str(error).strip() or type(error).__name__).splitlines()[0])
 
 
 def _hide_by_place(text: str) -> str:
@@ -113,7 +121,7 @@ def refuse_credentials(arguments: Sequence[str]) -> None:
             option = next((name for name in names if _OPTION.fullmatch(name)), "a URL")
             raise CredentialsInSight(
                 f"{option} holds a password or a token, and others can read command lines: give "
-                "the storage URL in the environment variable MLPROJECT_STORAGE, or leave the "
+                f"the storage URL in the environment variable {STORAGE_VARIABLE}, or leave the "
                 "password out and let PostgreSQL read ~/.pgpass"
             )
 

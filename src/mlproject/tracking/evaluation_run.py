@@ -1,32 +1,31 @@
-"""The run that keeps the final evaluation of a study: an analysis, and neither study nor trial."""
+"""The run of a study's final evaluation: an analysis, and neither study nor trial."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-from mlflow.data.pandas_dataset import from_pandas
-
 from mlproject.data.bars import Bars
-from mlproject.tracking.analysis_run import ExperimentView, keep_folder, open_analysis_run
+from mlproject.tracking.analysis_run import log_folder, open_analysis_run
+from mlproject.tracking.errors import TrackingUnreachable, tracking_errors
 from mlproject.tracking.names import (
     ANALYSIS_TAG,
     EVALUATED_STUDY_TAG,
     EVALUATED_TRIAL_TAG,
 )
-from mlproject.tracking.store import TrackingUnreachable, tracking_errors
+from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import log_study_dataset, log_study_params, log_study_values
 
 ANALYSIS = "evaluation"
 
 
-def count_evaluations(view: ExperimentView, study_name: str) -> int:
-    """How many evaluations of the study are finished: so often has its test span been looked at.
+def count_evaluations(store: TrackingStore, study_name: str) -> int:
+    """Count the finished evaluations of a study: so often has its test span been looked at.
 
     Raises:
         TrackingUnreachable: the store does not answer.
     """
-    with tracking_errors(view.connection.uri):
-        found = view.store.client.search_runs(
-            [view.store.experiment_id],
+    with tracking_errors(store.uri):
+        found = store.client.search_runs(
+            [store.experiment_id],
             f"tags.{ANALYSIS_TAG} = '{ANALYSIS}' AND tags.{EVALUATED_STUDY_TAG} = '{study_name}' "
             "AND attributes.status = 'FINISHED'",
             max_results=1000,
@@ -36,41 +35,42 @@ def count_evaluations(view: ExperimentView, study_name: str) -> int:
 
 @contextmanager
 def evaluation_run(
-    view: ExperimentView,
+    store: TrackingStore,
     study_name: str,
     trial_run_id: str,
     params: Mapping[str, object],
     bars: Bars,
 ) -> Iterator[str]:
-    """The id of the evaluation's run, open while the block runs; FAILED or KILLED if that fails.
+    """Open the evaluation's run while the block runs, and give its id.
+
+    A block that fails leaves the run FAILED, or KILLED where it was interrupted.
 
     Raises:
         TrackingUnreachable: the store stopped answering.
     """
-    with tracking_errors(view.connection.uri):
-        run_id = open_analysis_run(view, ANALYSIS, of=study_name)
+    with tracking_errors(store.uri):
+        run_id = open_analysis_run(store, ANALYSIS, of=study_name)
         tags = {EVALUATED_STUDY_TAG: study_name, EVALUATED_TRIAL_TAG: trial_run_id}
-        log_study_values(view.store, run_id, metrics={}, tags=tags)
-        log_study_params(view.store, run_id, params)
-        dataset = from_pandas(bars.frame, name=bars.name, digest=bars.digest)
-        log_study_dataset(view.store, run_id, dataset.to_dict() | {"source": bars.source})
+        log_study_values(store, run_id, metrics={}, tags=tags)
+        log_study_params(store, run_id, params)
+        log_study_dataset(store, run_id, bars)
     try:
         yield run_id
     except BaseException as error:
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
-        with suppress(TrackingUnreachable), tracking_errors(view.connection.uri):
-            view.store.client.set_terminated(run_id, status)
+        with suppress(TrackingUnreachable), tracking_errors(store.uri):
+            store.client.set_terminated(run_id, status)
         raise
 
 
-def keep_results(
-    view: ExperimentView, run_id: str, *, metrics: Mapping[str, float], folder: str, note: str
+def log_results(
+    store: TrackingStore, run_id: str, *, metrics: Mapping[str, float], folder: str, note: str
 ) -> None:
-    """Keep metrics, files and the note, then end the run.
+    """Log metrics, files and the note, then end the run.
 
     Raises:
         TrackingUnreachable: the store stopped answering.
     """
-    with tracking_errors(view.connection.uri):
-        log_study_values(view.store, run_id, metrics=metrics, tags={})
-    keep_folder(view, run_id, folder, note=note)
+    with tracking_errors(store.uri):
+        log_study_values(store, run_id, metrics=metrics, tags={})
+    log_folder(store, run_id, folder, note=note)

@@ -13,7 +13,7 @@ FLUSH_SECONDS = 2.0
 
 
 class LiveRun:
-    """A trial in progress. `add` and `close` only take note; a writer calls `write`."""
+    """The run of a trial in progress. `add` and `close` only take note; `write` is the writer's."""
 
     def __init__(self, begun: TrialRun, changed: threading.Condition) -> None:
         self.begun = begun
@@ -45,11 +45,11 @@ class LiveRun:
 
     @property
     def epochs_waiting(self) -> int:
-        """Epochs that MLflow has not been given."""
+        """The number of epochs that MLflow has not been given."""
         return len(self._epochs) - self._epochs_written
 
     def seconds_until_due(self) -> float | None:
-        """When `write` has something to do; None: not before more is known of the trial."""
+        """Return the seconds until `write` has something to do; None: not before more is known."""
         if self.is_refused and self.ended is None:
             return None
         if not self._params_written or self.ended is not None:

@@ -1,6 +1,6 @@
-"""The runs of a launch, written behind its back: training never waits for MLflow.
+"""Trial runs are written to MLflow by a background thread: training never waits for the server.
 
-One thread writes, in the order in which things happened. Nothing here is the only copy of
+The thread writes in the order in which things happened. Nothing here is the only copy of
 anything: trials, their losses and their ends are in the study's storage and in its trial log before
 they come here. So an outage needs no memory of its own: what MLflow misses is read from the storage
 when it answers again (docs/decisions/0010-outages.md).
@@ -10,8 +10,8 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, cast
@@ -19,10 +19,14 @@ from typing import Any, cast
 from mlflow import MlflowClient
 from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_TIMEOUT
 
+from mlproject.text.credentials import first_line
 from mlproject.text.phrases import counted
+from mlproject.tracking.errors import is_refusal
+from mlproject.tracking.known_runs import KnownRuns, known_runs
 from mlproject.tracking.live_run import LiveRun
-from mlproject.tracking.recorder import KnownRuns, known_runs, write_trial
-from mlproject.tracking.store import TrackingStore, first_line, is_refusal
+from mlproject.tracking.pending_writes import Outage, PendingWrites
+from mlproject.tracking.recorder import write_trial
+from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.trial_run import TrialRun
 
 MAX_HELD_RUNS = 100
@@ -37,42 +41,8 @@ INTERRUPTED_PATIENCE_SECONDS = 5.0
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outage:
-    """MLflow does not answer."""
-
-    since: datetime
-    reason: str
-
-    def __str__(self) -> str:
-        return f"MLflow does not answer since {self.since:%H:%M} ({self.reason})"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Undelivered:
-    """What MLflow was not given when a launch ended; it stays in the study's storage."""
-
-    outage: Outage | None
-    """Why nothing at all could be written; None where MLflow answers."""
-    trials_waiting: int
-    """Trials that ended during the outage."""
-    refused: Mapping[int, str]
-    """Why MLflow does not take a trial, by its number."""
-
-    def as_text(self) -> str | None:
-        """What is missing and what mends it, the end of a sentence; None if all was delivered."""
-        if self.outage is not None:
-            waiting = f", and {counted(self.trials_waiting, 'trial')} wait"
-            waiting *= self.trials_waiting > 0
-            return f"{self.outage}{waiting}: start the tracking server"
-        if self.refused:
-            named = "; ".join(f"trial {n} ({why})" for n, why in self.refused.items())
-            return f"MLflow refuses {named}: mend the cause"
-        return None
-
-
 def patience_seconds() -> float:
-    """How long a launch that ends waits for a server that says nothing: as long as for an answer.
+    """Return how long an ending launch waits for a silent server: as long as for an answer.
 
     A slow server may take any time: each of its answers begins the wait anew.
     """
@@ -80,7 +50,7 @@ def patience_seconds() -> float:
 
 
 class LiveTracking:
-    """Follows the trials of one launch, several at a time if need be.
+    """The writer of the trial runs of one launch, several trials at a time if need be.
 
     On an error it notes that MLflow is away, says so once, and asks again with growing pauses.
     When MLflow answers, it is brought up to date, the trials in progress included. A trial that
@@ -106,7 +76,7 @@ class LiveTracking:
         self._ended_trials = ended_trials
         self._changed = threading.Condition()
         self._held: list[LiveRun] = []
-        self._is_behind = True
+        self._is_stale = True
         self._is_finishing = False
         self._is_stopped = False
         self._is_idle = False
@@ -121,17 +91,17 @@ class LiveTracking:
         threading.Thread(target=self._work, name="mlflow", daemon=True).start()
 
     def begin(self, trial: TrialRun) -> LiveRun:
-        """A trial has begun: what is told to the run returned reaches MLflow in time."""
+        """Return the run of a trial that has begun: what it is told reaches MLflow in time."""
         run = LiveRun(trial, self._changed)
         with self._changed:
             if len(self._held) >= MAX_HELD_RUNS:
-                self._let_go_of_ended()
-                self._is_behind = True
+                self._drop_ended()
+                self._is_stale = True
             self._held.append(run)
             self._changed.notify_all()
         return run
 
-    def finish(self, patience: float) -> Undelivered:
+    def finish(self, patience: float) -> PendingWrites:
         """Bring MLflow up to date and stop; no trial is in progress any more.
 
         Waits as long as MLflow answers, and `patience` seconds after its last answer; where it
@@ -139,9 +109,9 @@ class LiveTracking:
         """
         started = time.monotonic()
         with self._changed:
-            self._let_go_of_ended()
+            self._drop_ended()
             self._held.clear()
-            self._is_behind = self._is_finishing = True
+            self._is_stale = self._is_finishing = True
             self._is_idle = False
             self._next_attempt, self._pause = started, FIRST_PAUSE_SECONDS
             failed_before = self._failed_attempts
@@ -158,7 +128,7 @@ class LiveTracking:
             finally:
                 self._is_stopped = True
                 self._changed.notify_all()
-            return Undelivered(
+            return PendingWrites(
                 outage=None if self._is_idle else self._outage or _silence(),
                 trials_waiting=self._trials_waiting,
                 refused=dict(sorted(self._refused.items())),
@@ -167,7 +137,7 @@ class LiveTracking:
     def _work(self) -> None:
         while self._wait_for_work():
             try:
-                if self._is_behind:
+                if self._is_stale:
                     self._catch_up()
                 for run in self._due_runs():
                     self._write(run)
@@ -191,7 +161,7 @@ class LiveTracking:
     def _seconds_until_due(self) -> float | None:
         if self._outage is not None:
             return max(0.0, self._next_attempt - time.monotonic())
-        if self._is_behind:
+        if self._is_stale:
             return 0.0
         due = [seconds for run in self._held if (seconds := run.seconds_until_due()) is not None]
         return min(due, default=None)
@@ -209,13 +179,13 @@ class LiveTracking:
             with self._changed:
                 if run in self._held:
                     self._held.remove(run)
-                self._is_behind |= run.is_refused  # it is tried once more, as a whole
+                self._is_stale |= run.is_refused  # it is tried once more, as a whole
 
     def _catch_up(self) -> None:
         """Make MLflow show all that ended, as the storage has it, and what is in progress."""
         with self._changed:
-            self._let_go_of_ended()
-            self._is_behind = False  # whatever is let go of from now on makes it so again
+            self._drop_ended()
+            self._is_stale = False  # whatever is dropped from now on makes it so again
         # In this order: what ended before is no longer held, or MLflow has it already.
         ended = self._ended_trials()
         with self._changed:
@@ -225,25 +195,25 @@ class LiveTracking:
             self._find_again(known, run)
         in_progress = {_identity(run.begun) for run in held}
         left = [trial for trial in ended if _identity(trial) not in in_progress]
-        behind = known.behind(left)
-        for item in behind:
-            write = partial(write_trial, self._store, self._parent_run_id, item)
-            self._attempt(item.trial.trial_number, write)
+        stale = known.stale(left)
+        for each in stale:
+            write = partial(write_trial, self._store, self._parent_run_id, each)
+            self._attempt(each.trial.trial_number, write)
         for trial in left:
             if (kept := known.of(trial)) is not None:
-                self._delete_doubles(known, trial, str(kept.info.run_id))
-        self._note_end_of_outage(len(behind))
+                self._delete_duplicates(known, trial, str(kept.info.run_id))
+        self._note_end_of_outage(len(stale))
 
     def _find_again(self, known: KnownRuns, run: LiveRun) -> None:
-        """The run of a trial in progress, where the answer that named it was lost."""
+        """Find the run of a trial in progress, where the answer that named it was lost."""
         found = known.of(run.begun)
         if run.run_id is None and found is not None:
             run.run_id = str(found.info.run_id)
         if run.run_id is not None:
-            self._delete_doubles(known, run.begun, run.run_id)
+            self._delete_duplicates(known, run.begun, run.run_id)
 
-    def _delete_doubles(self, known: KnownRuns, trial: TrialRun, kept: str) -> None:
-        for run_id in known.doubles(trial, kept):
+    def _delete_duplicates(self, known: KnownRuns, trial: TrialRun, kept: str) -> None:
+        for run_id in known.duplicates(trial, kept):
             delete = partial(self._store.client.delete_run, run_id)
             if self._attempt(trial.trial_number, delete):
                 _logger.warning(
@@ -267,8 +237,8 @@ class LiveTracking:
         self._written = time.monotonic()
         return True
 
-    def _let_go_of_ended(self) -> None:
-        """Forget what the storage holds as well; the lock is held."""
+    def _drop_ended(self) -> None:
+        """Drop the runs that the storage holds as well; the lock is held."""
         if self._outage is not None:
             self._trials_waiting += sum(run.ended is not None for run in self._held)
         self._held = [run for run in self._held if run.ended is None]
@@ -295,8 +265,8 @@ class LiveTracking:
                 self._trials_waiting = 0
                 self._pause = FIRST_PAUSE_SECONDS
             epochs = sum(run.epochs_waiting for run in self._held)
-            self._let_go_of_ended()
-            self._is_behind = True
+            self._drop_ended()
+            self._is_stale = True
             self._failed_attempts += 1
             # A store that can be read but not written to gets nowhere: that is no progress.
             self._answered = self._written
@@ -336,7 +306,7 @@ def _identity(trial: TrialRun) -> tuple[int, int]:
 
 
 def _noting_answers(client: MlflowClient, note: Callable[[], None]) -> MlflowClient:
-    """The client, telling of every call that MLflow answered with what was asked."""
+    """Wrap the client, so that `note` is called after each call that MLflow answered well."""
 
     class Noting:
         def __getattr__(self, name: str) -> Callable[..., Any]:

@@ -92,17 +92,20 @@ class TestMetric(StrEnum):
 
 
 def spread_of(metric: TestMetric) -> str:
-    """Such as ``test_loss_std``."""
+    """Name a metric's spread, such as ``test_loss_std``."""
     return f"{metric}_std"
 
 
 def of_baseline(metric: TestMetric, baseline: str) -> str:
-    """Such as ``logistic_regression.test_loss``."""
+    """Name a metric of a baseline, such as ``logistic_regression.test_loss``."""
     return f"{baseline}.{metric}"
 
 
 def lead_over(baseline: str) -> str:
-    """Such as ``loss_minus.logistic_regression``; ``.low`` and ``.high`` are its interval."""
+    """Name the lead over a baseline, such as ``loss_minus.logistic_regression``.
+
+    With ``.low`` and ``.high`` behind it, the ends of its interval.
+    """
     return f"loss_minus.{baseline}"
 
 
@@ -156,6 +159,9 @@ class TrialState(StrEnum):
     PRUNED = "PRUNED"
     FAIL = "FAIL"
 
+
+FINISHED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
+"""The states of a trial whose architecture was tested, if only to be found bad."""
 
 MLFLOW_STATUS = {
     TrialState.RUNNING: "RUNNING",

@@ -5,32 +5,24 @@ left behind, and the backfill of old logs: each is given the whole `TrialRun` an
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from mlflow.entities import Metric as MlflowMetric
 from mlflow.entities import Param as MlflowParam
 from mlflow.entities import Run, RunTag
 
+from mlproject.tracking.known_runs import StaleTrial, known_runs
 from mlproject.tracking.names import (
     EPOCH_METRICS,
-    FINGERPRINT_TAGS,
     MLFLOW_STATUS,
     PARENT_RUN_ID_TAG,
     Metric,
-    Origin,
     Tag,
-    TrialState,
 )
 from mlproject.tracking.store import TrackingStore
-from mlproject.tracking.study_run import child_runs
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.epoch_losses import EpochLosses
-
-COMPARED_CHARACTERS = 5000
-"""MLflow cuts long tags off."""
 
 
 def create_trial_run(store: TrackingStore, parent_run_id: str, trial: TrialRun) -> str:
@@ -82,67 +74,11 @@ def close_trial_run(store: TrackingStore, run_id: str, trial: TrialRun) -> None:
     store.client.set_terminated(run_id, MLFLOW_STATUS[trial.state], trial.ended_ms)
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrialBehind:
-    """A trial that ended and that MLflow does not show as it is."""
-
-    trial: TrialRun
-    run: Run | None
-    """Its run, as far as it came; None where there is none."""
-
-
-class KnownRuns:
-    """The runs under a parent, found again by the trials they stand for.
-
-    A trial is known by its number and the time it started, or by a fingerprint.
-    """
-
-    def __init__(self, runs: Iterable[Run]) -> None:
-        self._by_key: defaultdict[tuple[str, str], list[Run]] = defaultdict(list)
-        for run in runs:
-            for key in _keys_of_run(run):
-                self._by_key[key].append(run)
-
-    def of(self, trial: TrialRun) -> Run | None:
-        """The run of a trial, the one that shows most should there be several."""
-        found = self._all_of(trial)
-        whole = (run for run in found if _shows(run, trial))
-        return next(whole, found[0] if found else None)
-
-    def doubles(self, trial: TrialRun, kept: str) -> list[str]:
-        """Ids of the runs of a trial beside the one that is `kept`: two were created where the
-        answer to the first was lost on its way. None but live runs: whose hand another run is of,
-        nobody knows."""
-        key = (str(trial.trial_number), str(trial.started_ms))
-        return [
-            str(run.info.run_id)
-            for run in self._by_key.get(key, ())
-            if run.info.run_id != kept and run.data.tags.get(Tag.ORIGIN) == Origin.LIVE
-        ]
-
-    def behind(self, trials: Iterable[TrialRun]) -> list[TrialBehind]:
-        """Those of the trials that ended and are not shown as they are, in the same order."""
-        found = ((trial, self.of(trial)) for trial in trials)
-        return [
-            TrialBehind(trial=trial, run=run)
-            for trial, run in found
-            if trial.state is not TrialState.RUNNING and not (run and _shows(run, trial))
-        ]
-
-    def _all_of(self, trial: TrialRun) -> list[Run]:
-        return [run for key in _keys_of_trial(trial) for run in self._by_key.get(key, ())]
-
-
-def known_runs(store: TrackingStore, parent_run_id: str) -> KnownRuns:
-    """What there is under the parent: one call per thousand runs."""
-    return KnownRuns(child_runs(store, parent_run_id))
-
-
-def write_trial(store: TrackingStore, parent_run_id: str, behind: TrialBehind) -> str:
-    """Make MLflow show a trial that ended, and return its run's id; it may be repeated."""
-    if behind.run is None:
-        return _write_whole_run(store, parent_run_id, behind.trial)
-    return _complete_run(store, behind.run, behind.trial)
+def write_trial(store: TrackingStore, parent_run_id: str, stale: StaleTrial) -> str:
+    """Make MLflow show a trial that ended, and return its run's id; repeating it is safe."""
+    if stale.run is None:
+        return _write_whole_run(store, parent_run_id, stale.trial)
+    return _complete_run(store, stale.run, stale.trial)
 
 
 def bring_up_to_date(
@@ -154,19 +90,19 @@ def bring_up_to_date(
     is completed, a missing one is created. Trials in progress are left to their process. Several
     `threads` are worth it where the store is far away.
     """
-    behind = known_runs(store, parent_run_id).behind(trials)
-    if threads == 1 or len(behind) < 2:
-        for item in behind:
-            write_trial(store, parent_run_id, item)
+    stale = known_runs(store, parent_run_id).stale(trials)
+    if threads == 1 or len(stale) < 2:
+        for each in stale:
+            write_trial(store, parent_run_id, each)
     else:
         with ThreadPoolExecutor(threads) as pool:
-            futures = [pool.submit(write_trial, store, parent_run_id, item) for item in behind]
+            futures = [pool.submit(write_trial, store, parent_run_id, each) for each in stale]
             try:
                 for future in futures:
                     future.result()
             finally:
                 pool.shutdown(cancel_futures=True)
-    return len(behind)
+    return len(stale)
 
 
 def _write_whole_run(store: TrackingStore, parent_run_id: str, trial: TrialRun) -> str:
@@ -193,30 +129,6 @@ def _complete_run(store: TrackingStore, run: Run, trial: TrialRun) -> str:
     if Tag.FAILURE_REASON in run.data.tags and Tag.FAILURE_REASON not in trial.tags:
         store.client.delete_tag(run_id, Tag.FAILURE_REASON)
     return run_id
-
-
-def _keys_of_run(run: Run) -> list[tuple[str, str]]:
-    tags = run.data.tags
-    keys = [(tag, tags[tag]) for tag in FINGERPRINT_TAGS if tag in tags]
-    number = tags.get(Tag.TRIAL_NUMBER)
-    return keys if number is None else [*keys, (number, str(run.info.start_time))]
-
-
-def _keys_of_trial(trial: TrialRun) -> list[tuple[str, str]]:
-    return [*trial.known_by, (str(trial.trial_number), str(trial.started_ms))]
-
-
-def _shows(run: Run, trial: TrialRun) -> bool:
-    tags = run.data.tags
-    if trial.unfinished:
-        ours = any(tag in tags for tag in FINGERPRINT_TAGS)
-        return run.info.status != "RUNNING" or not ours
-    reasons = (tags.get(Tag.FAILURE_REASON), trial.tags.get(Tag.FAILURE_REASON))
-    return (
-        run.info.status == MLFLOW_STATUS[trial.state]
-        and tags.get(Tag.TRIAL_STATE) == trial.state
-        and len({(reason or "")[:COMPARED_CHARACTERS] for reason in reasons}) == 1
-    )
 
 
 def _tags(trial: TrialRun) -> dict[str, str]:

@@ -18,10 +18,11 @@ from mlflow.entities.logged_model_status import LoggedModelStatus
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+from mlflow.types.schema import AnyType, ColSpec, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
-from mlproject.tracking.analysis_run import ExperimentView
-from mlproject.tracking.store import tracking_errors
+from mlproject.tracking.errors import tracking_errors
+from mlproject.tracking.store import TrackingStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +36,16 @@ class ServableModel:
     """The package that the loader is in; it travels with the model."""
     packages: Sequence[str]
     """Distributions that the loader needs, in the versions installed here."""
-    signature: ModelSignature
+    inputs: Mapping[str, str | None]
+    """The columns of a request and their types in MLflow's words, such as ``double``; None takes
+    any."""
+    outputs: Mapping[str, str]
+    """The columns of an answer, likewise."""
     input_example: pd.DataFrame
 
 
 def register_model(
-    view: ExperimentView,
+    store: TrackingStore,
     run_id: str,
     model: ServableModel,
     *,
@@ -48,15 +53,15 @@ def register_model(
     description: str,
     tags: Mapping[str, str],
 ) -> str:
-    """Log the model as an output of the run and register it as `name`; its new version.
+    """Log the model as an output of the run, register it as `name`, and return its new version.
 
     Raises:
         TrackingUnreachable: the store stopped answering.
     """
-    client = view.store.client
-    with tracking_errors(view.connection.uri), tempfile.TemporaryDirectory() as folder:
+    client = store.client
+    with tracking_errors(store.uri), tempfile.TemporaryDirectory() as folder:
         logged = client.create_logged_model(
-            view.store.experiment_id, name="model", source_run_id=run_id, tags=dict(tags)
+            store.experiment_id, name="model", source_run_id=run_id, tags=dict(tags)
         )
         local = Path(folder) / "model"
         mlflow.pyfunc.save_model(
@@ -65,7 +70,7 @@ def register_model(
             data_path=str(model.folder),
             code_paths=[str(model.code)],
             mlflow_model=Model(run_id=run_id, model_id=logged.model_id),
-            signature=model.signature,
+            signature=_signature(model),
             input_example=model.input_example,
             pip_requirements=[_pinned(package) for package in model.packages],
         )
@@ -88,6 +93,14 @@ def register_model(
         link = json.dumps([{"name": name, "version": int(created.version)}])
         client.set_logged_model_tags(logged.model_id, {MLFLOW_MODEL_VERSIONS: link})
     return str(created.version)
+
+
+def _signature(model: ServableModel) -> ModelSignature:
+    return ModelSignature(inputs=_schema(model.inputs), outputs=_schema(model.outputs))
+
+
+def _schema(columns: Mapping[str, str | None]) -> Schema:
+    return Schema([ColSpec(kind or AnyType(), name) for name, kind in columns.items()])
 
 
 def _pinned(package: str) -> str:

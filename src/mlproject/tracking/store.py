@@ -1,59 +1,57 @@
-"""The connection to MLflow: which store, which experiment, and whether it answers."""
+"""The tracking store: where MLflow keeps its runs, and which experiment is used there."""
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Experiment
-from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from mlflow.entities import Experiment, Run
 
 from mlproject.errors import UserError
-from mlproject.text.credentials import check_url, hide_credentials
-from mlproject.tracking.launch_credentials import take_back_tags
+from mlproject.text.credentials import check_url, hide_credentials, holds_credentials
+from mlproject.tracking.errors import TrackingUnreachable, tracking_errors
 
+MLFLOW_VERSION: str = mlflow.__version__
 DEFAULT_EXPERIMENT = "phase6a"
 _MLFLOW_DEFAULT_EXPERIMENT = "Default"
 
 # MLflow retries a dead server for minutes by default; a user at a terminal wants to know sooner.
 REQUEST_RETRIES = 2
 _REQUEST_TIMEOUT_SECONDS = 30
-_REFUSALS = {
-    "ALREADY_EXISTS",
-    "BAD_REQUEST",
-    "INVALID_PARAMETER_VALUE",
-    "INVALID_STATE",
-    "NOT_FOUND",
-    "RESOURCE_ALREADY_EXISTS",
-    "RESOURCE_DOES_NOT_EXIST",
-}
-"""MLflow's error codes of what it would refuse again."""
 _SQLITE = "sqlite:///"
-_ADVICE = "start it, or set MLFLOW_TRACKING_URI to another"
+_LAUNCH_RUN = "MLFLOW_RUN_ID"
 
-
-class TrackingUnreachable(UserError):
-    """The MLflow tracking store cannot be opened or does not answer."""
+_chosen: dict[str, str] = {}
+"""The environment variables that `connect` has set, which it may set otherwise the next time."""
 
 
 class ExperimentConflict(UserError):
     """The experiment asked for is not the one that this process has to use, or is deleted."""
 
 
+class NoSuchExperiment(UserError):
+    """The experiment to look at does not exist."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Connection:
+class TrackingStore:
     """A tracking store that answered, and the experiment to use there."""
 
     client: MlflowClient
     uri: str
     experiment_name: str
+    found_experiment_id: str | None
+    """None while the experiment does not exist: see `open_experiment` and `require_experiment`."""
     launch_run_id: str | None
     """The run that `mlflow run` made for this process, if it did."""
+
+    @property
+    def experiment_id(self) -> str:
+        """The id of the experiment, which has to exist."""
+        assert self.found_experiment_id is not None, self.experiment_name
+        return self.found_experiment_id
 
     @property
     def directory(self) -> Path:
@@ -66,22 +64,23 @@ class Connection:
         return Path.cwd() if file is None else file.parent
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrackingStore:
-    """An experiment that exists in a store that answered."""
+def tracking_uri(uri: str | None = None) -> str:
+    """Return the tracking store's URI: MLFLOW_TRACKING_URI, or ``mlflow.db`` in this directory.
 
-    client: MlflowClient
-    experiment_id: str
-    launch_run_id: str | None = None
+    Either way with the whole path of a file, as has a `uri` that is given.
+    """
+    uri = uri or mlflow.get_tracking_uri()
+    file = sqlite_file(uri)
+    return uri if file is None else f"{_SQLITE}{file.absolute()}"
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The file of a SQLite URL; None for a server."""
+    """Return the file of a SQLite URL; None for a server."""
     return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
 
 
 def study_prefix(experiment: str) -> str:
-    """What the names of an experiment's studies begin with: its own name.
+    """Return what the names of an experiment's studies begin with: its own name.
 
     `mlflow run` without --experiment-name runs in MLflow's own default experiment, which names
     nothing: studies there are called as on the command line without --experiment.
@@ -89,18 +88,45 @@ def study_prefix(experiment: str) -> str:
     return DEFAULT_EXPERIMENT if experiment == _MLFLOW_DEFAULT_EXPERIMENT else experiment
 
 
+def default_experiment() -> str:
+    """The experiment of a user who names none.
+
+    It is MLFLOW_EXPERIMENT_NAME, else the experiment of the run that `mlflow run` made for this
+    process, else `DEFAULT_EXPERIMENT`.
+
+    Raises:
+        TrackingUnreachable: the store that knows the run does not answer.
+    """
+    named, launch = (os.environ.get(name) for name in ("MLFLOW_EXPERIMENT_NAME", _LAUNCH_RUN))
+    if named or not launch:
+        return named or DEFAULT_EXPERIMENT
+    uri = _usable(tracking_uri())
+    with tracking_errors(uri):
+        client = MlflowClient(tracking_uri=uri)
+        return _experiment_of(client, client.get_run(launch))
+
+
 def connect(
-    experiment: str | None, *, may_differ: bool = False, request_retries: int = REQUEST_RETRIES
-) -> Connection:
-    """Connect to the store of MLFLOW_TRACKING_URI, by default ``mlflow.db`` in this directory.
+    experiment: str | None,
+    uri: str | None = None,
+    *,
+    may_differ: bool = False,
+    request_retries: int = REQUEST_RETRIES,
+) -> TrackingStore:
+    """Connect to a tracking store, by default that of `tracking_uri`.
 
     The experiment is `experiment`, else the one of the run that `mlflow run` made, else
     `DEFAULT_EXPERIMENT`. A study has to be in that of `mlflow run`, whose run becomes its parent;
-    what only reads, or brings its own parent runs, `may_differ`. Nothing is written.
+    what only reads, or brings its own parent runs, `may_differ`. Nothing is written, but where
+    `mlflow run` logged a repository's URL with a token as a tag, the token is hidden there.
 
     Requests that fail are repeated `request_retries` times, unless MLFLOW_HTTP_REQUEST_MAX_RETRIES
     says how often. Repeated after a lost answer, the request for a run makes a second one: a study,
-    which finds its runs again, does without.
+    which finds its runs again, does without. These and MLflow's other limits go by the environment
+    of the process, where they stay.
+
+    The run that `mlflow run` made is taken out of the environment: whoever connects first has it, a
+    second study of the same process gets a run of its own, and so does a child process.
 
     Raises:
         TrackingUnreachable: the store does not answer or cannot be used.
@@ -114,9 +140,52 @@ def connect(
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     }
     for name, value in settings.items():
-        os.environ.setdefault(name, value)
+        if os.environ.get(name) == _chosen.get(name):  # else the user has chosen
+            os.environ[name] = _chosen[name] = value
     logging.getLogger("mlflow.store.db.utils").addFilter(_has_no_trace)
-    uri = _absolute(mlflow.get_tracking_uri())
+    uri = _usable(tracking_uri(uri))
+    # A worker that inherited the run id would re-open the parent run as its own.
+    launch_run_id = os.environ.pop(_LAUNCH_RUN, None)
+    with tracking_errors(uri):
+        client = MlflowClient(tracking_uri=uri)
+        launched_in = None
+        if launch_run_id is not None:
+            launch = client.get_run(launch_run_id)
+            _redact_tags(client, launch)
+            launched_in = _experiment_of(client, launch)
+        name = experiment or launched_in or DEFAULT_EXPERIMENT
+        if launched_in not in (None, name) and not may_differ:
+            raise ExperimentConflict(
+                f"experiment {name!r} was asked for, but 'mlflow run' runs in {launched_in!r}: "
+                f"give 'mlflow run' the option --experiment-name {name}"
+            )
+        found = client.get_experiment_by_name(name)
+        _refuse_deleted(found)
+    return TrackingStore(
+        client=client,
+        uri=uri,
+        experiment_name=name,
+        found_experiment_id=None if found is None else str(found.experiment_id),
+        launch_run_id=launch_run_id,
+    )
+
+
+def connect_to_read(experiment: str | None, uri: str | None = None) -> TrackingStore:
+    """Connect to an experiment that exists, by default `default_experiment`.
+
+    Unlike a study, an analysis may look at another experiment than the one of the run that
+    `mlflow run` made for it.
+
+    Raises:
+        NoSuchExperiment: there is none of this name.
+        ExperimentConflict: it is deleted.
+        TrackingUnreachable: the store does not answer.
+    """
+    return require_experiment(connect(experiment or default_experiment(), uri, may_differ=True))
+
+
+def _usable(uri: str) -> str:
+    """The URI of a store that can be written to."""
     if uri.startswith("file:") or "://" not in uri:
         raise TrackingUnreachable(
             f"tracking store {uri} is a directory of files, which MLflow no longer writes: move it "
@@ -124,74 +193,51 @@ def connect(
             "or set MLFLOW_TRACKING_URI to a database or a server"
         )
     check_url(uri, "MLFLOW_TRACKING_URI")
-    # A worker that inherited the run id would re-open the parent run as its own.
-    launch_run_id = os.environ.pop("MLFLOW_RUN_ID", None)
-    with tracking_errors(uri):
-        client = MlflowClient(tracking_uri=uri)
-        launched_in = None if launch_run_id is None else _experiment_of(client, launch_run_id)
-        name = experiment or launched_in or DEFAULT_EXPERIMENT
-        if launched_in not in (None, name) and not may_differ:
-            raise ExperimentConflict(
-                f"experiment {name!r} was asked for, but 'mlflow run' runs in {launched_in!r}: "
-                f"give 'mlflow run' the option --experiment-name {name}"
-            )
-        _refuse_deleted(client.get_experiment_by_name(name))
-    return Connection(client=client, uri=uri, experiment_name=name, launch_run_id=launch_run_id)
+    return uri
 
 
-@contextmanager
-def tracking_errors(uri: str, advice: str = _ADVICE) -> Iterator[None]:
-    """Turn what MLflow raises when a store is away or its disk full into `TrackingUnreachable`."""
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise TrackingUnreachable(
-            f"tracking store {hide_credentials(uri)} does not answer ({first_line(error)}): "
-            f"{advice}"
-        ) from error
+def _experiment_of(client: MlflowClient, run: Run) -> str:
+    return str(client.get_experiment(run.info.experiment_id).name)
 
 
-def open_experiment(connection: Connection) -> TrackingStore:
-    """The experiment of the connection, created when missing."""
-    client, name = connection.client, connection.experiment_name
-    found = client.get_experiment_by_name(name)
-    return TrackingStore(
-        client=client,
-        experiment_id=found.experiment_id if found else client.create_experiment(name),
-        launch_run_id=connection.launch_run_id,
+def require_experiment(store: TrackingStore) -> TrackingStore:
+    """Return the store if its experiment exists.
+
+    Raises:
+        NoSuchExperiment: it does not.
+        TrackingUnreachable: the store does not answer.
+    """
+    if store.found_experiment_id is not None:
+        return store
+    with tracking_errors(store.uri):
+        there = sorted(e.name for e in store.client.search_experiments(max_results=50))
+    raise NoSuchExperiment(
+        f"no experiment {store.experiment_name!r} in {hide_credentials(store.uri)}: there are "
+        f"{', '.join(there)}; "
+        "name one of them, or set MLFLOW_TRACKING_URI to another store"
     )
 
 
-def is_refusal(error: Exception) -> bool:
-    """Whether a store that is well refuses what it was given, and would do so again.
-
-    Anything else passes: a connection that breaks, a server in trouble (5xx) or overrun (429), a
-    database that is locked, full or restarted, credentials that expired, a proxy's own 404.
-    """
-    if isinstance(error.__cause__, SQLAlchemyError):
-        return isinstance(error.__cause__, (IntegrityError, DataError))
-    return isinstance(error, MlflowException) and error.error_code in _REFUSALS
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, fit to be shown."""
-    return hide_credentials((str(error).strip() or type(error).__name__).splitlines()[0])
+def open_experiment(store: TrackingStore) -> TrackingStore:
+    """Create the experiment where it is missing, and return the store that knows its id."""
+    if store.found_experiment_id is not None:
+        return store
+    client, name = store.client, store.experiment_name
+    found = client.get_experiment_by_name(name)  # another process may have created it since
+    created = found.experiment_id if found else client.create_experiment(name)
+    return replace(store, found_experiment_id=created)
 
 
 def _has_no_trace(record: logging.LogRecord) -> bool:
-    """What MLflow logs with a stack trace it raises as well."""
+    """Tell whether a log line is worth showing: MLflow raises what it logs with a trace."""
     return not record.exc_info
 
 
-def _absolute(uri: str) -> str:
-    file = sqlite_file(uri)
-    return uri if file is None else f"{_SQLITE}{file.absolute()}"
-
-
-def _experiment_of(client: MlflowClient, run_id: str) -> str:
-    run = client.get_run(run_id)
-    take_back_tags(client, run)
-    return str(client.get_experiment(run.info.experiment_id).name)
+def _redact_tags(client: MlflowClient, run: Run) -> None:
+    """Hide credentials in the tags of a run: `mlflow run` logs the URL of a repository."""
+    for name, value in run.data.tags.items():
+        if holds_credentials(value):
+            client.set_tag(run.info.run_id, name, hide_credentials(value))
 
 
 def _refuse_deleted(experiment: Experiment | None) -> None:

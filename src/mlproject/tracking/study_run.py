@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
 
+from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Dataset, DatasetInput, InputTag, Run, RunTag
 from mlflow.entities import Metric as MlflowMetric
 from mlflow.entities import Param as MlflowParam
 from mlflow.tracking.context.registry import resolve_tags
 
+from mlproject.data.bars import Bars
 from mlproject.tracking.names import PARENT_RUN_ID_TAG, Origin, Tag
 from mlproject.tracking.store import TrackingStore
 
@@ -16,7 +17,7 @@ _PROCESS_DIED = "the launch ended without a word (killed, or lost its machine)"
 
 
 def open_study_run(store: TrackingStore, study_name: str) -> str:
-    """The id of the study's parent run, RUNNING from now on.
+    """Open the study's parent run, RUNNING from now on, and return its id.
 
     The first launch's own run becomes the parent. A later launch by `mlflow run` hangs its run
     under the parent as a launch record; records that earlier, killed launches left RUNNING are
@@ -50,7 +51,7 @@ def open_study_run(store: TrackingStore, study_name: str) -> str:
 
 
 def open_recovered_study_run(store: TrackingStore, study_name: str, started_ms: int) -> Run:
-    """The study's parent run, created with its true start when missing; no launch of its own."""
+    """Find the study's parent run, or create it with its true start; nothing is launched."""
     parent = find_study_run(store, study_name)
     if parent is not None:
         return parent
@@ -71,7 +72,7 @@ def close_study_run(
 
 
 def find_study_run(store: TrackingStore, study_name: str) -> Run | None:
-    """The study's parent run, the oldest should there be several.
+    """Find the study's parent run, the oldest should there be several.
 
     Raises:
         ValueError: the name holds a quote, which MLflow's search language would end the name at.
@@ -88,7 +89,7 @@ def find_study_run(store: TrackingStore, study_name: str) -> Run | None:
 
 
 def child_runs(store: TrackingStore, parent_run_id: str, condition: str | None = None) -> list[Run]:
-    """The runs under the parent: trials (with a `trial_number`) and launch records (without).
+    """Read the runs under the parent: trials (with a `trial_number`) and launch records.
 
     All of them, or those that meet a `condition` in MLflow's search language.
     """
@@ -130,16 +131,16 @@ def log_study_values(
     )
 
 
-def log_study_dataset(store: TrackingStore, run_id: str, dataset: Mapping[str, Any]) -> None:
-    """Log the data set (`mlflow.data` dataset as a dict) that the study trains on, once."""
+def log_study_dataset(store: TrackingStore, run_id: str, bars: Bars) -> None:
+    """Log the bars that a study trains on as the run's data set, once."""
     inputs = store.client.get_run(run_id).inputs
     known = inputs.dataset_inputs if inputs else []
-    if any(item.dataset.digest == dataset["digest"] for item in known):
+    if any(item.dataset.digest == bars.digest for item in known):
         return
+    dataset = from_pandas(bars.frame, name=bars.name, digest=bars.digest).to_dict()
     entity = Dataset(
-        **{key: dataset[key] for key in ("name", "digest", "source_type", "source")},
-        schema=dataset["schema"],
-        profile=dataset["profile"],
+        **{key: dataset[key] for key in ("name", "digest", "source_type", "schema", "profile")},
+        source=bars.source,
     )
     context = InputTag("mlflow.data.context", "training")
     store.client.log_inputs(run_id, [DatasetInput(entity, [context])])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mlflow.entities import Run
 
-from mlproject.tracking.analysis_run import ExperimentView
+from mlproject.tracking.errors import tracking_errors
 from mlproject.tracking.names import (
     ANALYSIS_TAG,
     PARENT_RUN_ID_TAG,
@@ -21,7 +21,7 @@ from mlproject.tracking.names import (
     Tag,
     TrialState,
 )
-from mlproject.tracking.store import TrackingStore, tracking_errors
+from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import child_runs
 from mlproject.tracking.trial_run import TrialRun
 
@@ -64,34 +64,40 @@ class TrackedExperiment:
     """Runs of other shapes, left out."""
 
 
-def read_studies(view: ExperimentView) -> TrackedExperiment:
+def read_studies(store: TrackingStore) -> TrackedExperiment:
     """Read every study of the experiment.
 
     Raises:
         TrackingUnreachable: the store stopped answering.
     """
-    with tracking_errors(view.connection.uri):
-        return _sort(view.name, _all_runs(view.store))
+    with tracking_errors(store.uri):
+        return _sort(store.experiment_name, _all_runs(store))
+
+
+def ranked_trials(trials: Iterable[TrackedTrial]) -> list[TrackedTrial]:
+    """Sort the complete trials that did not diverge by validation loss, the lowest first."""
+    sound = [each for each in trials if each.trial.has_result and not each.trial.has_diverged]
+    return sorted(sound, key=lambda each: each.trial.metrics[Metric.BEST_VAL_LOSS])
+
+
+def study_trials(store: TrackingStore, parent_run_id: str) -> list[TrialRun]:
+    """Read the trials of a study without their epochs, by number and start."""
+    return _trials(child_runs(store, parent_run_id))
 
 
 def recovered_trials(store: TrackingStore, parent_run_id: str) -> list[TrialRun]:
-    """The trials of a study that a log alone tells of, by number and start."""
-    found = [
-        trial.trial
-        for run in child_runs(store, parent_run_id, f"tags.{Tag.ORIGIN} = '{Origin.LOG}'")
-        if (trial := _read_trial(run)) is not None
-    ]
-    return sorted(found, key=lambda trial: (trial.trial_number, trial.started_ms))
+    """Read those of a study's trials that a log alone tells of."""
+    return _trials(child_runs(store, parent_run_id, f"tags.{Tag.ORIGIN} = '{Origin.LOG}'"))
 
 
-def validation_losses(view: ExperimentView, run_id: str) -> dict[int, float]:
-    """The validation loss of each epoch of a trial's run; empty where its source did not say.
+def validation_losses(store: TrackingStore, run_id: str) -> dict[int, float]:
+    """Read the validation loss of each epoch of a trial's run; none where no source said it.
 
     Raises:
         TrackingUnreachable: the store stopped answering.
     """
-    with tracking_errors(view.connection.uri):
-        history = view.store.client.get_metric_history(run_id, Metric.VAL_LOSS)
+    with tracking_errors(store.uri):
+        history = store.client.get_metric_history(run_id, Metric.VAL_LOSS)
     return {each.step: each.value for each in history}
 
 
@@ -153,8 +159,13 @@ def _study(name: str, parent: Run, trials: Sequence[TrackedTrial]) -> TrackedStu
     )
 
 
+def _trials(runs: Iterable[Run]) -> list[TrialRun]:
+    found = [trial.trial for run in runs if (trial := _read_trial(run)) is not None]
+    return sorted(found, key=lambda trial: (trial.trial_number, trial.started_ms))
+
+
 def _read_trial(run: Run) -> TrackedTrial | None:
-    """None when the run has not the shape of a trial's."""
+    """Read a trial from its run; None when the run has not the shape of a trial's."""
     tags = dict(run.data.tags)
     try:
         number = int(tags.pop(Tag.TRIAL_NUMBER))

@@ -1,15 +1,15 @@
 """What the MLflow run of a trial holds, wherever the trial comes from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mlproject.models.arch_grid import Architecture
-from mlproject.tracking.names import Metric, Param, TrialState
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.tracking.names import FINISHED_STATES, Metric, Origin, Param, Tag, TrialState
+from mlproject.training.epoch_losses import EpochLosses, has_exploded
 
 
 def architecture_params(architecture: Architecture) -> dict[Param, int]:
-    """The params that name an architecture, but for the grid that it stands in."""
+    """Return the params that name an architecture, but for the grid that it stands in."""
     return {
         Param.ARCH_IDX: architecture.arch_idx,
         Param.D_MODEL: architecture.d_model,
@@ -22,7 +22,7 @@ def architecture_params(architecture: Architecture) -> dict[Param, int]:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRun:
-    """Everything that the run of one trial shows.
+    """A trial, as everything that its run shows.
 
     Live trials and recovered ones are both made into this, so that both end in the same shape. A
     param, metric or tag that is not known is absent.
@@ -46,3 +46,30 @@ class TrialRun:
     unfinished: bool = False
     """The source that tells of the trial ends before it does; a run that shows how it ended, or a
     process that still works on it, knows better."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the trial is complete or pruned."""
+        return self.state in FINISHED_STATES
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the trial is complete and its validation loss is known."""
+        return self.state is TrialState.COMPLETE and Metric.BEST_VAL_LOSS in self.metrics
+
+    @property
+    def has_diverged(self) -> bool:
+        """Whether the trial's loss exploded."""
+        loss = self.metrics.get(Metric.BEST_VAL_LOSS)
+        return Tag.DIVERGED in self.tags or (loss is not None and has_exploded(loss))
+
+    @property
+    def is_recovered(self) -> bool:
+        """Whether a log or a storage tells of the trial, and no live run."""
+        return self.tags.get(Tag.ORIGIN) == Origin.LOG
+
+
+def best_run(runs: Iterable[TrialRun]) -> TrialRun | None:
+    """Return the complete trial with the lowest validation loss; None before there is one."""
+    with_result = (run for run in runs if run.has_result)
+    return min(with_result, key=lambda run: run.metrics[Metric.BEST_VAL_LOSS], default=None)

@@ -1,4 +1,5 @@
-"""How one network is trained: loop, step, optimisers, memory plan, checkpoints.
+"""How one network is trained, with torch alone: who watches a training is a callback.
 
-Only torch is known here: who watches a training is a callback, whoever that is.
+`train` trains on the device that the data lies on, `sharded.train` on several. What a study is,
+its trials and their tracking, is not known here.
 """

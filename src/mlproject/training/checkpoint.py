@@ -1,4 +1,7 @@
-"""What a training needs to go on after a kill, in one file that is always whole."""
+"""The checkpoint of a training: all it needs to go on after a kill, in one file, always whole.
+
+How far a training is, is in `progress`; when it saves, in `loop`.
+"""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,33 +27,33 @@ _HEAD = "head"
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointFile:
-    """Where one training saves its state, and what that training is."""
+    """The file where one training saves its state, and what that training is part of."""
 
     path: Path
     study: Mapping[str, str | int]
-    """What the training is part of: with other data or labels it is another training."""
+    """The study's identity: with other data or labels it is another training."""
     save_every_seconds: float = SAVE_EVERY_SECONDS
 
-    def save(self, of: dict[str, Any], state: dict[str, Any]) -> None:
-        """Replace what was saved. A kill at any moment leaves the old file or the new one."""
+    def save(self, identity: dict[str, Any], state: dict[str, Any]) -> None:
+        """Replace the saved state. A kill at any moment leaves the old file or the new one."""
         with _replaced(self.path) as file:
-            torch.save({"of": self._whole(of), **state}, file)
+            torch.save({"of": self._whole_identity(identity), **state}, file)
 
     def save_parts(
-        self, of: dict[str, Any], progress: dict[str, Any], parts: Iterable[tuple[str, Any]]
+        self, identity: dict[str, Any], progress: dict[str, Any], parts: Iterable[tuple[str, Any]]
     ) -> None:
-        """As `save`, of a state that is never held whole: one named part after the other.
+        """Replace the saved state by one that is never held whole: named parts, one by one.
 
         A file beside the one of `save`: each is read by the kind of training that wrote it.
         """
         with _replaced(self._parts_path) as file, ZipFile(file, "w") as archive:
-            head = {"of": self._whole(of), "progress": progress}
+            head = {"of": self._whole_identity(identity), "progress": progress}
             for name, part in chain([(_HEAD, head)], parts):
                 with archive.open(name, "w", force_zip64=True) as member:
                     torch.save(part, member)
 
-    def load(self, of: dict[str, Any]) -> dict[str, Any] | None:
-        """What this very training saved; None when it has not, or another one did.
+    def load(self, identity: dict[str, Any]) -> dict[str, Any] | None:
+        """The state that this very training saved; None when it has not, or another one did.
 
         Read from the file where it is used, not held in memory beside the network.
         """
@@ -59,23 +62,23 @@ class CheckpointFile:
         state: dict[str, Any] = torch.load(
             self.path, map_location="cpu", weights_only=True, mmap=True
         )
-        return state if state.pop("of") == self._whole(of) else None
+        return state if state.pop("of") == self._whole_identity(identity) else None
 
     @contextmanager
-    def load_parts(self, of: dict[str, Any]) -> Iterator["SavedParts | None"]:
-        """What this very training saved with `save_parts`; None when it has not."""
+    def load_parts(self, identity: dict[str, Any]) -> Iterator["SavedParts | None"]:
+        """The parts that this very training saved with `save_parts`; None when it has not."""
         if not self._parts_path.exists():
             yield None
             return
         with ZipFile(self._parts_path) as archive:
             parts = SavedParts(archive)
-            yield parts if parts.head["of"] == self._whole(of) else None
+            yield parts if parts.head["of"] == self._whole_identity(identity) else None
 
-    def _whole(self, of: dict[str, Any]) -> dict[str, Any]:
-        return {"study": dict(self.study), **of}
+    def _whole_identity(self, identity: dict[str, Any]) -> dict[str, Any]:
+        return {"study": dict(self.study), **identity}
 
     def remove(self) -> None:
-        """Forget what was saved."""
+        """Delete the files."""
         for path in (self.path, self._parts_path):
             path.unlink(missing_ok=True)
             _unfinished(path).unlink(missing_ok=True)
@@ -86,7 +89,7 @@ class CheckpointFile:
 
 
 class SavedParts:
-    """The parts of a saved state, each read when it is asked for."""
+    """The parts of a saved state, each of which is read when it is asked for."""
 
     def __init__(self, archive: ZipFile) -> None:
         self._archive = archive
@@ -102,7 +105,7 @@ class SavedParts:
 
 @contextmanager
 def _replaced(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write, which takes the place of `path` when it is whole and on the disk."""
+    """A file to write, which replaces `path` when it is whole and on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with _unfinished(path).open("wb") as file:
         yield file
@@ -118,8 +121,10 @@ def _unfinished(path: Path) -> Path:
 def identity_of(
     architecture: Architecture, settings: TrainingSettings, plan: TrainingPlan
 ) -> dict[str, Any]:
-    """What makes two trainings the same, in plain types. The data is the study's, and the layout
-    may change on the way."""
+    """The identity of a training, in plain types: two with the same one are the same training.
+
+    The data is the study's (`CheckpointFile.study`), and the layout may change on the way.
+    """
     return {
         "architecture": asdict(architecture),
         "settings": asdict(settings),

@@ -1,8 +1,12 @@
-"""Which device trains."""
+"""The device that trains: text becomes a `torch.device` here and nowhere else.
+
+From then on the data carries it: a training runs where its data lies.
+"""
 
 import torch
 
 from mlproject.errors import UserError
+from mlproject.training.plan import Precision
 
 
 class DeviceUnavailable(UserError):
@@ -10,7 +14,9 @@ class DeviceUnavailable(UserError):
 
 
 def select_device(name: str) -> torch.device:
-    """``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+    """The device of a name: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or ``auto``.
+
+    ``auto`` is a GPU where there is one, and the CPU elsewhere.
 
     Raises:
         DeviceUnavailable: no such device here.
@@ -29,9 +35,9 @@ def select_device(name: str) -> torch.device:
 
 
 def select_devices(names: str) -> tuple[torch.device, ...]:
-    """One device, as `select_device`, or several to train each network on: ``cuda:0,cuda:1``.
+    """The devices of a text: one, as `select_device`, or several that share each training.
 
-    ``cpu,cpu`` is two processes on the CPU.
+    ``cuda:0,cuda:1`` is two GPUs, ``cpu,cpu`` two processes on the CPU.
 
     Raises:
         DeviceUnavailable: one of them is not here, or they do not go together.
@@ -49,3 +55,14 @@ def select_devices(names: str) -> tuple[torch.device, ...]:
         f"devices {names!r} do not go together: name different GPUs, such as cuda:0,cuda:1, or "
         "cpu once for each process"
     )
+
+
+def natural_precision(device: torch.device) -> Precision:
+    """The precision that the device computes fastest in: bf16 where it has units for it."""
+    if device.type == "cuda":
+        return Precision.BF16 if torch.cuda.is_bf16_supported(False) else Precision.FP32
+    if device.type == "cpu":
+        able = torch.cpu.get_capabilities()
+        has_bf16 = able.get("avx512_bf16", False) or able.get("amx_bf16", False)
+        return Precision.BF16 if has_bf16 else Precision.FP32
+    return Precision.FP32

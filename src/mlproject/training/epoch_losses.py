@@ -3,6 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+EXPLODED_LOSS = 10.0
+"""Nats: as bad as being certain of the wrong class (e⁻¹⁰) for every window. The old program wrote
+100 for a loss that was not finite."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EpochLosses:
@@ -12,6 +16,11 @@ class EpochLosses:
     train_loss: float | None
     """None where a process was killed before it kept its training losses."""
     val_loss: float
+
+
+def has_exploded(loss: float) -> bool:
+    """Whether a training with this loss has diverged: no number is one that has, too."""
+    return not loss <= EXPLODED_LOSS
 
 
 def pair_losses(

@@ -1,8 +1,8 @@
 """The two optimisers: AdamW with fp32 master weights, and Adafactor for what would not fit.
 
-Both are used alike: `gradients` of one micro-batch after another (from any thread), each `add`ed,
-then one `step`. AdamW needs all gradients at once, so that it can clip their norm; Adafactor uses
-and frees each one in the middle of the backward pass.
+Both are used alike: `backward` for one micro-batch after another (from any thread), its gradients
+taken into the step by `accumulate`, then one `step`. AdamW needs all gradients at once, so that it
+can clip their norm; Adafactor uses and frees each one in the middle of the backward pass.
 """
 
 from collections.abc import Sequence
@@ -18,24 +18,25 @@ from mlproject.training.plan import OptimiserName, TrainingPlan
 from mlproject.training.settings import TrainingSettings
 
 Gradients = Sequence[Tensor] | None
+"""Of all weights, those of one type in one tensor; None where they have been used already."""
 
 
 class Optimiser(Protocol):
-    """Turns the losses of a step's micro-batches into new weights."""
+    """An optimiser turns the losses of a step's micro-batches into new weights."""
 
     learning_rate: float
-    """Of the step; to be set before its first gradients."""
+    """Of the step; to be set before its first `backward`."""
 
-    def gradients(self, loss: Tensor) -> Gradients:
+    def backward(self, loss: Tensor) -> Gradients:
         """The gradients of one micro-batch's share of the loss."""
 
-    def add(self, gradients: Gradients) -> None:
-        """Take one micro-batch's gradients into the step."""
+    def accumulate(self, gradients: Gradients) -> None:
+        """Add one micro-batch's gradients to those of the step."""
 
     def step(self) -> None:
-        """End the step."""
+        """Update the weights, and begin the next step without gradients."""
 
-    def forget(self) -> None:
+    def zero_grad(self) -> None:
         """Drop the gradients of a step that could not be ended.
 
         Raises:
@@ -43,7 +44,7 @@ class Optimiser(Protocol):
         """
 
     def state(self) -> dict[str, Any]:
-        """Everything but the weights that a continued training needs: tensors and numbers."""
+        """What a continued training needs beside the weights: tensors and numbers."""
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from a `state`."""
@@ -57,7 +58,7 @@ def make_optimiser(plan: TrainingPlan, network: PatchTST, settings: TrainingSett
 
 
 class AdamW:
-    """torch's AdamW on fp32 master weights, the gradients clipped by their norm.
+    """AdamW as torch has it, on fp32 master weights, the gradients clipped by their norm.
 
     The network's own weights are the masters where they are fp32, and rounded copies of them where
     they are bf16 (Micikevicius et al., "Mixed Precision Training", ICLR 2018). All weights of one
@@ -78,14 +79,14 @@ class AdamW:
         )
         self.learning_rate = settings.learning_rate
 
-    def gradients(self, loss: Tensor) -> Gradients:
+    def backward(self, loss: Tensor) -> Gradients:
         found = torch.autograd.grad(loss, self._weights)
         return [
             torch.cat([gradient.flatten() for gradient in self._of_type(found, dtype)])
             for dtype in self._types
         ]
 
-    def add(self, gradients: Gradients) -> None:
+    def accumulate(self, gradients: Gradients) -> None:
         assert gradients is not None
         for master, gradient in zip(self._masters, gradients, strict=True):
             if master.grad is None:
@@ -104,7 +105,7 @@ class AdamW:
             if flat is not master:
                 flat.copy_(master)
 
-    def forget(self) -> None:
+    def zero_grad(self) -> None:
         self._adamw.zero_grad(set_to_none=True)
 
     def state(self) -> dict[str, Any]:
@@ -158,24 +159,24 @@ class Adafactor:
         self._seed = settings.seed
         self._steps = 0
         self._moments: list[tuple[Tensor, ...]] = []
-        for place, weight in enumerate(network.parameters()):
+        for index, weight in enumerate(network.parameters()):
             shapes = (weight.shape[:1], weight.shape[1:]) if weight.dim() == 2 else (weight.shape,)
             self._moments.append(tuple(torch.zeros(s, device=weight.device) for s in shapes))
             weight.register_post_accumulate_grad_hook(
-                lambda updated, place=place: self._update(updated, place)
+                lambda updated, index=index: self._update(updated, index)
             )
 
-    def gradients(self, loss: Tensor) -> Gradients:
+    def backward(self, loss: Tensor) -> Gradients:
         loss.backward()
         return None
 
-    def add(self, gradients: Gradients) -> None:
+    def accumulate(self, gradients: Gradients) -> None:
         """Nothing to do: the gradients were used in the backward pass."""
 
     def step(self) -> None:
         self._steps += 1
 
-    def forget(self) -> None:
+    def zero_grad(self) -> None:
         raise RuntimeError("a step of Adafactor cannot be taken back")
 
     def state(self) -> dict[str, Any]:
@@ -188,19 +189,19 @@ class Adafactor:
                 moment.copy_(value)
 
     @torch.no_grad()
-    def _update(self, weight: Tensor, place: int) -> None:
+    def _update(self, weight: Tensor, index: int) -> None:
         assert weight.grad is not None
         update = weight.grad.float()
         weight.grad = None
         decay = 1 - (self._steps + 1) ** -self.DECAY_EXPONENT
         square = update.square().add_(self.SQUARE_FLOOR)
         if update.dim() == 2:
-            row, column = self._moments[place]
+            row, column = self._moments[index]
             row.lerp_(square.mean(dim=1), 1 - decay)
             column.lerp_(square.mean(dim=0), 1 - decay)
             update.mul_((row / row.mean()).rsqrt_().unsqueeze(1)).mul_(column.rsqrt())
         else:
-            (moment,) = self._moments[place]
+            (moment,) = self._moments[index]
             moment.lerp_(square, 1 - decay)
             update.mul_(moment.rsqrt())
         del square
@@ -209,7 +210,7 @@ class Adafactor:
         update.mul_(-self.learning_rate)
         update.add_(weight, alpha=1 - self.learning_rate * self._weight_decay)
         if weight.dtype == torch.bfloat16:
-            round_stochastically(update, (self._seed, self._steps, place))
+            round_stochastically(update, (self._seed, self._steps, index))
         weight.copy_(update)
 
 

@@ -1,4 +1,7 @@
-"""How the models of a study are trained: alike in all its trials, whatever each one needs."""
+"""The training plan of a study, alike in all its trials, and the layout, which may differ.
+
+What a plan needs is in `memory_need`, which one is taken in `memory_plan`.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +10,7 @@ import torch
 
 
 class OptimiserName(StrEnum):
-    """What turns gradients into new weights."""
+    """The name of an optimiser."""
 
     ADAMW = "adamw"
     """16 to 18 bytes a parameter."""
@@ -23,13 +26,13 @@ class Precision(StrEnum):
 
     @property
     def dtype(self) -> torch.dtype:
-        """As torch names it."""
+        """The type in torch."""
         return torch.float32 if self is Precision.FP32 else torch.bfloat16
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
-    """What all trials of a study share, so that they can be compared."""
+    """Optimiser and precision, shared by all trials of a study so that they can be compared."""
 
     optimiser: OptimiserName
     precision: Precision
@@ -40,7 +43,7 @@ FP32_ADAMW = TrainingPlan(optimiser=OptimiserName.ADAMW, precision=Precision.FP3
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How the work of one step is cut up: what may differ from architecture to architecture."""
+    """How the work of one step is cut up, which changes no result but by rounding."""
 
     micro_batch: int
     """Windows that go through the network together; their gradients are added up."""

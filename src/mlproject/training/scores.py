@@ -1,14 +1,15 @@
-"""How good predicted logits are, beyond their loss."""
+"""The scores of predicted logits, and the loss that every prediction is measured against."""
 
 from dataclasses import dataclass
 
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
+from torch.nn import functional
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """Scores of binary predictions; None where one class alone makes a score meaningless."""
+    """Scores of binary predictions, 0 to 1; None where one class alone makes one meaningless."""
 
     auc: float | None
     average_precision: float | None
@@ -17,7 +18,7 @@ class Scores:
 
 
 def score(logits: Tensor, labels: Tensor) -> Scores:
-    """Scores of logits (n,) against labels (n,) of 0 and 1."""
+    """The scores of logits (windows,) against labels (windows,) of 0 and 1."""
     values = logits.float().cpu().numpy()
     truth = labels.cpu().numpy()
     both_classes = bool(truth.min() < truth.max())
@@ -26,3 +27,9 @@ def score(logits: Tensor, labels: Tensor) -> Scores:
         average_precision=float(average_precision_score(truth, values)) if both_classes else None,
         accuracy=float(((values > 0) == (truth > 0.5)).mean()),
     )
+
+
+def prior_loss(labels: Tensor, base_rate: float) -> float:
+    """The cross-entropy (nats) of predicting `base_rate` for every label (windows,)."""
+    probability = labels.new_full(labels.shape, base_rate)
+    return functional.binary_cross_entropy(probability, labels).item()

@@ -21,30 +21,32 @@ _logger = logging.getLogger(__name__)
 
 
 class Step(Protocol):
-    """What the training loop asks of a network, its optimiser and the devices they are on."""
+    """A step hides the network, its optimiser and their devices from the training loop."""
 
     @property
     def data(self) -> WindowedData:
-        """What is trained on, on the device of this process."""
+        """The windows and labels that are trained on, on the device of this process."""
 
     @property
     def settings(self) -> TrainingSettings:
-        """How."""
+        """The settings of the training."""
 
     def run(self, ends: Tensor, step: int, learning_rate: float) -> Tensor:
-        """Take the `step`-th step on the windows that end at the rows `ends`.
+        """Take the `step`-th step (from 0) on the windows that end at the rows `ends` (batch,).
 
-        Returns the mean loss over them, before the step.
+        Returns the mean loss over them before the step, a scalar in nats.
         """
 
     def predict(self, ends: Tensor) -> Tensor:
         """The logits (len(ends),) of the windows that end at the rows `ends`, without dropout."""
 
-    def save(self, file: CheckpointFile, of: dict[str, Any], progress: dict[str, Any]) -> None:
-        """Save what a continued training needs, `progress` included."""
+    def save(
+        self, file: CheckpointFile, identity: dict[str, Any], progress: dict[str, Any]
+    ) -> None:
+        """Save what a continued training of this identity needs, `progress` included."""
 
-    def load(self, file: CheckpointFile, of: dict[str, Any]) -> dict[str, Any] | None:
-        """Go on from what was saved, and return its progress; None when there is nothing."""
+    def load(self, file: CheckpointFile, identity: dict[str, Any]) -> dict[str, Any] | None:
+        """Go on from what was saved under this identity: its progress, None when nothing was."""
 
     def agree(self, whether: bool) -> bool:
         """The one answer of all processes that train together to what depends on a clock."""
@@ -74,7 +76,7 @@ class TrainingStep:
             except (RuntimeError, MemoryError) as error:
                 if not _is_out_of_memory(error) or self.layout.micro_batch == 1:
                     raise
-                self.optimiser.forget()
+                self.optimiser.zero_grad()
             smaller = -(-self.layout.micro_batch // 2)
             _logger.warning("out of memory: micro-batches of %d windows from now on", smaller)
             self.layout = replace(self.layout, micro_batch=smaller)
@@ -83,8 +85,8 @@ class TrainingStep:
         self.optimiser.learning_rate = learning_rate
 
         def loss_and_gradients(part: tuple[int, Tensor]) -> tuple[Tensor, Gradients]:
-            place, part_ends = part
-            dropout = Dropout(self.settings.dropout, (self.settings.seed, step, place))
+            index, part_ends = part
+            dropout = Dropout(self.settings.dropout, (self.settings.seed, step, index))
             summed = summed_loss(
                 self.model,
                 self.data,
@@ -93,13 +95,13 @@ class TrainingStep:
                 checkpoint_every=self.layout.checkpoint_every,
             )
             share = summed / len(ends)
-            return share.detach(), self.optimiser.gradients(share)
+            return share.detach(), self.optimiser.backward(share)
 
         loss = torch.zeros((), device=ends.device)
         parts = ends.split(self.layout.micro_batch)
         for part_loss, gradients in self.threads.map(loss_and_gradients, enumerate(parts)):
             loss += part_loss
-            self.optimiser.add(gradients)
+            self.optimiser.accumulate(gradients)
         self.optimiser.step()
         return loss
 
@@ -109,14 +111,16 @@ class TrainingStep:
             self.model, self.data, ends, threads=self.threads, batch=self.layout.micro_batch
         )
 
-    def save(self, file: CheckpointFile, of: dict[str, Any], progress: dict[str, Any]) -> None:
+    def save(
+        self, file: CheckpointFile, identity: dict[str, Any], progress: dict[str, Any]
+    ) -> None:
         """As `Step.save`."""
         state = {"model": self.model.state_dict(), "optimiser": self.optimiser.state()}
-        file.save(of, {**state, "progress": progress})
+        file.save(identity, {**state, "progress": progress})
 
-    def load(self, file: CheckpointFile, of: dict[str, Any]) -> dict[str, Any] | None:
+    def load(self, file: CheckpointFile, identity: dict[str, Any]) -> dict[str, Any] | None:
         """As `Step.load`."""
-        saved = file.load(of)
+        saved = file.load(identity)
         if saved is None:
             return None
         self.model.load_state_dict(saved["model"])
@@ -137,7 +141,7 @@ def summed_loss(
     *,
     checkpoint_every: int,
 ) -> Tensor:
-    """The loss of the windows that end at the rows `ends`, added up over them."""
+    """The loss (nats) of the windows that end at the rows `ends` (part,), summed over them."""
     windows, labels = data.gather(ends)
     logits = model(windows, dropout, checkpoint_every=checkpoint_every)
     return functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum")

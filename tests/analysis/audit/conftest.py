@@ -1,9 +1,9 @@
 """Studies as they are read from MLflow, built in memory."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlproject.analysis.audit.study_facts import StudyFacts
+from mlproject.analysis.analysed_study import AnalysedStudy
 from mlproject.models.arch_grid import Architecture, ArchitectureGrid
 from mlproject.tracking.names import MLFLOW_STATUS, Metric, Param, Tag, TrialState
 from mlproject.tracking.tracked_studies import TrackedStudy, TrackedTrial
@@ -18,8 +18,6 @@ SETTINGS: dict[Param, int | float | str] = {
     Param.WARMUP_STEPS: 100,
     Param.DROPOUT: 0.2,
 }
-
-MakeFacts = Callable[..., StudyFacts]
 
 
 def trial_of(
@@ -71,9 +69,9 @@ def tracked(trial: TrialRun) -> TrackedTrial:
     )
 
 
-def facts_of(
+def study_of(
     trials: Sequence[TrialRun | TrackedTrial], *, planned: int = 0, **changes: Any
-) -> StudyFacts:
+) -> AnalysedStudy:
     """A study as it is read; planned as many as finished unless said."""
     values: dict[str, Any] = {
         "study_name": "phase6a_2M_h3_threshold_1pct",
@@ -83,5 +81,5 @@ def facts_of(
         "tags": {},
         "trials": tuple(t if isinstance(t, TrackedTrial) else tracked(t) for t in trials),
     }
-    facts = StudyFacts(TrackedStudy(**{**values, **changes}), planned)
-    return facts if planned else StudyFacts(facts.study, max(1, len(facts.planned_finished)))
+    study = AnalysedStudy(TrackedStudy(**{**values, **changes}), planned)
+    return study if planned else AnalysedStudy(study.tracked, max(1, len(study.planned_finished)))

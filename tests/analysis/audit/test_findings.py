@@ -9,13 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlproject.analysis.audit import audit_study
-from mlproject.analysis.audit.findings import Finding, Kind
+from mlproject.analysis.audit.checks import CHECKS
+from mlproject.analysis.audit.checks.contradictions import CONTRADICTION
+from mlproject.analysis.audit.checks.coverage import UNTESTED_VALUE
+from mlproject.analysis.audit.checks.divergence import DIVERGED
+from mlproject.analysis.audit.checks.duplicates import DUPLICATES
+from mlproject.analysis.audit.checks.missing_params import MISSING_PARAMS
+from mlproject.analysis.audit.checks.trial_states import FAILED, MISSING_TRIALS, UNFINISHED
+from mlproject.analysis.audit.findings import Finding, FindingKind
 from mlproject.models.arch_grid import architecture_grid
 from mlproject.models.budget import parse_budget
 from mlproject.models.extremes import distinct_extremes
 from mlproject.tracking.names import PLANNED_TRIALS_TAG, Metric, Param, Tag, TrialState
 from mlproject.tracking.trial_run import TrialRun
-from tests.analysis.audit.conftest import facts_of, tracked, trial_of
+from tests.analysis.audit.conftest import study_of, tracked, trial_of
 
 GRID = architecture_grid(parse_budget("2M"), 25)
 OLD_GRID = architecture_grid(parse_budget("2M"), 20, 1)
@@ -26,8 +33,8 @@ def _whole() -> list[TrialRun]:
     return [trial_of(a, GRID, number) for number, a in enumerate(GRID.architectures)]
 
 
-def _findings(trials: Sequence[Any], kind: Kind, **study: Any) -> list[Finding]:
-    audit = audit_study(facts_of(trials, **study))
+def _findings(trials: Sequence[Any], kind: FindingKind, **study: Any) -> list[Finding]:
+    audit = audit_study(study_of(trials, **study))
     return [finding for finding in audit.findings if finding.kind is kind]
 
 
@@ -36,7 +43,7 @@ def _numbers(finding: Finding) -> list[int]:
 
 
 def test_a_study_that_tested_everything_is_clean() -> None:
-    assert audit_study(facts_of(_whole())).findings == ()
+    assert audit_study(study_of(_whole())).findings == ()
 
 
 def test_missing_heads_are_found_in_the_runs_that_lack_them() -> None:
@@ -44,7 +51,7 @@ def test_missing_heads_are_found_in_the_runs_that_lack_them() -> None:
     for number in (3, 5):
         params = {k: v for k, v in trials[number].params.items() if k is not Param.N_HEADS}
         trials[number] = replace(trials[number], params=params)
-    (finding,) = _findings(trials, Kind.MISSING_PARAMS)
+    (finding,) = _findings(trials, MISSING_PARAMS)
     assert _numbers(finding) == [3, 5]
     assert finding.text == "n_heads missing in 2 of 80 runs"
     assert finding.runs[0].run_id == "run3"
@@ -53,14 +60,14 @@ def test_missing_heads_are_found_in_the_runs_that_lack_them() -> None:
 def test_heads_that_the_grid_proved_are_told_as_made_good() -> None:
     tags = {"recovery.n_heads_from": "grid"}
     trials = [replace(t, tags={**t.tags, **tags}) for t in _whole()]
-    (finding,) = _findings(trials, Kind.MISSING_PARAMS)
+    (finding,) = _findings(trials, MISSING_PARAMS)
     assert finding.repaired
     assert len(finding.runs) == 80
 
 
 def test_a_trial_that_died_before_it_chose_lacks_nothing() -> None:
     dead = replace(_whole()[0], trial_number=80, state=TrialState.FAIL, params={})
-    assert _findings([*_whole(), dead], Kind.MISSING_PARAMS) == []
+    assert _findings([*_whole(), dead], MISSING_PARAMS) == []
 
 
 @pytest.mark.parametrize(
@@ -76,31 +83,31 @@ def test_a_trial_that_died_before_it_chose_lacks_nothing() -> None:
     ],
 )
 def test_a_study_cut_short_is_found(study: dict[str, Any], said: str) -> None:
-    (finding,) = _findings(_whole(), Kind.MISSING_TRIALS, **study)
+    (finding,) = _findings(_whole(), MISSING_TRIALS, **study)
     assert finding.text == said
 
 
 def test_a_study_without_any_trial_is_cut_short() -> None:
-    (finding,) = _findings([], Kind.MISSING_TRIALS, planned=50)
+    (finding,) = _findings([], MISSING_TRIALS, planned=50)
     assert finding.text == "0 of 50 trials finished"
 
 
 def test_supplementary_trials_do_not_fill_up_a_study_cut_short() -> None:
     extra = replace(_whole()[0], trial_number=80, tags={Tag.SUPPLEMENT.value: "n_layers=64"})
-    (finding,) = _findings([*_whole(), extra], Kind.MISSING_TRIALS, planned=81)
+    (finding,) = _findings([*_whole(), extra], MISSING_TRIALS, planned=81)
     assert finding.text.startswith("80 of 81")
 
 
 def test_trial_numbers_that_are_left_out_are_named() -> None:
     trials = [t for t in _whole() if t.trial_number not in (0, 7, 8, 9)]
-    (finding,) = _findings(trials, Kind.MISSING_TRIALS)
+    (finding,) = _findings(trials, MISSING_TRIALS)
     assert finding.text == "4 trial numbers have no run: 0, 7-9"
 
 
 @pytest.mark.parametrize(("status", "left"), [("RUNNING", False), ("FINISHED", True)])
 def test_an_unfinished_trial_says_whether_somebody_works_on_it(status: str, left: bool) -> None:
     running = trial_of(GRID.architectures[0], GRID, 80, state=TrialState.RUNNING)
-    (finding,) = _findings([*_whole(), running], Kind.UNFINISHED, status=status)
+    (finding,) = _findings([*_whole(), running], UNFINISHED, status=status)
     assert _numbers(finding) == [80]
     assert ("no launch of the study is running" in finding.text) is left
 
@@ -113,7 +120,7 @@ def test_failed_trials_are_grouped_by_reason_and_those_made_good_are_told_apart(
         trial_of(a, GRID, number, state=TrialState.FAIL, tags=tags)
         for number, a in ((80, lonely), (81, lonely), (82, GRID.architectures[0]))
     ]
-    bad, good = _findings([*others, *failed], Kind.FAILED)
+    bad, good = _findings([*others, *failed], FAILED)
     assert (_numbers(bad), bad.repaired) == ([80, 81], False)
     assert bad.text == "2 failed: OutOfMemoryError: no memory"
     assert (_numbers(good), good.repaired) == ([82], True)
@@ -122,7 +129,7 @@ def test_failed_trials_are_grouped_by_reason_and_those_made_good_are_told_apart(
 def test_a_dead_trial_that_was_retried_with_success_is_made_good() -> None:
     dead = replace(_whole()[0], trial_number=80, state=TrialState.FAIL, params={}, metrics={})
     retry = replace(_whole()[1], trial_number=81, tags={Tag.RETRY_OF.value: "80"})
-    (finding,) = _findings([*_whole(), dead, retry], Kind.FAILED)
+    (finding,) = _findings([*_whole(), dead, retry], FAILED)
     assert finding.repaired
     assert finding.text.startswith("1 failed: no reason known")
 
@@ -137,7 +144,7 @@ def test_depths_that_only_a_newer_grid_has_are_found(
     old = architecture_grid(parse_budget(budget), 20, version)
     trials = [trial_of(a, old, number) for number, a in enumerate(old.architectures)]
     name = f"phase6a_{budget}_h3_threshold_1pct"
-    gaps = [f.gap for f in _findings(trials, Kind.UNTESTED_VALUE, study_name=name)]
+    gaps = [f.gap for f in _findings(trials, UNTESTED_VALUE, study_name=name)]
     assert {(g.dimension, g.value, g.since_version) for g in gaps if g} == {
         ("n_layers", depth, since) for depth in missing
     }
@@ -149,7 +156,7 @@ def test_what_is_untested_is_exactly_what_no_finished_trial_had(kept: set[int]) 
     trials = [
         trial_of(a, GRID, a.arch_idx, state=states[a.arch_idx in kept]) for a in GRID.architectures
     ]
-    audit = audit_study(facts_of(trials, planned=80))
+    audit = audit_study(study_of(trials, planned=80))
     tested = [GRID.architectures[idx] for idx in kept]
     expected = {
         f"{dimension}={value}"
@@ -163,7 +170,7 @@ def test_what_is_untested_is_exactly_what_no_finished_trial_had(kept: set[int]) 
 
 def test_where_nothing_says_the_budget_coverage_is_not_judged() -> None:
     trial = trial_of(GRID.architectures[0], GRID, 0, params={Param.BUDGET: None})
-    audit = audit_study(facts_of([trial], study_name="mine"))
+    audit = audit_study(study_of([trial], study_name="mine"))
     assert audit.gaps == ()
     assert any("what was never tested is not judged" in f.text for f in audit.findings)
 
@@ -187,7 +194,7 @@ def test_params_that_contradict_the_grid_or_the_study_are_found(
 ) -> None:
     trials = _whole()
     trials[0] = trial_of(GRID.architectures[0], GRID, 0, params=params)
-    found = _findings(trials, Kind.CONTRADICTION)
+    found = _findings(trials, CONTRADICTION)
     assert all(_numbers(finding) == [0] for finding in found)
     assert (said is None) if not found else any(str(said) in finding.text for finding in found)
 
@@ -200,7 +207,7 @@ def test_a_status_a_metric_and_a_text_that_contradict_are_found() -> None:
         tracked(replace(trials[1], metrics=metrics)),
         replace(tracked(trials[2]), unreadable={Param.N_HEADS: "None"}),
     ]
-    found = _findings([*odd, *trials[3:]], Kind.CONTRADICTION)
+    found = _findings([*odd, *trials[3:]], CONTRADICTION)
     assert [_numbers(finding) for finding in found] == [[0], [1], [2]]
     assert "its trial_state is COMPLETE and its status RUNNING" in found[0].text
     assert "as a param and 5 as a metric" in found[1].text
@@ -214,14 +221,14 @@ def test_one_architecture_with_nearly_the_same_settings_is_a_duplicate(
     trials = _whole()
     again = {Param.LEARNING_RATE: float(trials[4].params[Param.LEARNING_RATE]) * factor}
     trials.append(trial_of(GRID.architectures[4], GRID, 80, params=again))
-    found = _findings(trials, Kind.DUPLICATES)
+    found = _findings(trials, DUPLICATES)
     assert [_numbers(finding) for finding in found] == ([[4, 80]] if same else [])
 
 
 def test_a_trial_and_its_failed_attempt_are_no_duplicates() -> None:
     trials = _whole()
     trials.append(replace(trials[4], trial_number=80, state=TrialState.FAIL))
-    assert _findings(trials, Kind.DUPLICATES) == []
+    assert _findings(trials, DUPLICATES) == []
 
 
 def test_diverged_trials_and_what_they_share() -> None:
@@ -234,7 +241,7 @@ def test_diverged_trials_and_what_they_share() -> None:
     ]
     tags = {Tag.DIVERGED.value: "true"}
     trials.append(trial_of(GRID.architectures[8], GRID, 80, state=TrialState.PRUNED, tags=tags))
-    alone, made_good = _findings(trials, Kind.DIVERGED)
+    alone, made_good = _findings(trials, DIVERGED)
     assert _numbers(alone) == [3, 4, 5]
     assert "warmup_steps 500 (3 of 4)" in alone.text
     assert "batch_size" not in alone.text  # all trials have it
@@ -246,7 +253,7 @@ def test_a_high_learning_rate_is_named_as_what_diverged_trials_share() -> None:
         trial_of(a, GRID, n, loss=100.0 if n >= 75 else 0.5)
         for n, a in enumerate(GRID.architectures)
     ]
-    (finding,) = _findings(trials, Kind.DIVERGED)
+    (finding,) = _findings(trials, DIVERGED)
     assert "a high learning_rate" in finding.text
 
 
@@ -264,4 +271,21 @@ def test_no_params_make_the_audit_fail(texts: list[dict[Param, Any]], state: Tri
         trial_of(GRID.architectures[n], GRID, n, state=state, params=params)
         for n, params in enumerate(texts)
     ]
-    audit_study(facts_of(trials))
+    audit_study(study_of(trials))
+
+
+def test_every_kind_is_found_by_its_own_check_and_by_no_other() -> None:
+    a = GRID.architectures
+    trials = [
+        trial_of(a[0], GRID, 0, params={Param.N_HEADS: None}),
+        trial_of(a[1], GRID, 1, params={Param.PARAM_COUNT: 9_000_000}),
+        trial_of(a[2], GRID, 2, loss=100.0),
+        trial_of(a[3], GRID, 3),
+        replace(trial_of(a[3], GRID, 3), trial_number=4),
+        trial_of(a[4], GRID, 5, state=TrialState.FAIL),
+        trial_of(a[4], GRID, 6, state=TrialState.RUNNING),
+    ]
+    study = study_of(trials, planned=50)
+    for kind, check in CHECKS.items():
+        assert {finding.kind for finding in check(study)} == {kind}
+    assert len({kind.title for kind in CHECKS}) == len(CHECKS)

@@ -33,7 +33,7 @@ def _audit(command: Command) -> tuple[int, str]:
 def _recover(until: str, then: str = "") -> None:
     """Backfill an old log up to the first line that holds `until`."""
     lines = (LEGACY / "2M_no_heads.log").read_text().splitlines(keepends=True)
-    last = next(place for place, line in enumerate(lines) if until in line)
+    last = next(index for index, line in enumerate(lines) if until in line)
     Path("old.log").write_text("".join(lines[: last + 1]) + then)
     recovery.main(["backfill", "old.log"], standalone_mode=False)
 

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from mlproject.analysis.audit import audit_experiment
-from mlproject.analysis.audit.findings import ExperimentAudit, Kind
+from mlproject.analysis.audit.checks.divergence import DIVERGED
+from mlproject.analysis.audit.checks.missing_params import MISSING_PARAMS
+from mlproject.analysis.audit.findings import ExperimentAudit
 from mlproject.models.arch_grid import get_architectures_for_budget
 from mlproject.models.extremes import distinct_extremes
-from mlproject.tracking.analysis_run import view_experiment
+from mlproject.tracking.store import connect_to_read
 from mlproject.tracking.tracked_studies import read_studies
 from tests.conftest import LEGACY
 
@@ -19,7 +21,7 @@ SUMMARIES = sorted(LEGACY.glob("*.truth/*.json"))
 
 @pytest.fixture
 def audit(legacy_store: Path) -> ExperimentAudit:
-    return audit_experiment(read_studies(view_experiment("phase6a")))
+    return audit_experiment(read_studies(connect_to_read("phase6a")))
 
 
 def _tested(summary: dict[str, Any]) -> set[tuple[int, ...]]:
@@ -48,9 +50,9 @@ def test_the_audit_finds_the_gaps_that_the_summary_file_shows(
     tested = _tested(summary)
     grid = get_architectures_for_budget(summary["budget"], 25)
     expected = set()
-    for place, dimension in enumerate(("d_model", "n_layers", "n_heads", "d_ff")):
+    for index, dimension in enumerate(("d_model", "n_layers", "n_heads", "d_ff")):
         allowed = {getattr(a, dimension) for a in grid}
-        expected |= {f"{dimension}={v}" for v in allowed - {a[place] for a in tested}}
+        expected |= {f"{dimension}={v}" for v in allowed - {a[index] for a in tested}}
     for label, a in _extremes(summary["budget"]).items():
         if a not in tested:
             expected.add(label)
@@ -74,7 +76,7 @@ def test_the_known_problems_are_found(audit: ExperimentAudit) -> None:
     studies = {s.study_name.split("_", 1)[1]: s for s in audit.studies}
     for name in ("2M_h1_threshold_1pct", "2M_h3_threshold_1pct"):
         found = studies[name].findings
-        assert any(f.kind is Kind.MISSING_PARAMS and "n_heads" in f.text for f in found)
+        assert any(f.kind is MISSING_PARAMS and "n_heads" in f.text for f in found)
         assert "n_layers=64" in {str(gap) for gap in studies[name].gaps}
         assert "max_n_layers" in {str(gap) for gap in studies[name].gaps}
     assert studies["2M_h1_threshold_1pct"].finished == 50
@@ -83,7 +85,7 @@ def test_the_known_problems_are_found(audit: ExperimentAudit) -> None:
         diverged = {t["trial_number"] for t in truth["trials"] if t["value"] == 100.0}
         (study,) = [s for s in audit.studies if s.study_name == truth["experiment"]]
         found_diverged = {
-            ref.trial_number for f in study.findings if f.kind is Kind.DIVERGED for ref in f.runs
+            ref.trial_number for f in study.findings if f.kind is DIVERGED for ref in f.runs
         }
         assert found_diverged == diverged
     assert not audit.is_clean

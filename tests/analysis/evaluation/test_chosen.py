@@ -22,7 +22,7 @@ from mlproject.search.search_space import derived_seed
 from mlproject.tracking.names import Metric, Param, TrialState
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.plan import OptimiserName, Precision
-from tests.analysis.audit.conftest import facts_of, trial_of
+from tests.analysis.audit.conftest import study_of, trial_of
 from tests.conftest import MakeSettings
 
 GRID = architecture_grid(parse_budget("2M"), 25)
@@ -48,7 +48,7 @@ def _choose(
     losses: Mapping[int, float] | None = None,
     **params: str,
 ) -> ChosenTrial:
-    study = facts_of(trials, params=params).study
+    study = study_of(trials, params=params).tracked
     return choose_trial(study, make_settings(), bars, lambda _run_id: losses or {})
 
 
@@ -135,6 +135,6 @@ def test_final_seeds_are_no_trials_seeds() -> None:
     seeds = final_seeds(0, 3)
     assert len(set(seeds)) == 3
     assert seeds[:2] == final_seeds(0, 2)
-    assert not set(seeds) & {derived_seed(0, place) for place in range(1000)}
+    assert not set(seeds) & {derived_seed(0, number) for number in range(1000)}
     assert not set(seeds) & set(final_seeds(1, 3))
     assert all(0 <= seed < np.iinfo(np.uint32).max for seed in seeds)

@@ -24,10 +24,9 @@ from mlproject.data.splits import split_ends
 from mlproject.data.windows import build_windows
 from mlproject.models.arch_grid import architecture_grid
 from mlproject.models.budget import parse_budget
-from mlproject.tracking.analysis_run import view_experiment
 from mlproject.tracking.names import ANALYSIS_TAG, NOTE_TAG, Param, Tag, TestMetric
 from mlproject.tracking.recorder import bring_up_to_date
-from mlproject.tracking.store import connect, open_experiment
+from mlproject.tracking.store import connect, connect_to_read, open_experiment
 from mlproject.tracking.study_run import open_recovered_study_run
 from mlproject.tracking.tracked_studies import read_studies
 from mlproject.training.loop import TrainingDiverged
@@ -146,7 +145,7 @@ def test_the_baselines_are_scored_on_the_same_windows(
     market: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictions = _table(market, "predictions.csv")
-    columns = ["date", "label", *(f"network_{place}" for place in range(1, SEEDS + 1))]
+    columns = ["date", "label", *(f"network_{number}" for number in range(1, SEEDS + 1))]
     assert list(predictions.columns) == [*columns, *baselines.TITLES]
     bars = pd.read_csv(_market_of(market))
     test = split_ends(len(bars), horizon_days=3).test
@@ -225,7 +224,7 @@ def test_the_model_is_linked_to_its_run_and_brings_no_pickled_object(market: Pat
 
 
 def test_neither_audit_nor_report_takes_it_for_a_study_or_a_trial(market: Path) -> None:
-    experiment = read_studies(view_experiment("phase6a"))
+    experiment = read_studies(connect_to_read("phase6a"))
     assert experiment.foreign_runs == 0
     (study,) = experiment.studies
     assert study.study_name == STUDY

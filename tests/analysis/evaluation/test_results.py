@@ -8,7 +8,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 
 from mlproject.analysis.evaluation.note import prediction_table, score_table, verdicts
 from mlproject.analysis.evaluation.pictures import draw_pictures
-from mlproject.analysis.evaluation.results import TestResults, Verdict, judge
+from mlproject.analysis.evaluation.results import TestResults, Verdict, score_test_set
 from mlproject.analysis.evaluation.scores import (
     log_losses,
     paired_block_bootstrap,
@@ -28,7 +28,7 @@ def _results(
     def right(share: float) -> np.ndarray:
         return np.where(truth > 0.5, share, 1 - share)
 
-    return judge(
+    return score_test_set(
         dates=np.datetime64("2016-01-01") + np.arange(len(truth)),
         labels=truth,
         network=np.stack([right(share) for share in network]),
@@ -75,7 +75,7 @@ def test_a_lead_that_may_be_luck_is_called_so() -> None:
     rng = np.random.default_rng(1)
     labels = (rng.random(DAYS) < 0.35).astype(float)
     noise = np.clip(0.35 + rng.normal(0, 0.1, (2, DAYS)), 0.01, 0.99)
-    results = judge(
+    results = score_test_set(
         dates=np.datetime64("2016-01-01") + np.arange(DAYS),
         labels=labels,
         network=noise[:1],

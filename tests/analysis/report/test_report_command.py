@@ -11,13 +11,11 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from mlproject.analysis.audit.trials import has_diverged
 from mlproject.analysis.report.scaling_figure import scaling_figure
 from mlproject.analysis.report.trials import report_trials
-from mlproject.tracking.analysis_run import view_experiment
 from mlproject.tracking.names import ANALYSIS_TAG, NOTE_TAG, Param, Tag
 from mlproject.tracking.recorder import bring_up_to_date
-from mlproject.tracking.store import connect, open_experiment
+from mlproject.tracking.store import connect, connect_to_read, open_experiment
 from mlproject.tracking.study_run import open_recovered_study_run
 from mlproject.tracking.tracked_studies import read_studies
 from tests.conftest import LEGACY
@@ -95,7 +93,7 @@ def test_the_best_are_those_of_the_summary_files(mixed_store: Path, command: Com
 
 
 def test_diverged_trials_are_left_out_and_counted(legacy_store: Path) -> None:
-    trials = report_trials(read_studies(view_experiment("phase6a")))
+    trials = report_trials(read_studies(connect_to_read("phase6a")))
     diverged = 0
     for path in LEGACY.glob("*.truth/*.json"):
         diverged += sum(t["value"] == 100.0 for t in json.loads(path.read_text())["trials"])
@@ -105,7 +103,7 @@ def test_diverged_trials_are_left_out_and_counted(legacy_store: Path) -> None:
 
 
 def test_without_a_prior_the_picture_says_so(legacy_store: Path) -> None:
-    trials = report_trials(read_studies(view_experiment("phase6a")))
+    trials = report_trials(read_studies(connect_to_read("phase6a")))
     findings = scaling_figure(trials.frame).findings
     assert [each.split(":")[0] for each in findings] == ["1 % within 1 day", "1 % within 3 days"]
     assert all("No run says the prior." in each for each in findings)
@@ -149,13 +147,13 @@ def test_a_folder_that_cannot_be_written_is_one_line(mixed_store: Path, command:
 def test_foreign_values_are_text_on_the_page(legacy_store: Path, command: Command) -> None:
     """A run of the right shape with params from elsewhere cannot put a script on the page."""
     store = open_experiment(connect("phase6a"))
-    study = read_studies(view_experiment("phase6a")).studies[0]
-    sound = [each.trial for each in study.trials if not has_diverged(each)][:6]
+    study = read_studies(connect_to_read("phase6a")).studies[0]
+    sound = [each.trial for each in study.trials if not each.trial.has_diverged][:6]
     hostile = "</script><script>alert(1)</script>"
     # Pictures are drawn of tasks, so those of a study whose task is none are left out.
     tasks = ["threshold_1pct", hostile, r"threshold_$\frac{pct", f"threshold_{'9' * 5000}pct"]
-    for place, task in enumerate(tasks):
-        name = f"phase6a_foreign_{place}"
+    for number, task in enumerate(tasks):
+        name = f"phase6a_foreign_{number}"
         parent = open_recovered_study_run(store, name, 1_763_000_000_000)
         trials = [
             dataclasses.replace(

@@ -8,13 +8,13 @@ import pytest
 from mlproject.analysis.audit import audit_study
 from mlproject.analysis.audit.findings import UntestedValue
 from mlproject.analysis.supplement.cost import EpochTime, fit_epoch_time
-from mlproject.analysis.supplement.plan import owed_trial, plan_supplement
+from mlproject.analysis.supplement.plan import plan_supplement, queued_trial
 from mlproject.analysis.supplement.render import plan_text
 from mlproject.models.arch_grid import architecture_grid
 from mlproject.models.budget import parse_budget
 from mlproject.tracking.names import Metric, Param, Tag, TrialState
 from mlproject.tracking.trial_run import TrialRun
-from tests.analysis.audit.conftest import facts_of, trial_of
+from tests.analysis.audit.conftest import study_of, trial_of
 from tests.conftest import MakeSpace
 from tests.end_to_end.processes import REPOSITORY
 
@@ -32,8 +32,8 @@ def test_the_settings_are_those_of_the_best_trials_in_turn(make_space: MakeSpace
     trials = _trials()
     trials.append(trial_of(GRID.architectures[0], GRID, 80, state=TrialState.PRUNED))
     trials.append(trial_of(GRID.architectures[0], GRID, 81, loss=0.0, tags={"diverged": "true"}))
-    facts = facts_of(trials)
-    planned = plan_supplement(facts, [GAP], make_space(), trials_per_value=4)
+    study = study_of(trials)
+    planned = plan_supplement(study, [GAP], make_space(), trials_per_value=4)
     assert [trial.settings_of for trial in planned] == [74, 73, 72, 74]
     assert planned[0].settings["learning_rate"] == trials[74].params[Param.LEARNING_RATE]
 
@@ -51,18 +51,18 @@ def test_settings_outside_the_search_are_taken_to_its_nearest_end(make_space: Ma
 
 
 def test_without_a_complete_trial_the_sampler_chooses_the_settings(make_space: MakeSpace) -> None:
-    (trial,) = plan_supplement(facts_of([]), [GAP], make_space(), trials_per_value=1)
+    (trial,) = plan_supplement(study_of([]), [GAP], make_space(), trials_per_value=1)
     assert (trial.settings, trial.settings_of, trial.seconds) == ({}, None, None)
     assert "no duration known" in plan_text("s", [trial])
 
 
 def test_a_planned_trial_is_forced_and_says_what_it_closes(make_space: MakeSpace) -> None:
     space = make_space()
-    facts = facts_of(_trials())
-    gaps = audit_study(facts).gaps
+    study = study_of(_trials())
+    gaps = audit_study(study).gaps
     assert {str(gap) for gap in gaps} == {"n_layers=64", "max_n_layers"}
-    (trial,) = plan_supplement(facts, gaps, space, trials_per_value=1)
-    owed = owed_trial(trial, space)
+    (trial,) = plan_supplement(study, gaps, space, trials_per_value=1)
+    owed = queued_trial(trial, space)
     assert owed.user_attrs == {
         Tag.SUPPLEMENT: "n_layers=64+max_n_layers",
         Tag.FORCED_EXTREME: "max_n_layers",
@@ -89,14 +89,14 @@ def test_the_cost_grows_with_depth_and_epochs() -> None:
         )
         for t in trials
     ]
-    line = fit_epoch_time(facts_of(timed))
+    line = fit_epoch_time(study_of(timed))
     assert line is not None
     assert line.of_trial(64, 100) == pytest.approx(100 * (2 + 0.5 * 64))
 
 
 def test_without_several_depths_the_cost_is_the_median() -> None:
     trials = [trial_of(GRID.architectures[0], GRID, n) for n in range(3)]  # a minute, 75 epochs
-    assert fit_epoch_time(facts_of(trials)) == EpochTime(60 / 75, 0.0)
+    assert fit_epoch_time(study_of(trials)) == EpochTime(60 / 75, 0.0)
 
 
 def test_the_page_of_the_twelve_studies_names_architectures_of_the_grid() -> None:

@@ -15,10 +15,9 @@ from mlproject.experiments import objective
 from mlproject.models.arch_grid import architecture_grid
 from mlproject.models.budget import parse_budget
 from mlproject.models.extremes import distinct_extremes
-from mlproject.tracking.analysis_run import view_experiment
 from mlproject.tracking.names import NOTE_TAG, PLANNED_TRIALS_TAG, Metric, Param, Tag
 from mlproject.tracking.recorder import bring_up_to_date
-from mlproject.tracking.store import connect, open_experiment
+from mlproject.tracking.store import connect, connect_to_read, open_experiment
 from mlproject.tracking.study_run import open_recovered_study_run
 from mlproject.tracking.tracked_studies import read_studies
 from tests.analysis.audit.conftest import STARTED_MS, trial_of
@@ -53,7 +52,7 @@ def supplement(command: Command, small_market: Path) -> Command:
 
 
 def _audit() -> StudyAudit:
-    (study,) = audit_experiment(read_studies(view_experiment("phase6a"))).studies
+    (study,) = audit_experiment(read_studies(connect_to_read("phase6a"))).studies
     return study
 
 
@@ -174,4 +173,4 @@ def test_a_plan_made_under_mlflow_run_stays_with_its_run(
     monkeypatch.setenv("MLFLOW_RUN_ID", launch)
     assert supplement("--dry-run")[0] == 0
     assert [item.path for item in client.list_artifacts(launch)] == ["supplement.txt"]
-    assert read_studies(view_experiment("phase6a")).foreign_runs == 0
+    assert read_studies(connect_to_read("phase6a")).foreign_runs == 0

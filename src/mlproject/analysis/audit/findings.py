@@ -1,30 +1,29 @@
-"""What an audit says: findings about studies. How they are found and shown is elsewhere."""
+"""The values that an audit consists of: findings, study by study.
+
+How a finding is made stands in `checks`, how it is shown in `render`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from mlproject.models.arch_grid import Architecture
 from mlproject.tracking.tracked_studies import TrackedTrial
 
 
-class Kind(StrEnum):
-    """The kinds of findings, in the order in which they are shown."""
+@dataclass(frozen=True, kw_only=True)
+class FindingKind:
+    """A kind of finding: its name, and what somebody who reads it can do."""
 
-    MISSING_PARAMS = "architecture params missing"
-    MISSING_TRIALS = "trials missing"
-    UNFINISHED = "trials unfinished"
-    FAILED = "trials failed"
-    UNTESTED_VALUE = "value never tested"
-    UNTESTED_EXTREME = "extreme never tested"
-    CONTRADICTION = "contradiction"
-    DUPLICATES = "near-duplicates"
-    DIVERGED = "trials diverged"
+    title: str
+    """Of the kind in JSON and Markdown: programs may compare it, so it does not change."""
+    advice: str
+    names_trials: bool = False
+    """Whether the text of each finding already names the trials concerned."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRef:
-    """A run concerned."""
+    """The run of a trial that a finding is about."""
 
     trial_number: int
     run_id: str
@@ -63,7 +62,7 @@ Gap = UntestedValue | UntestedExtreme
 class Finding:
     """One thing that is wrong or missing in a study."""
 
-    kind: Kind
+    kind: FindingKind
     text: str
     runs: tuple[RunRef, ...] = ()
     repaired: bool = False
@@ -73,7 +72,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyAudit:
-    """Everything found about one study."""
+    """All findings about one study, and how far it is."""
 
     study_name: str
     run_id: str
@@ -85,7 +84,7 @@ class StudyAudit:
 
     @property
     def open_findings(self) -> tuple[Finding, ...]:
-        """What has not been made good."""
+        """Findings that have not been made good."""
         return tuple(finding for finding in self.findings if not finding.repaired)
 
     @property
@@ -96,7 +95,7 @@ class StudyAudit:
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentAudit:
-    """The audit of all studies of an experiment."""
+    """The audits of all studies of an experiment."""
 
     experiment: str
     studies: tuple[StudyAudit, ...]

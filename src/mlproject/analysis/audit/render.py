@@ -1,39 +1,25 @@
-"""An audit as a person or a program reads it: a table for the terminal, Markdown, JSON."""
+"""The texts of an audit: for the terminal, as Markdown for a person, as JSON for a program."""
 
-import dataclasses
 import json
 from collections.abc import Sequence
 
-from mlproject.analysis.audit.findings import ExperimentAudit, Finding, Kind, RunRef, StudyAudit
-from mlproject.text.escaping import for_markdown, for_terminal
+from mlproject.analysis.audit.checks import CHECKS, COLUMNS
+from mlproject.analysis.audit.findings import (
+    ExperimentAudit,
+    Finding,
+    FindingKind,
+    RunRef,
+    StudyAudit,
+)
+from mlproject.text.escaping import for_terminal
+from mlproject.text.tables import aligned_lines, markdown_cell, markdown_lines
 
-_ADVICE = {
-    Kind.MISSING_PARAMS: "the run is not compared where it lacks a value",
-    Kind.MISSING_TRIALS: "launch the study again: it goes on where it stands",
-    Kind.UNFINISHED: "launch the study again: what its process left is closed and tried again",
-    Kind.FAILED: "launch the study again after mending the reason",
-    Kind.UNTESTED_VALUE: "supplement the study",
-    Kind.UNTESTED_EXTREME: "supplement the study",
-    Kind.CONTRADICTION: "look at the run: one of the two is wrong",
-    Kind.DUPLICATES: "count them as one",
-    Kind.DIVERGED: "a result, of the settings named rather than of the architecture",
-}
-_COLUMNS = {
-    "params": (Kind.MISSING_PARAMS,),
-    "failed": (Kind.FAILED,),
-    "unfinished": (Kind.UNFINISHED,),
-    "diverged": (Kind.DIVERGED,),
-    "values": (Kind.UNTESTED_VALUE,),
-    "extremes": (Kind.UNTESTED_EXTREME,),
-    "contradict": (Kind.CONTRADICTION,),
-    "duplicates": (Kind.DUPLICATES,),
-}
 _SHOWN_RUNS = 8
 
 
 def as_text(audit: ExperimentAudit) -> str:
-    """For the terminal: one line per study, then each finding with its runs."""
-    lines = aligned(_table(audit))
+    """The audit for the terminal: one line per study, then each finding with its trials."""
+    lines = aligned_lines(_table(audit))
     for study in audit.studies:
         if study.findings:
             lines += ["", study.study_name]
@@ -42,29 +28,31 @@ def as_text(audit: ExperimentAudit) -> str:
 
 
 def as_markdown(audit: ExperimentAudit) -> str:
-    """The same as a document, every run by its id."""
+    """The audit as a document in Markdown: findings by kind, every run by its id."""
     head, *rows = _table(audit)
-    lines = [f"# Audit of {_cell(audit.experiment)}", "", _cell(summary(audit)), ""]
-    lines += [row(head), row(["---"] * len(head)), *map(row, rows)]
+    lines = [f"# Audit of {markdown_cell(audit.experiment)}", "", markdown_cell(summary(audit)), ""]
+    lines += markdown_lines(head, rows)
     for study in audit.studies:
-        lines += ["", f"## {_cell(study.study_name)}", ""]
+        lines += ["", f"## {markdown_cell(study.study_name)}", ""]
         lines += [f"Run `{study.run_id}`. " + ("" if study.findings else "Nothing is amiss.")]
-        for kind in Kind:
+        for kind in CHECKS:
             found = [f for f in study.findings if f.kind is kind]
             if found:
-                lines += ["", f"**{kind}** ({_ADVICE[kind]})", ""]
-                lines += [f"- {_repaired(f)}{_cell(f.text)}{_run_ids(f.runs)}" for f in found]
+                lines += ["", f"**{kind.title}** ({kind.advice})", ""]
+                lines += [
+                    f"- {_repaired(f)}{markdown_cell(f.text)}{_run_ids(f.runs)}" for f in found
+                ]
     return "\n".join([*lines, ""])
 
 
 def as_json(audit: ExperimentAudit) -> str:
-    """The same for programs."""
-    content = dataclasses.asdict(audit) | {"is_clean": audit.is_clean}
-    return json.dumps(content, indent=2) + "\n"
+    """The audit as JSON: every field of `ExperimentAudit`, and whether it is clean."""
+    content = vars(audit) | {"is_clean": audit.is_clean}
+    return json.dumps(content, default=_for_json, indent=2) + "\n"
 
 
 def summary(audit: ExperimentAudit) -> str:
-    """One line: how the experiment stands."""
+    """How the experiment stands, in one line."""
     if not audit.studies:
         line = f"{audit.experiment} holds no study"
     else:
@@ -78,28 +66,15 @@ def summary(audit: ExperimentAudit) -> str:
 
 
 def _table(audit: ExperimentAudit) -> list[list[str]]:
-    return [["study", "trials", *_COLUMNS], *(_study_row(study) for study in audit.studies)]
+    return [["study", "trials", *COLUMNS], *(_study_row(study) for study in audit.studies)]
 
 
 def _study_row(study: StudyAudit) -> list[str]:
     counts = []
-    for kinds in _COLUMNS.values():
-        found = [f for f in study.open_findings if f.kind in kinds]
-        count = sum(max(1, len(f.runs)) for f in found)
+    for kind in COLUMNS.values():
+        count = sum(max(1, len(f.runs)) for f in study.open_findings if f.kind is kind)
         counts.append(str(count) if count else "·")
     return [study.study_name, f"{study.finished}/{study.planned}", *counts]
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table for the terminal: the first column to the left, others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if place == 0 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ).rstrip()
-        for cells in rows
-    ]
 
 
 def _sign(finding: Finding) -> str:
@@ -111,7 +86,7 @@ def _repaired(finding: Finding) -> str:
 
 
 def _said(finding: Finding) -> str:
-    if not finding.runs or finding.kind is Kind.DUPLICATES:
+    if not finding.runs or finding.kind.names_trials:
         return finding.text
     numbers = [str(ref.trial_number) for ref in finding.runs]
     rest = f" and {len(numbers) - _SHOWN_RUNS} more" if len(numbers) > _SHOWN_RUNS else ""
@@ -123,10 +98,6 @@ def _run_ids(runs: Sequence[RunRef]) -> str:
     return f": {ids}" if ids else ""
 
 
-def row(cells: Sequence[str]) -> str:
-    """A row of a table in Markdown."""
-    return f"| {' | '.join(map(_cell, cells))} |"
-
-
-def _cell(text: str) -> str:
-    return for_markdown(text).replace("|", "\\|")
+def _for_json(value: object) -> object:
+    """A kind as its title, any other dataclass as its fields."""
+    return value.title if isinstance(value, FindingKind) else vars(value)

@@ -1,8 +1,8 @@
-"""The final evaluation of a study: its best architecture on days that nothing was chosen by.
+"""The final evaluation tests a study's best architecture on days that nothing was chosen by.
 
 study → best trial → trained anew per seed → test span opened once → scores, pictures, model
 """
 
-from mlproject.analysis.evaluation.evaluate import Evaluated, evaluate_study
+from mlproject.analysis.evaluation.evaluate import Evaluated, evaluate
 
-__all__ = ["Evaluated", "evaluate_study"]
+__all__ = ["Evaluated", "evaluate"]

@@ -1,4 +1,4 @@
-"""Simple predictors of the same windows, given the chances that the network had.
+"""The baselines: simple predictors of the same windows, given the chances that the network had.
 
 Each chooses its one or two settings by the validation loss and is then fitted anew on training and
 validation, as the study chose the network. They see what the network's first layer sees: windows
@@ -44,7 +44,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Baseline:
-    """A fitted baseline."""
+    """A baseline that is fitted and can predict."""
 
     name: str
     settings: str
@@ -54,13 +54,17 @@ class Baseline:
 
 
 def flat_windows(data: WindowedData, ends: torch.Tensor) -> Floats:
-    """(n, days × features): what the baselines see of the windows that end at the rows `ends`."""
+    """The windows that end at the rows `ends`, as the baselines see them: (n, days × features)."""
     windows, _ = data.gather(ends.cpu())
     return normalise_windows(windows).flatten(1).numpy().astype(np.float64)
 
 
 def fit_baselines(search: WindowedData, final: WindowedData) -> Iterator[Baseline]:
-    """Choose on the training and validation spans of `search`, fit on `final.train`. On the CPU."""
+    """Choose each baseline on the spans of `search` and fit it on `final.train`, on the CPU.
+
+    `search` has the training and validation spans of the study, `final.train` is both together;
+    neither holds a row of the test span.
+    """
     rate = final.base_rate
     yield Baseline(
         name=PRIOR,
@@ -78,12 +82,16 @@ def fit_baselines(search: WindowedData, final: WindowedData) -> Iterator[Baselin
 
 @dataclass(frozen=True)
 class _Span:
+    """The flattened windows of a span, and their labels."""
+
     windows: Floats
     labels: Floats
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Spans:
+    """The spans on which a baseline is chosen, and the one on which it is fitted in the end."""
+
     train: _Span
     validation: _Span
     final: _Span
@@ -139,6 +147,7 @@ def _gradient_boosting(spans: _Spans) -> Baseline:
 
 
 def _rises(model: Any, span: _Span) -> Floats:
+    """The probabilities of a rise."""
     return model.predict_proba(span.windows)[:, 1]
 
 

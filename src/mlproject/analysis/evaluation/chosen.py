@@ -1,10 +1,10 @@
-"""Which trial of a study is evaluated, and what its runs say of how it was trained."""
+"""The trial of a study that is evaluated, and what its run says of how it was trained."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, TypeVar
 
-from mlproject.analysis.audit.trials import has_diverged
+from mlproject.analysis.trial_params import DIMENSIONS, TRAINING_PARAMS
 from mlproject.data.bars import Bars
 from mlproject.data.features import FEATURES
 from mlproject.data.labels import LabelPrice
@@ -19,25 +19,30 @@ from mlproject.tracking.names import (
     Origin,
     Param,
     Tag,
-    TrialState,
 )
-from mlproject.tracking.tracked_studies import TrackedStudy, TrackedTrial
+from mlproject.tracking.tracked_studies import TrackedStudy, TrackedTrial, ranked_trials
 from mlproject.training.plan import OptimiserName, Precision
 from mlproject.training.settings import TrainingSettings
 
-ASSUMED: Mapping[Param, int | float] = {
+ASSUMED: Mapping[Param, int | float | str] = {
+    **{
+        Param(field.name): field.default
+        for field in fields(TrainingSettings)
+        if field.name in TRAINING_PARAMS and field.default is not MISSING
+    },
     Param.EPOCHS: 100,
     Param.BATCH_SIZE: 256,
     Param.WEIGHT_DECAY: 1e-4,
     Param.WARMUP_STEPS: 200,
     Param.DROPOUT: 0.2,
 }
-"""What is taken where a recovered trial's log does not say it: the batch size and the longest
-training of today's studies, and about the middle of what they search."""
+"""Training settings that are taken where a trial's run does not say them: what they are by default,
+the batch size and the longest training of today's studies, and about the middle of their search."""
 
-_LEARNING_RATE = Param.LEARNING_RATE
+_REQUIRED = (*DIMENSIONS, *(param for param in TRAINING_PARAMS if param not in ASSUMED))
+"""Without these a trial cannot be trained again: the architecture and the learning rate."""
+
 _Choice = TypeVar("_Choice", OptimiserName, Precision)
-_SHAPE = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF)
 
 
 class NothingToEvaluate(UserError):
@@ -78,7 +83,7 @@ def choose_trial(
     bars: Bars,
     losses_of: Callable[[str], Mapping[int, float]],
 ) -> ChosenTrial:
-    """The trial with the lowest validation loss whose architecture is known.
+    """Choose the trial with the lowest validation loss whose architecture is known.
 
     `losses_of` gives the validation loss per epoch of a run.
 
@@ -88,8 +93,8 @@ def choose_trial(
         OtherData: the study says that it was run on other bars.
     """
     _check_data(study, bars)
-    complete = sorted(_complete(study), key=_loss)
-    usable = [t for t in complete if all(p in t.trial.params for p in (*_SHAPE, _LEARNING_RATE))]
+    complete = ranked_trials(study.trials)
+    usable = [t for t in complete if all(param in t.trial.params for param in _REQUIRED)]
     if not usable:
         raise NothingToEvaluate(
             f"study {study.study_name} has {len(study.trials)} trials, {len(complete)} of them "
@@ -113,7 +118,7 @@ def choose_trial(
         run_id=best.run_id,
         number=best.trial.trial_number,
         is_recovered=best.trial.tags.get(Tag.ORIGIN) == Origin.LOG,
-        best_val_loss=_loss(best),
+        best_val_loss=best.trial.metrics[Metric.BEST_VAL_LOSS],
         architecture=_architecture(best, settings),
         settings=training,
         study_seed=_whole(study.params.get("seed")),
@@ -135,23 +140,9 @@ def _check_data(study: TrackedStudy, bars: Bars) -> None:
         )
 
 
-def _complete(study: TrackedStudy) -> list[TrackedTrial]:
-    return [
-        t
-        for t in study.trials
-        if t.trial.state is TrialState.COMPLETE
-        and Metric.BEST_VAL_LOSS in t.trial.metrics
-        and not has_diverged(t)
-    ]
-
-
-def _loss(trial: TrackedTrial) -> float:
-    return trial.trial.metrics[Metric.BEST_VAL_LOSS]
-
-
 def _architecture(trial: TrackedTrial, settings: StudySettings) -> Architecture:
-    """The same in today's grid, with today's features."""
-    d_model, n_layers, n_heads, d_ff = (int(trial.trial.params[param]) for param in _SHAPE)
+    """The trial's architecture as today's grid has it, with today's features."""
+    d_model, n_layers, n_heads, d_ff = (int(trial.trial.params[param]) for param in DIMENSIONS)
     grid = architecture_grid(settings.budget, len(FEATURES))
     try:
         return grid.find(Shape(d_model, n_layers, d_ff), n_heads)
@@ -166,26 +157,27 @@ def _architecture(trial: TrackedTrial, settings: StudySettings) -> Architecture:
 def _training_settings(
     trial: TrackedTrial, study_params: Mapping[str, str]
 ) -> tuple[TrainingSettings, list[str]]:
-    """The trial's settings, and the names and values of those that had to be assumed."""
+    """The trial's settings, and in words those that had to be assumed."""
     known = trial.trial.params
-    assumed = [f"{param} {value:g}" for param, value in ASSUMED.items() if param not in known]
-    values = {param: known.get(param, value) for param, value in ASSUMED.items()}
+    assumed = {param: value for param, value in ASSUMED.items() if param not in known}
+    values: dict[Param, Any] = {**known, **assumed}
     settings = TrainingSettings(
-        learning_rate=float(known[_LEARNING_RATE]),
-        epochs=int(values[Param.EPOCHS]),
-        batch_size=int(values[Param.BATCH_SIZE]),
-        weight_decay=float(values[Param.WEIGHT_DECAY]),
-        warmup_steps=int(values[Param.WARMUP_STEPS]),
-        dropout=float(values[Param.DROPOUT]),
+        **{param.value: values[param] for param in TRAINING_PARAMS},
         max_steps=_whole(study_params.get("max_steps")),
         seed=derived_seed(_whole(study_params.get("seed")), trial.trial.trial_number),
     )
-    return settings, assumed
+    return settings, [f"{param} {_shown(value)}" for param, value in assumed.items()]
+
+
+def _shown(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _whole(text: str | None) -> int:
+    """The number that a param of the study says; 0 where it says none."""
     return int(text) if text is not None and text.isdecimal() else 0
 
 
 def _said(kind: type[_Choice], text: str | None) -> _Choice | None:
+    """The choice that a param of the study names; None where it names none."""
     return kind(text) if text in [each.value for each in kind] else None

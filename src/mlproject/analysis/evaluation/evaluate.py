@@ -1,5 +1,6 @@
-"""An evaluation from the study to the registered model, each step in its order."""
+"""The steps of an evaluation in their order, from the study to the registered model."""
 
+import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,38 +14,44 @@ import torch
 
 from mlproject.analysis.evaluation.baselines import Baseline, fit_baselines, flat_windows
 from mlproject.analysis.evaluation.chosen import ChosenTrial, choose_trial
+from mlproject.analysis.evaluation.context import EvaluationContext
 from mlproject.analysis.evaluation.final_models import (
-    Report,
+    Progress,
     final_seeds,
     find_best_epoch,
     train_final_models,
 )
-from mlproject.analysis.evaluation.note import Story, as_note, as_text
+from mlproject.analysis.evaluation.note import as_note, as_text
 from mlproject.analysis.evaluation.record import run_metrics, run_params, write_results
-from mlproject.analysis.evaluation.results import TestResults, judge
+from mlproject.analysis.evaluation.results import TestResults, score_test_set
 from mlproject.analysis.evaluation.servable import servable_model
 from mlproject.analysis.find_study import find_study
 from mlproject.data.bars import Bars
+from mlproject.data.checks import checked_bars
 from mlproject.data.features import FEATURES
 from mlproject.data.windows import WindowedData, build_windows
 from mlproject.search.study_settings import StudySettings
 from mlproject.serving.model_folder import TrainedModel, load_model, save_model
-from mlproject.tracking.analysis_run import ExperimentView
 from mlproject.tracking.evaluation_run import (
     count_evaluations,
     evaluation_run,
-    keep_results,
+    log_results,
 )
 from mlproject.tracking.registered_model import register_model
+from mlproject.tracking.store import TrackingStore, connect_to_read
 from mlproject.tracking.tracked_studies import read_studies, validation_losses
-from mlproject.training.memory import Workload, plan_memory
+from mlproject.training.device import select_device
+from mlproject.training.memory_plan import plan_memory
 from mlproject.training.plan import TrainingPlan
 from mlproject.training.step import predict
+from mlproject.training.workload import Workload
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
-    """What came of an evaluation."""
+    """What came of an evaluation, and where it is kept."""
 
     text: str
     """The results, for the terminal."""
@@ -53,25 +60,53 @@ class Evaluated:
     model_version: str
 
 
-def evaluate_study(
-    view: ExperimentView,
+def evaluate(
     settings: StudySettings,
-    bars: Bars,
     *,
-    seeds: int,
-    device: torch.device,
-    report: Report,
+    data: Bars | str = "sp500",
+    seeds: int = 3,
+    device: str = "auto",
+    tracking_uri: str | None = None,
+    progress: Progress = _logger.info,
 ) -> Evaluated:
-    """Evaluate the study that `settings` name; the bars must have passed `check_bars`.
+    """Test the best architecture of a study, once, on days that nothing was chosen by.
 
-    Everything that can be wrong with the input is found before anything is written.
+    It is trained on training and validation with several seeds, compared with simple baselines on
+    the same windows, and registered in MLflow. Everything that can be wrong with the input is found
+    before anything is written.
+
+    Args:
+        settings: those that name the study: experiment, budget, horizon and task.
+        data: the bars of the study, or where they come from, see `load_bars`.
+        seeds: how many times the architecture is trained.
+        device: one of ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        tracking_uri: MLflow's store; by default that of MLFLOW_TRACKING_URI, else ``mlflow.db`` in
+            the working directory.
+        progress: is given a line for each network that is trained.
 
     Raises:
         UserError: one of its kinds: no such study, no trial to train again, other bars than the
             study's, too little memory, a training that diverged, or an MLflow that went away.
     """
-    study = find_study(read_studies(view), settings.study_name, to="evaluate")
-    chosen = choose_trial(study, settings, bars, partial(validation_losses, view))
+    target = select_device(device)
+    store = connect_to_read(settings.experiment, tracking_uri)
+    return _evaluate_in(
+        store, settings, checked_bars(data), seeds=seeds, device=target, progress=progress
+    )
+
+
+def _evaluate_in(
+    store: TrackingStore,
+    settings: StudySettings,
+    bars: Bars,
+    *,
+    seeds: int,
+    device: torch.device,
+    progress: Progress,
+) -> Evaluated:
+    """Evaluate the study of a store; the bars have passed `checked_bars`."""
+    study = find_study(read_studies(store), settings.study_name, to="evaluate")
+    chosen = choose_trial(study, settings, bars, partial(validation_losses, store))
     plan = _plan(chosen, device)
     windows = partial(
         build_windows,
@@ -83,42 +118,44 @@ def evaluate_study(
     # Neither holds a row of the test span.
     search = windows(with_test=False)
     final = windows(with_test=False, final=True)
-    story = Story(
+    context = EvaluationContext(
         chosen=chosen,
         epochs=chosen.best_epoch or 0,
         seeds=final_seeds(chosen.study_seed, seeds),
         baseline_settings={},
-        earlier_evaluations=count_evaluations(view, chosen.study_name),
+        earlier_evaluations=count_evaluations(store, chosen.study_name),
     )
-    params = run_params(story, plan, bars)
+    params = run_params(context, plan, bars)
     with (
-        evaluation_run(view, chosen.study_name, chosen.run_id, params, bars) as run_id,
+        evaluation_run(store, chosen.study_name, chosen.run_id, params, bars) as run_id,
         tempfile.TemporaryDirectory() as temporary,
     ):
         if chosen.best_epoch is None:
-            report(f"trial {chosen.number}: repeated to find its best epoch, which no run tells")
-            story = replace(story, epochs=find_best_epoch(chosen, search.to(device), plan))
-        folders = [Path(temporary) / f"seed_{place}" for place in range(1, seeds + 1)]
+            progress(f"trial {chosen.number}: repeated to find its best epoch, which no run tells")
+            context = replace(context, epochs=find_best_epoch(chosen, search.to(device), plan))
+        folders = [Path(temporary) / f"seed_{number}" for number in range(1, seeds + 1)]
         losses = _train(
-            story,
+            context,
             final,
             settings=settings,
             plan=plan,
             folders=folders,
             device=device,
-            report=report,
+            progress=progress,
         )
         baselines = list(fit_baselines(search, final))
-        story = replace(story, baseline_settings={each.name: each.settings for each in baselines})
+        context = replace(
+            context, baseline_settings={each.name: each.settings for each in baselines}
+        )
         # The one look at the test span, when all that is compared is trained and fitted.
         test = windows(with_test=True, final=True)
         results = _test(test, settings.horizon_days, folders, baselines, device)
         kept = Path(temporary) / "results"
-        write_results(story, results, losses, kept)
-        note, metrics = as_note(story, results), run_metrics(story, results)
-        keep_results(view, run_id, metrics=metrics, folder=str(kept), note=note)
+        write_results(context, results, losses, kept)
+        note, metrics = as_note(context, results), run_metrics(context, results)
+        log_results(store, run_id, metrics=metrics, folder=str(kept), note=note)
         version = register_model(
-            view,
+            store,
             run_id,
             servable_model(folders[0], bars.frame.head(len(final.dates))),
             name=chosen.study_name,
@@ -126,7 +163,7 @@ def evaluate_study(
             tags={"evaluation_run": run_id},
         )
     return Evaluated(
-        text=as_text(story, results),
+        text=as_text(context, results),
         run_id=run_id,
         model_name=chosen.study_name,
         model_version=version,
@@ -134,7 +171,7 @@ def evaluate_study(
 
 
 def _plan(chosen: ChosenTrial, device: torch.device) -> TrainingPlan:
-    """The study's own plan where it is known, else what memory allows."""
+    """The training plan: the study's own where it is known, else what memory allows."""
     workload = Workload(
         device=device, n_features=len(FEATURES), batch_size=chosen.settings.batch_size
     )
@@ -145,35 +182,38 @@ def _plan(chosen: ChosenTrial, device: torch.device) -> TrainingPlan:
 
 
 def _train(
-    story: Story,
+    context: EvaluationContext,
     final: WindowedData,
     *,
     settings: StudySettings,
     plan: TrainingPlan,
     folders: Sequence[Path],
     device: torch.device,
-    report: Report,
+    progress: Progress,
 ) -> pd.DataFrame:
-    """Train and save a network per seed, so that one at a time is in memory; their losses."""
+    """Train a network per seed and save each, so that one at a time is in memory.
+
+    Returns the training losses, a column per folder and a row per epoch.
+    """
     losses = {}
-    trained = train_final_models(story, final.to(device), plan, report)
+    trained = train_final_models(context, final.to(device), plan, progress)
     for folder, model in zip(folders, trained, strict=True):
         save_model(
             TrainedModel(
                 network=model.network,
-                architecture=story.chosen.architecture,
+                architecture=context.chosen.architecture,
                 feature_names=final.feature_names,
                 scaling_mean=final.scaling_mean,
                 scaling_std=final.scaling_std,
                 task=settings.task.name,
                 horizon_days=settings.horizon_days,
-                label_price=story.chosen.label_price,
+                label_price=context.chosen.label_price,
                 trained_until=str(final.dates[final.train[-1]]),
             ),
             folder,
         )
         losses[folder.name] = model.train_losses
-    return pd.DataFrame(losses, index=pd.RangeIndex(1, story.epochs + 1, name="epoch"))
+    return pd.DataFrame(losses, index=pd.RangeIndex(1, context.epochs + 1, name="epoch"))
 
 
 def _test(
@@ -183,8 +223,9 @@ def _test(
     baselines: Sequence[Baseline],
     device: torch.device,
 ) -> TestResults:
+    """Score the networks in `folders` and the baselines on the test span of `data`."""
     flat = flat_windows(data, data.test)
-    return judge(
+    return score_test_set(
         dates=data.dates[data.test.numpy()],
         labels=data.labels[data.test].numpy().astype(np.float64),
         network=np.stack(list(_probabilities(data.to(device), folders))),
@@ -196,7 +237,7 @@ def _test(
 def _probabilities(
     data: WindowedData, folders: Sequence[Path]
 ) -> Iterator[npt.NDArray[np.float64]]:
-    """Of the test windows, by each network in turn."""
+    """The probabilities of the test windows, by each network in turn."""
     for folder in folders:
         network = load_model(folder).network.to(data.features.device)
         yield torch.sigmoid(predict(network, data, data.test).double()).cpu().numpy()

@@ -1,4 +1,4 @@
-"""The chosen architecture, trained on training and validation with several seeds.
+"""The final networks: the chosen architecture, trained on training and validation per seed.
 
 Nothing here sees the test span: the data it is given ends before it.
 """
@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlproject.analysis.evaluation.chosen import ChosenTrial
-from mlproject.analysis.evaluation.note import Story
+from mlproject.analysis.evaluation.context import EvaluationContext
 from mlproject.data.windows import WindowedData
 from mlproject.errors import UserError
 from mlproject.models.patchtst import PatchTST
-from mlproject.training.loop import train, train_final
 from mlproject.training.plan import TrainingPlan
+from mlproject.training.train import train, train_final
 
-Report = Callable[[str], None]
-"""Takes a line on how far it is."""
+Progress = Callable[[str], object]
+"""Takes a line on how far the evaluation is."""
 
 
 class NoBestEpoch(UserError):
@@ -28,7 +28,7 @@ class NoBestEpoch(UserError):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FinalModel:
-    """One trained network."""
+    """A network of one seed, trained for good."""
 
     network: PatchTST
     train_losses: tuple[float, ...]
@@ -36,13 +36,17 @@ class FinalModel:
 
 
 def final_seeds(study_seed: int, count: int) -> list[int]:
-    """Seeds that no trial of the study had; the same whenever it is evaluated."""
+    """The seeds of the final networks, the same in every evaluation of a study.
+
+    No trial had them: they are spawned from the study's seed, as no trial's is (numpy,
+    `SeedSequence.spawn`).
+    """
     children = np.random.SeedSequence(study_seed).spawn(count)
     return [int(child.generate_state(1)[0]) for child in children]
 
 
 def find_best_epoch(chosen: ChosenTrial, search: WindowedData, plan: TrainingPlan) -> int:
-    """The trial's best epoch, found by repeating the trial as a study would.
+    """Find the trial's best epoch by repeating the trial as a study would.
 
     `search` has the training and validation spans of the study.
 
@@ -59,25 +63,25 @@ def find_best_epoch(chosen: ChosenTrial, search: WindowedData, plan: TrainingPla
 
 
 def train_final_models(
-    story: Story, data: WindowedData, plan: TrainingPlan, report: Report
+    context: EvaluationContext, data: WindowedData, plan: TrainingPlan, progress: Progress
 ) -> Iterator[FinalModel]:
     """Train on `data.train` once per seed; one network at a time is held here.
 
     Raises:
         TrainingDiverged: the loss of an epoch was no number or had exploded.
     """
-    for place, seed in enumerate(story.seeds, 1):
+    for number, seed in enumerate(context.seeds, 1):
         losses: list[float] = []
         network = train_final(
-            story.chosen.architecture,
+            context.chosen.architecture,
             data,
-            replace(story.chosen.settings, seed=seed),
-            epochs=story.epochs,
+            replace(context.chosen.settings, seed=seed),
+            epochs=context.epochs,
             on_epoch=losses.append,
             plan=plan,
         )
-        report(
-            f"seed {place} of {len(story.seeds)}: trained, loss {losses[-1]:.4f} in "
-            f"epoch {story.epochs}"
+        progress(
+            f"seed {number} of {len(context.seeds)}: trained, loss {losses[-1]:.4f} in "
+            f"epoch {context.epochs}"
         )
         yield FinalModel(network=network, train_losses=tuple(losses))

@@ -1,16 +1,15 @@
-"""An evaluation in words and tables."""
+"""The words and tables of an evaluation: for the terminal, its run and the registered model."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import pandas as pd
 
-from mlproject.analysis.audit.render import aligned
 from mlproject.analysis.evaluation.baselines import TITLES
-from mlproject.analysis.evaluation.chosen import ChosenTrial
+from mlproject.analysis.evaluation.context import EvaluationContext
 from mlproject.analysis.evaluation.results import TestResults, Verdict
 from mlproject.analysis.evaluation.scores import CONFIDENCE
 from mlproject.text.phrases import counted
+from mlproject.text.tables import aligned_lines, markdown_lines
 from mlproject.tracking.names import TestMetric
 
 NETWORK = "network"
@@ -24,20 +23,8 @@ _HEADS = {
 _FEW_BLOCKS = 8
 
 
-@dataclass(frozen=True, kw_only=True)
-class Story:
-    """What is told beside the results."""
-
-    chosen: ChosenTrial
-    epochs: int
-    seeds: Sequence[int]
-    baseline_settings: Mapping[str, str]
-    earlier_evaluations: int
-    """Of this study; each has looked at the test span before."""
-
-
 def verdicts(results: TestResults) -> list[str]:
-    """One sentence per baseline, those that the network does not beat first."""
+    """How the network stands against each baseline, those first that it does not beat."""
     order = [Verdict.BASELINE_WINS, Verdict.BASELINE_AHEAD, Verdict.NETWORK_AHEAD]
     order.append(Verdict.NETWORK_WINS)
     names = sorted(results.baselines, key=lambda name: order.index(results.verdict(name)))
@@ -62,34 +49,34 @@ def _sentence(name: str, results: TestResults) -> str:
     )
 
 
-def as_text(story: Story, results: TestResults) -> str:
-    """For the terminal."""
+def as_text(context: EvaluationContext, results: TestResults) -> str:
+    """The evaluation for the terminal."""
     rows = [["", *_HEADS.values()], *_rows(results)]
-    return "\n".join([_headline(story, results), "", *aligned(rows), "", *verdicts(results)])
+    return "\n".join(
+        [_headline(context, results), "", *aligned_lines(rows), "", *verdicts(results)]
+    )
 
 
-def as_note(story: Story, results: TestResults) -> str:
-    """For the run and the registered model: Markdown."""
-    head = ["", *_HEADS.values()]
-    table = [head, ["---"] * len(head), *_rows(results)]
+def as_note(context: EvaluationContext, results: TestResults) -> str:
+    """The evaluation in Markdown, for its run and the registered model."""
     return "\n".join(
         [
-            _headline(story, results),
+            _headline(context, results),
             "",
             *(f"- {sentence}" for sentence in verdicts(results)),
             "",
-            *(f"| {' | '.join(row)} |" for row in table),
+            *markdown_lines(["", *_HEADS.values()], _rows(results)),
             "",
-            *(f"{remark}\n" for remark in _remarks(story, results)),
+            *(f"{remark}\n" for remark in _remarks(context, results)),
         ]
     )
 
 
 def score_table(results: TestResults) -> pd.DataFrame:
-    """One row per network (seed place) and baseline."""
+    """The scores: a row per network, by the number of its seed, and per baseline."""
     rows: list[dict[str, object]] = [
-        {"predictor": NETWORK, "seed": place, **_plain(scores)}
-        for place, scores in enumerate(results.network_scores, 1)
+        {"predictor": NETWORK, "seed": number, **_plain(scores)}
+        for number, scores in enumerate(results.network_scores, 1)
     ]
     rows += [
         {"predictor": name, **_plain(scores)} for name, scores in results.baseline_scores.items()
@@ -98,22 +85,22 @@ def score_table(results: TestResults) -> pd.DataFrame:
 
 
 def prediction_table(results: TestResults) -> pd.DataFrame:
-    """One row per test window: its last day, the label and every probability."""
+    """The predictions: a row per test window with its last day, its label and all probabilities."""
     columns: dict[str, object] = {
         "date": results.dates.astype("datetime64[D]").astype(str),
         "label": results.labels.astype(int),
     }
-    columns |= {f"{NETWORK}_{place}": each for place, each in enumerate(results.network, 1)}
+    columns |= {f"{NETWORK}_{number}": each for number, each in enumerate(results.network, 1)}
     return pd.DataFrame(columns | dict(results.baselines))
 
 
-def _headline(story: Story, results: TestResults) -> str:
-    chosen, a = story.chosen, story.chosen.architecture
+def _headline(context: EvaluationContext, results: TestResults) -> str:
+    chosen, a = context.chosen, context.chosen.architecture
     return (
         f"{chosen.study_name}, {'recovered ' * chosen.is_recovered}trial {chosen.number} "
         f"(d_model {a.d_model}, n_layers {a.n_layers}, n_heads {a.n_heads}, d_ff {a.d_ff}), "
-        f"trained {counted(len(story.seeds), 'time')} on training and validation for "
-        f"{counted(story.epochs, 'epoch')}; "
+        f"trained {counted(len(context.seeds), 'time')} on training and validation for "
+        f"{counted(context.epochs, 'epoch')}; "
         f"tested on the {len(results.labels)} windows that end from {results.dates[0]} to "
         f"{results.dates[-1]}, {results.labels.mean():.1%} of them before a rise."
     )
@@ -135,15 +122,17 @@ def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _remarks(story: Story, results: TestResults) -> list[str]:
-    chosen = story.chosen
+def _remarks(context: EvaluationContext, results: TestResults) -> list[str]:
+    chosen = context.chosen
     remarks = list(chosen.remarks)
     if chosen.best_epoch is None:
         remarks.append(
             f"No run tells the trial's losses per epoch; repeated on training and validation, it "
-            f"was best in epoch {story.epochs}."
+            f"was best in epoch {context.epochs}."
         )
-    settings = ", ".join(f"{TITLES[name]} {text}" for name, text in story.baseline_settings.items())
+    settings = ", ".join(
+        f"{TITLES[name]} {text}" for name, text in context.baseline_settings.items()
+    )
     remarks.append(
         "Baselines, their settings chosen on validation, then fitted on the same windows: "
         f"{settings}."
@@ -155,8 +144,8 @@ def _remarks(story: Story, results: TestResults) -> list[str]:
         f"the test span is {blocks:.1f} blocks long{few}. They speak of other days like these, not "
         "of other seeds, which the spread is about."
     )
-    if story.earlier_evaluations:
-        times = counted(story.earlier_evaluations, "time")
+    if context.earlier_evaluations:
+        times = counted(context.earlier_evaluations, "time")
         remarks.append(
             f"This study has been evaluated {times} before. A choice made after a look at the test "
             "span makes these figures too good."

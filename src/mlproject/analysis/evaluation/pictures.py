@@ -1,4 +1,7 @@
-"""Pictures of an evaluation. Figures of their own, so that no window or global state is needed."""
+"""The pictures of an evaluation.
+
+They are matplotlib figures of their own: no window and no global state is needed.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -31,7 +34,7 @@ _BINS = 8
 
 
 def draw_pictures(results: TestResults) -> Iterator[tuple[str, Figure]]:
-    """Names and figures; curves that need both classes are left out where there is one."""
+    """Draw every picture under its name; curves of two classes are left out where there is one."""
     if results.labels.min() < results.labels.max():
         yield "roc", _roc(results)
         yield "precision_recall", _precision_recall(results)
@@ -130,10 +133,10 @@ def _loss_difference(results: TestResults) -> Figure:
     axes = figure.subplots()
     names = list(results.differences)
     axes.axvline(0, color=_COLOURS[PRIOR], linestyle="--", linewidth=1)
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         found, colour = results.differences[name], _COLOURS[name]
-        axes.plot([found.low, found.high], [place, place], marker="|", color=colour)
-        axes.plot(found.mean, place, marker="o", color=colour)
+        axes.plot([found.low, found.high], [index, index], marker="|", color=colour)
+        axes.plot(found.mean, index, marker="o", color=colour)
     reach = 1.1 * max(max(-d.low, d.high) for d in results.differences.values()) or 1.0
     axes.set(
         yticks=range(len(names)),
@@ -168,13 +171,13 @@ def _curves(
 
 
 def _compared(results: TestResults) -> Mapping[str, Floats]:
-    """The network that is served, and the baselines that tell days apart."""
+    """The predictors whose curves are drawn: the network that is served, and all but the prior."""
     others = {name: each for name, each in results.baselines.items() if name != PRIOR}
     return {"network": results.network[0], **others}
 
 
 def _bins(probabilities: Floats, labels: Floats) -> tuple[Floats, Floats, Floats]:
-    """Mean probability, share of rises and its standard error of equally large groups."""
+    """The mean probability, the share of rises and its standard error of equally large groups."""
     groups = np.array_split(np.argsort(probabilities, kind="stable"), min(_BINS, len(labels)))
     said = np.array([probabilities[group].mean() for group in groups])
     seen = np.array([labels[group].mean() for group in groups])

@@ -1,46 +1,44 @@
-"""What an evaluation's run keeps: params, metrics and files."""
+"""The params, metrics and files of an evaluation's run; they are written to MLflow elsewhere."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
-from mlproject.analysis.evaluation.note import (
-    Story,
-    as_note,
-    prediction_table,
-    score_table,
-)
+from mlproject.analysis.evaluation.context import EvaluationContext
+from mlproject.analysis.evaluation.note import as_note, prediction_table, score_table
 from mlproject.analysis.evaluation.pictures import draw_pictures
 from mlproject.analysis.evaluation.results import TestResults
+from mlproject.analysis.trial_params import DIMENSIONS, TRAINING_PARAMS
 from mlproject.data.bars import Bars
-from mlproject.tracking.names import TestMetric, lead_over, of_baseline, spread_of
+from mlproject.models.arch_grid import Architecture
+from mlproject.tracking.names import Param, TestMetric, lead_over, of_baseline, spread_of
 from mlproject.training.plan import TrainingPlan
+from mlproject.training.settings import TrainingSettings
 
 _DOTS_PER_INCH = 110
-_ARCHITECTURE = ("d_model", "n_layers", "n_heads", "d_ff", "param_count")
-_SETTINGS = ("learning_rate", "epochs", "batch_size", "weight_decay", "warmup_steps", "dropout")
 
 
-def run_params(story: Story, plan: TrainingPlan, bars: Bars) -> dict[str, object]:
-    """Which trial was trained again, and how."""
-    chosen = story.chosen
+def run_params(context: EvaluationContext, plan: TrainingPlan, bars: Bars) -> dict[str, object]:
+    """The params of the run: which trial was trained again, and how."""
+    chosen = context.chosen
     return {
         "study": chosen.study_name,
         "trial_number": chosen.number,
-        **{name: getattr(chosen.architecture, name) for name in _ARCHITECTURE},
-        **{name: getattr(chosen.settings, name) for name in _SETTINGS},
+        **_values(chosen.architecture, (*DIMENSIONS, Param.PARAM_COUNT)),
+        **_values(chosen.settings, TRAINING_PARAMS),
         "label_price": chosen.label_price,
         "optimiser": plan.optimiser.value,
         "precision": plan.precision.value,
-        "training_seeds": " ".join(map(str, story.seeds)),
+        "training_seeds": " ".join(map(str, context.seeds)),
         "data": bars.name,
         "data_digest": bars.digest,
     }
 
 
-def run_metrics(story: Story, results: TestResults) -> dict[str, float]:
-    """Scores of the network and of the baselines, and the differences between them."""
-    metrics = {"trained_epochs": float(story.epochs)}
+def run_metrics(context: EvaluationContext, results: TestResults) -> dict[str, float]:
+    """The metrics of the run: scores of network and baselines, and the differences between them."""
+    metrics = {"trained_epochs": float(context.epochs)}
     for metric in TestMetric:
         mean, spread = results.mean(metric), results.spread(metric)
         if mean is not None and spread is not None:
@@ -56,15 +54,23 @@ def run_metrics(story: Story, results: TestResults) -> dict[str, float]:
     return metrics
 
 
-def write_results(story: Story, results: TestResults, losses: pd.DataFrame, folder: Path) -> None:
+def write_results(
+    context: EvaluationContext, results: TestResults, losses: pd.DataFrame, folder: Path
+) -> None:
     """Write tables, pictures and the note into a folder that is made for them.
 
     `losses` are the training losses, a column per seed and a row per epoch.
     """
     (folder / "figures").mkdir(parents=True)
-    (folder / "evaluation.md").write_text(as_note(story, results), encoding="utf-8")
+    (folder / "evaluation.md").write_text(as_note(context, results), encoding="utf-8")
     score_table(results).to_csv(folder / "scores.csv", index=False)
     prediction_table(results).to_csv(folder / "predictions.csv", index=False)
     losses.to_csv(folder / "train_losses.csv")
     for name, figure in draw_pictures(results):
         figure.savefig(folder / "figures" / f"{name}.png", dpi=_DOTS_PER_INCH)
+
+
+def _values(
+    settings: Architecture | TrainingSettings, params: Iterable[Param]
+) -> dict[str, object]:
+    return {param.value: getattr(settings, param) for param in params}

@@ -1,4 +1,4 @@
-"""What an evaluation found on the test span."""
+"""The results of an evaluation on the test span: scores, differences and verdicts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Verdict(StrEnum):
-    """How the network stands against a baseline."""
+    """The four ways in which the network stands against a baseline."""
 
     NETWORK_WINS = "the network wins"
     NETWORK_AHEAD = "the network is ahead, but it may be luck"
@@ -31,7 +31,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TestResults:
-    """Probabilities of all test windows and what follows from them; the same windows for all."""
+    """The probabilities of all test windows, and what follows from them."""
 
     __test__ = False  # no test of pytest's
 
@@ -55,19 +55,19 @@ class TestResults:
         return fmean(values) if values else None
 
     def spread(self, metric: TestMetric) -> float | None:
-        """The standard deviation over the seeds."""
+        """The standard deviation of the metric over the seeds, as `mean` has it."""
         values = [scores[metric] for scores in self.network_scores if metric in scores]
         return pstdev(values) if values else None
 
     def verdict(self, baseline: str) -> Verdict:
-        """By the interval of the difference: without zero in it one of them wins."""
+        """The verdict by the interval of the difference: without zero in it one of them wins."""
         difference = self.differences[baseline]
         if difference.mean < 0:
             return Verdict.NETWORK_WINS if difference.high < 0 else Verdict.NETWORK_AHEAD
         return Verdict.BASELINE_WINS if difference.low > 0 else Verdict.BASELINE_AHEAD
 
 
-def judge(
+def score_test_set(
     *,
     dates: npt.NDArray[np.datetime64],
     labels: Floats,
@@ -75,7 +75,7 @@ def judge(
     baselines: Mapping[str, Floats],
     horizon_days: int,
 ) -> TestResults:
-    """Score all probabilities and compare them, window by window.
+    """Score all probabilities of the test span and compare them, window by window.
 
     Two windows share a day, of input or of outcome, when they end less than `WINDOW_DAYS` +
     `horizon_days` days apart: that is the bootstrap's block.

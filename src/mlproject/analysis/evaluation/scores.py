@@ -1,4 +1,4 @@
-"""How good probabilities are, and how sure it is that some are better than others."""
+"""Scores of probabilities, and how sure it is that some are better than others."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ def log_losses(probabilities: Floats, labels: Floats) -> Floats:
 
 
 def score_probabilities(probabilities: Floats, labels: Floats) -> dict[TestMetric, float]:
-    """All test metrics of probabilities (n,) against labels (n,) of 0 and 1.
+    """Every test metric of probabilities (n,) against labels (n,) of 0 and 1.
 
     The Brier score is the mean squared error of the probability; accuracy is at one half. AUC and
     average precision are left out where all labels are the same.
@@ -42,7 +42,7 @@ def score_probabilities(probabilities: Floats, labels: Floats) -> dict[TestMetri
 
 @dataclass(frozen=True, kw_only=True)
 class LossDifference:
-    """By how much one loss is lower than another (below zero) or higher, and how sure that is."""
+    """One mean loss minus another (below zero: the first is better), with its interval."""
 
     mean: float
     """Nats per window."""

@@ -1,4 +1,8 @@
-"""The report: which architecture is best at each budget, and does scale help?"""
+"""The report says which architecture is best at each budget, and whether scale helps.
+
+A picture is a module that gives a `ReportFigure`, and its name in `_FIGURES`; the numbers behind it
+stand in a module of their own.
+"""
 
 from pathlib import Path
 
@@ -9,16 +13,16 @@ from mlproject.analysis.report.best import (
     best_markdown,
 )
 from mlproject.analysis.report.effects_figure import effects_figure
-from mlproject.analysis.report.map_figure import map_figure
 from mlproject.analysis.report.page import report_page, summary
 from mlproject.analysis.report.parallel_figure import parallel_figure
 from mlproject.analysis.report.scaling_figure import scaling_figure
+from mlproject.analysis.report.shape_map_figure import shape_map_figure
 from mlproject.analysis.report.trials import ReportTrials
 from mlproject.text.written_files import write_text, written
 
 __all__ = ["summary", "write_report"]
 
-_FIGURES = (scaling_figure, map_figure, effects_figure, parallel_figure)
+_FIGURES = (scaling_figure, shape_map_figure, effects_figure, parallel_figure)
 _DOTS_PER_INCH = 90
 
 

@@ -1,4 +1,4 @@
-"""The best architecture of each budget and horizon: a table, and how it is written down."""
+"""The table of the best architecture of each budget and horizon, in every form it is written in."""
 
 import html
 import math
@@ -6,6 +6,7 @@ import math
 import pandas as pd
 
 from mlproject.text.escaping import for_spreadsheet
+from mlproject.text.tables import markdown_lines
 
 _COLUMNS = {
     "budget": "budget",
@@ -33,7 +34,10 @@ _UNKNOWN = "–"
 
 
 def best_architectures(frame: pd.DataFrame) -> pd.DataFrame:
-    """The trial of lowest loss of each study, with the number of trials it was chosen from."""
+    """The trial of lowest loss of each study, with the number of trials it was chosen from.
+
+    The lowest of many losses is a lucky one: the architecture would hardly give it again.
+    """
     best = frame.loc[frame.groupby("study", sort=False)["loss"].idxmin()].copy()
     best["trials"] = best["study"].map(frame["study"].value_counts())
     best["skill"] = 1 - best["loss"] / best["prior_loss"]
@@ -42,15 +46,14 @@ def best_architectures(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_csv(best: pd.DataFrame) -> str:
-    """All figures at full precision, and the run of each."""
+    """The table as CSV: all figures at full precision, and the run of each."""
     columns = ["study", "horizon_days", "task", *(c for c in _COLUMNS if c != "target"), "run_id"]
     return str(for_spreadsheet(best[columns]).to_csv(index=False))
 
 
 def best_markdown(best: pd.DataFrame) -> str:
     """The table in Markdown."""
-    rows = [list(_COLUMNS.values()), ["---"] * len(_COLUMNS), *_cells(best)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+    return "\n".join([*markdown_lines(list(_COLUMNS.values()), _cells(best)), ""])
 
 
 def best_html(best: pd.DataFrame) -> str:
@@ -77,6 +80,7 @@ def _cells(best: pd.DataFrame) -> list[list[str]]:
 
 
 def _cell(name: str, value: object) -> str:
+    """The value of a column as a person reads it."""
     if isinstance(value, float) and math.isnan(value):
         return _UNKNOWN
     if name in {"loss", "prior_loss"}:

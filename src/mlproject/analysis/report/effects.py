@@ -1,8 +1,9 @@
-"""What the number of heads and the width of the feed-forward layer do to the loss, all else equal.
+"""The effects of heads and feed-forward width on the loss, all else equal.
 
 Trials differ in everything at once, and the sampler tries good regions more often. So the effect of
 a factor is taken from a linear model of the loss, in which the study, width, depth, learning rate
-and the other factor have terms of their own.
+and the other factor have terms of their own. Its intervals are bootstrap percentiles, trials drawn
+anew within each study (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
 """
 
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class Effect:
 
 
 def architecture_effects(frame: pd.DataFrame) -> list[Effect]:
-    """The effects of every factor at every budget that has trials enough for them."""
+    """Estimate the effects of every factor at every budget that has trials enough for them."""
     found: list[Effect] = []
     for budget, trials in frame.groupby("budget", sort=False):
         for factor in FACTORS:
@@ -75,12 +76,12 @@ def _effects_of(trials: pd.DataFrame, budget: str, factor: str) -> list[Effect]:
             budget=budget,
             factor=factor,
             value=float(value),
-            percent=float(fitted[place]),
-            low=float(low[place]),
-            high=float(high[place]),
+            percent=float(fitted[index]),
+            low=float(low[index]),
+            high=float(high[index]),
             trials=int(counts[value]),
         )
-        for place, value in enumerate(values)
+        for index, value in enumerate(values)
     ]
 
 
@@ -96,7 +97,7 @@ def _other_terms(trials: pd.DataFrame, factor: str) -> Floats:
 
 
 def _solve(has: Floats, other: Floats, outcome: Floats, share: Floats) -> Floats:
-    """Coefficient of each value less their mean; NaN for a value that no row has.
+    """Estimate the coefficient of each value less their mean; NaN for a value that no row has.
 
     The columns overlap (each row has one study and one value), so of all least-squares solutions it
     is the shortest; differences between values are the same in all of them.

@@ -1,4 +1,4 @@
-"""Heads and feed-forward width: what they do to the loss, with how sure that is."""
+"""The effects figure: what heads and feed-forward width do to the loss, with how sure that is."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +17,7 @@ _NOTHING = "too few trials to tell"
 
 
 def effects_figure(frame: pd.DataFrame) -> ReportFigure:
-    """A panel per factor, a colour per budget."""
+    """Draw the effects: a panel per factor, a colour per budget."""
     effects = architecture_effects(frame)
     colours = budget_colours(by_size(list(frame["budget"]), list(frame["budget_parameters"])))
     shown = {effect.budget for effect in effects}
@@ -51,14 +51,15 @@ def _findings(frame: pd.DataFrame, effects: list[Effect]) -> Iterator[str]:
         yield f"Of {len(effects)} intervals about {chance:.1f} leave out zero by chance."
 
 
-def _places(effects: list[Effect], factor: str) -> dict[float, int]:
+def _positions(effects: list[Effect], factor: str) -> dict[float, int]:
+    """Where each value of the factor stands on its axis: one step apart, whatever the values."""
     values = sorted({effect.value for effect in effects if effect.factor == factor})
-    return {value: place for place, value in enumerate(values)}
+    return {value: index for index, value in enumerate(values)}
 
 
-def _offset(place: int, count: int) -> float:
-    """Side by side rather than on top of each other."""
-    return 0.0 if count == 1 else 0.35 * (place / (count - 1) - 0.5)
+def _offset(index: int, count: int) -> float:
+    """The shift of a budget's points, which puts budgets side by side instead of on each other."""
+    return 0.0 if count == 1 else 0.35 * (index / (count - 1) - 0.5)
 
 
 def _still(effects: list[Effect], colours: dict[str, str]) -> StillFigure:
@@ -68,12 +69,12 @@ def _still(effects: list[Effect], colours: dict[str, str]) -> StillFigure:
         return figure
     panels = figure.subplots(1, len(FACTORS), sharey=True, gridspec_kw={"width_ratios": [2, 1]})
     for axes, factor in zip(panels, FACTORS, strict=True):
-        places = _places(effects, factor)
+        positions = _positions(effects, factor)
         for number, (budget, colour) in enumerate(colours.items()):
             shown = [e for e in effects if e.factor == factor and e.budget == budget]
             offset = _offset(number, len(colours))
             axes.errorbar(
-                [places[e.value] + offset for e in shown],
+                [positions[e.value] + offset for e in shown],
                 [e.percent for e in shown],
                 yerr=[[e.percent - e.low for e in shown], [e.high - e.percent for e in shown]],
                 fmt="o",
@@ -84,7 +85,7 @@ def _still(effects: list[Effect], colours: dict[str, str]) -> StillFigure:
             for e in shown:
                 axes.annotate(
                     str(e.trials),
-                    (places[e.value] + offset, e.high),
+                    (positions[e.value] + offset, e.high),
                     textcoords="offset points",
                     xytext=(0, 4),
                     ha="center",
@@ -92,7 +93,7 @@ def _still(effects: list[Effect], colours: dict[str, str]) -> StillFigure:
                     color=colour,
                 )
         axes.axhline(0, color="black", lw=0.8)
-        axes.set_xticks(list(places.values()), [f"{value:g}" for value in places])
+        axes.set_xticks(list(positions.values()), [f"{value:g}" for value in positions])
         axes.set_xlabel(_TITLES[factor])
         axes.margins(x=0.15, y=0.12)
         axes.grid(axis="y", alpha=0.25)
@@ -109,13 +110,13 @@ def _interactive(effects: list[Effect], colours: dict[str, str]) -> Any:
         return empty.add_annotation(text=_NOTHING, showarrow=False)
     figure = make_subplots(rows=1, cols=len(FACTORS), shared_yaxes=True, column_widths=[0.66, 0.34])
     for column, factor in enumerate(FACTORS, start=1):
-        places = _places(effects, factor)
+        positions = _positions(effects, factor)
         for number, (budget, colour) in enumerate(colours.items()):
             shown = [e for e in effects if e.factor == factor and e.budget == budget]
             offset = _offset(number, len(colours))
             figure.add_trace(
                 go.Scatter(
-                    x=[places[e.value] + offset for e in shown],
+                    x=[positions[e.value] + offset for e in shown],
                     y=[e.percent for e in shown],
                     error_y={
                         "type": "data",
@@ -140,8 +141,8 @@ def _interactive(effects: list[Effect], colours: dict[str, str]) -> Any:
             )
         figure.update_xaxes(
             title=_TITLES[factor],
-            tickvals=list(places.values()),
-            ticktext=[f"{value:g}" for value in places],
+            tickvals=list(positions.values()),
+            ticktext=[f"{value:g}" for value in positions],
             row=1,
             col=column,
         )

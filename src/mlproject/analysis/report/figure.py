@@ -1,4 +1,4 @@
-"""A figure of the report, drawn twice: interactive for the page, still for papers and docs."""
+"""The type of a figure of the report, and the colours that all figures share."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +12,10 @@ BAND_COLOUR = "#777777"
 
 @dataclass(frozen=True, kw_only=True)
 class ReportFigure:
-    """One figure."""
+    """One figure, drawn twice: interactive for the page, still for papers and docs."""
 
     name: str
-    """Of its file, without the ending."""
+    """The name of its file, without the ending."""
     title: str
     caption: str
     """What it shows, how to read it, and what it cannot show."""
@@ -29,7 +29,7 @@ class ReportFigure:
 def budget_colours(budgets: list[str]) -> dict[str, str]:
     """A colour for each budget, the same in every figure of a report."""
     return {
-        budget: BUDGET_COLOURS[place % len(BUDGET_COLOURS)] for place, budget in enumerate(budgets)
+        budget: BUDGET_COLOURS[index % len(BUDGET_COLOURS)] for index, budget in enumerate(budgets)
     }
 
 

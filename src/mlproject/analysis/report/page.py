@@ -1,4 +1,4 @@
-"""The report as one page that opens by itself, from a disk as from the MLflow UI."""
+"""The page of the report: one HTML file that opens by itself, from a disk as from the MLflow UI."""
 
 import html
 from collections.abc import Sequence
@@ -32,8 +32,8 @@ def report_page(trials: ReportTrials, best: pd.DataFrame, figures: Sequence[Repo
         "the share of rises in the training years); – is not known.</p>",
         f'<div class="wide">{best_html(best)}</div>',
     ]
-    for place, figure in enumerate(figures):
-        drawn = figure.interactive.to_html(full_html=False, include_plotlyjs=place == 0)
+    for index, figure in enumerate(figures):
+        drawn = figure.interactive.to_html(full_html=False, include_plotlyjs=index == 0)
         parts.append(
             f"<h2>{html.escape(figure.title)}</h2><p>{html.escape(figure.caption)}</p>"
             f"<ul>{''.join(f'<li>{html.escape(each)}</li>' for each in figure.findings)}</ul>"
@@ -46,7 +46,7 @@ def report_page(trials: ReportTrials, best: pd.DataFrame, figures: Sequence[Repo
 
 
 def summary(trials: ReportTrials) -> str:
-    """One line: what the report is about, and what it leaves out."""
+    """What the report is about and what it leaves out, in one line."""
     frame = trials.frame
     line = f"{trials.experiment}: {frame['study'].nunique()} studies, {len(frame)} trials"
     left_out = {

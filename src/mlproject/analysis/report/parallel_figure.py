@@ -1,4 +1,4 @@
-"""Parallel coordinates: every trial of every budget as a line through its settings."""
+"""The parallel coordinates: every trial of every budget as a line through its settings."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,17 +23,17 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class _Axis:
-    """One vertical axis."""
+    """A vertical axis and where every trial crosses it."""
 
     label: str
     values: Floats
-    """Where each trial crosses it."""
+    """Of each trial."""
     ticks: tuple[float, ...]
     tick_texts: tuple[str, ...]
 
 
 def parallel_figure(frame: pd.DataFrame) -> ReportFigure:
-    """From the budget on the left to the loss on the right."""
+    """Draw all trials, from the budget on the left to the loss on the right."""
     # The best are drawn last, on top of the others.
     ranks = frame.groupby("target")["loss"].rank(pct=True).sort_values(ascending=False)
     frame, rank = frame.loc[ranks.index], ranks.to_numpy(np.float64)
@@ -74,12 +74,13 @@ def _axes(frame: pd.DataFrame, rank: Floats) -> list[_Axis]:
 
 
 def _categories(label: str, column: "pd.Series[Any]", values: list[Any]) -> _Axis:
-    place = {value: number for number, value in enumerate(values)}
+    """An axis on which the values stand one step apart."""
+    positions = {value: index for index, value in enumerate(values)}
     step = -(-len(values) // _MANY_TICKS)
     noise = np.random.default_rng(0).uniform(-_SPREAD, _SPREAD, len(column))
     return _Axis(
         label=label.replace("d_ff_ratio", "d_ff / d_model"),
-        values=column.map(place).to_numpy(np.float64) + noise,
+        values=column.map(positions).to_numpy(np.float64) + noise,
         ticks=tuple(float(number) for number in range(0, len(values), step)),
         tick_texts=tuple(
             f"{value:g}" if isinstance(value, float) else str(value) for value in values[::step]
@@ -88,6 +89,7 @@ def _categories(label: str, column: "pd.Series[Any]", values: list[Any]) -> _Axi
 
 
 def _decades(column: "pd.Series[Any]", label: str) -> _Axis:
+    """An axis of logarithms."""
     logs = np.log10(column.to_numpy(np.float64))
     ticks = np.linspace(logs.min(), logs.max(), 4)
     return _Axis(
@@ -135,12 +137,12 @@ def _still(axes: list[_Axis], rank: Floats) -> StillFigure:
     colours = mpl.colormaps[_COLOURS](rank)
     for trial in range(len(rank)):
         panel.plot(heights[trial], color=colours[trial], alpha=0.55, lw=0.9)
-    for place, axis in enumerate(axes):
-        panel.axvline(place, color="black", lw=0.8)
+    for position, axis in enumerate(axes):
+        panel.axvline(position, color="black", lw=0.8)
         for tick, text in zip(axis.ticks, axis.tick_texts, strict=True):
             panel.annotate(
                 text,
-                (place, float(_height(axis, np.array([tick]))[0])),
+                (position, float(_height(axis, np.array([tick]))[0])),
                 textcoords="offset points",
                 xytext=(4, 0),
                 va="center",
@@ -159,6 +161,7 @@ def _still(axes: list[_Axis], rank: Floats) -> StillFigure:
 
 
 def _height(axis: _Axis, values: Floats) -> Floats:
+    """How high values of an axis stand in the picture, from 0 to 1."""
     low = float(min(axis.values.min(), *axis.ticks))
     high = float(max(axis.values.max(), *axis.ticks))
     if high == low:

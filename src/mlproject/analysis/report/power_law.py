@@ -1,4 +1,7 @@
-"""Does scale help? A power law of the best losses in the number of parameters."""
+"""The power law of the best losses in the number of parameters. Does scale help?
+
+Its form, without a floor, is that of Kaplan et al., Scaling Laws for Neural Language Models, 2020.
+"""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +12,8 @@ import numpy.typing as npt
 
 BEST_SHARE = 0.2
 """The law is fitted to this share of each study's trials, the best: the single best is luck for a
-good part and lower the more trials there are, and the bootstrap of a minimum does not converge."""
+good part and lower the more trials there are, and the bootstrap of a minimum does not converge
+(Bickel and Freedman, Some Asymptotic Theory for the Bootstrap, 1981)."""
 LEAST_TRIALS = 10
 """A study with fewer trials has no best fifth to speak of."""
 RESAMPLES = 1000
@@ -23,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class PowerLaw:
-    """loss = constant · parameters^(-exponent), with pointwise confidence limits."""
+    """A fitted law, loss = constant · parameters^(-exponent), with pointwise confidence limits."""
 
     params: Floats
     """Numbers of parameters, from the smallest to the largest that was tried."""

@@ -1,6 +1,5 @@
-"""Loss against parameters: does scale help?"""
+"""The scaling figure: loss against parameters. Does scale help?"""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,13 +15,8 @@ from mlproject.analysis.report.figure import (
     budget_colours,
     by_size,
 )
-from mlproject.analysis.report.power_law import (
-    BEST_SHARE,
-    CONFIDENCE,
-    LEAST_TRIALS,
-    PowerLaw,
-    fit_power_law,
-)
+from mlproject.analysis.report.power_law import BEST_SHARE, CONFIDENCE
+from mlproject.analysis.report.scaling import TargetScaling, scaling_of_targets, verdict
 from mlproject.models.budget import Budget
 
 _X_TITLE = "parameters"
@@ -35,62 +29,21 @@ _TICK_DIGITS = ((20,), (10, 20, 50), tuple(range(10, 100, 2)))
 _MOST_TICKS = 6
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Panel:
-    """All that is shown of one target."""
-
-    target: str
-    trials: pd.DataFrame
-    best: pd.DataFrame
-    law: PowerLaw | None
-    priors: tuple[float, ...]
-    """Losses of always predicting the training base rate; several where the data differ."""
-    top: float
-    """Trials above this loss would squeeze the others together: they are left out of sight."""
-
-    @property
-    def out_of_sight(self) -> int:
-        return int((self.trials["loss"] > self.top).sum())
-
-    @property
-    def bottom(self) -> float:
-        lowest = min([self.trials["loss"].min(), *self.priors])
-        return float(lowest - 0.08 * (self.top - lowest))
-
-
 def scaling_figure(frame: pd.DataFrame) -> ReportFigure:
-    """A panel per target: every trial, the best of each study, the fitted law, the prior."""
-    panels = [_panel(str(name), trials) for name, trials in frame.groupby("target", sort=False)]
+    """Draw a panel per target: every trial, the best of each study, the fitted law, the prior."""
+    panels = scaling_of_targets(frame)
     colours = budget_colours(by_size(list(frame["budget"]), list(frame["budget_parameters"])))
     return ReportFigure(
         name="loss_against_parameters",
         title="Does scale help?",
         caption=_caption(panels),
-        findings=tuple(_verdict(panel) for panel in panels),
+        findings=tuple(verdict(panel) for panel in panels),
         interactive=_interactive(panels, colours),
         still=_still(panels, colours),
     )
 
 
-def _panel(target: str, trials: pd.DataFrame) -> _Panel:
-    studies = [
-        (each["param_count"].to_numpy(np.float64), each["loss"].to_numpy(np.float64))
-        for _, each in trials.groupby("study", sort=False)
-    ]
-    priors = tuple(sorted({round(float(p), 4) for p in trials["prior_loss"].dropna()}))
-    lower, upper = trials["loss"].quantile([0.25, 0.75])
-    return _Panel(
-        target=target,
-        trials=trials,
-        best=trials.loc[trials.groupby("study")["loss"].idxmin()],
-        law=fit_power_law(studies),
-        priors=priors,
-        top=max(float(min(upper + 1.5 * (upper - lower), trials["loss"].max())), *priors, 0.0)
-        * 1.01,
-    )
-
-
-def _caption(panels: list[_Panel]) -> str:
+def _caption(panels: list[TargetScaling]) -> str:
     parts = [
         "Each dot is a trial, the ringed ones are the best of their study. "
         f"The line is a power law through the best {100 * BEST_SHARE:.0f} % of each study's "
@@ -105,24 +58,7 @@ def _caption(panels: list[_Panel]) -> str:
     return " ".join(parts)
 
 
-def _verdict(panel: _Panel) -> str:
-    start = f"{panel.target}:"
-    prior = "" if panel.priors else " No run says the prior."
-    if panel.law is None:
-        wanted = f"studies of two sizes with {LEAST_TRIALS} trials each"
-        return f"{start} no law, for want of {wanted}.{prior}"
-    fitted, low, high = panel.law.per_tenfold
-    change = f"{fitted:+.1%} loss per tenfold parameters ({low:+.1%} to {high:+.1%})"
-    if high < 0:
-        verdict = "scale helps"
-    elif low > 0:
-        verdict = "scale hurts"
-    else:
-        verdict = "no effect of scale that these trials could show"
-    return f"{start} {change}, {verdict}.{prior}"
-
-
-def _still(panels: list[_Panel], colours: dict[str, str]) -> StillFigure:
+def _still(panels: list[TargetScaling], colours: dict[str, str]) -> StillFigure:
     figure = StillFigure(figsize=(1.2 + 4.2 * len(panels), 4.6), layout="constrained")
     rows = figure.subplots(1, len(panels), squeeze=False)
     for axes, panel in zip(rows[0], panels, strict=True):
@@ -143,7 +79,7 @@ def _still(panels: list[_Panel], colours: dict[str, str]) -> StillFigure:
     return figure
 
 
-def _draw(axes: Axes, panel: _Panel, colours: dict[str, str]) -> None:
+def _draw(axes: Axes, panel: TargetScaling, colours: dict[str, str]) -> None:
     if panel.law is not None:
         law = panel.law
         axes.fill_between(
@@ -173,31 +109,31 @@ def _draw(axes: Axes, panel: _Panel, colours: dict[str, str]) -> None:
     axes.grid(alpha=0.25)
 
 
-def _interactive(panels: list[_Panel], colours: dict[str, str]) -> Any:
+def _interactive(panels: list[TargetScaling], colours: dict[str, str]) -> Any:
     figure = make_subplots(
         rows=1, cols=len(panels), subplot_titles=[panel.target for panel in panels]
     )
     order = [_LAW, _BAND, *(name for b in colours for name in (_trials_of(b), _best_of(b)))]
     named: set[str] = set()
-    for place, panel in enumerate(panels, start=1):
+    for column, panel in enumerate(panels, start=1):
         for trace in _traces(panel, colours):
             trace.showlegend = trace.name not in named
             trace.legendrank = order.index(trace.name)
             named.add(trace.name)
-            figure.add_trace(trace, row=1, col=place)
+            figure.add_trace(trace, row=1, col=column)
         for prior in panel.priors:
             figure.add_hline(
                 y=prior,
                 line={"dash": "dash", "width": 1},
                 row=1,
-                col=place,
+                col=column,
                 annotation_text=_PRIOR,
             )
-        figure.update_yaxes(range=[panel.bottom, panel.top], row=1, col=place)
+        figure.update_yaxes(range=[panel.bottom, panel.top], row=1, col=column)
         counts = panel.trials["param_count"]
         ticks = _ticks(0.9 * counts.min(), 1.1 * counts.max())
         figure.update_xaxes(
-            tickvals=ticks, ticktext=[Budget(tick).name for tick in ticks], row=1, col=place
+            tickvals=ticks, ticktext=[Budget(tick).name for tick in ticks], row=1, col=column
         )
     figure.update_xaxes(type="log", title=_X_TITLE)
     figure.update_yaxes(title=_Y_TITLE, col=1)
@@ -210,7 +146,7 @@ def _interactive(panels: list[_Panel], colours: dict[str, str]) -> Any:
     return figure
 
 
-def _traces(panel: _Panel, colours: dict[str, str]) -> list[Any]:
+def _traces(panel: TargetScaling, colours: dict[str, str]) -> list[Any]:
     traces = []
     if panel.law is not None:
         law = panel.law
@@ -259,7 +195,7 @@ def _traces(panel: _Panel, colours: dict[str, str]) -> list[Any]:
 
 
 def _ticks(low: float, high: float) -> list[int]:
-    """Round numbers of parameters: the most of them that leave room for their names."""
+    """The ticks between two numbers of parameters: as many round ones as there is room to name."""
     found: list[int] = []
     for digits in _TICK_DIGITS:
         all_ticks = (digit * 10**power for power in range(1, 11) for digit in digits)
@@ -278,7 +214,7 @@ def _best_of(budget: str) -> str:
 
 
 def _hover_texts(trials: pd.DataFrame) -> list[str]:
-    """What is said of a trial where the pointer is."""
+    """The texts that the pointer shows, one per trial."""
     return [
         f"{row['study']}, trial {row['number']} ({row['origin']})<br>loss {row['loss']:.4f}<br>"
         f"{row['d_model']} wide, {row['n_layers']} layers, {row['n_heads']} heads, "

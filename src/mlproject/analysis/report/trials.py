@@ -1,19 +1,17 @@
-"""The trials that a report is about: one row each, of every study of an experiment."""
+"""The table of trials that a report is about, of every study of an experiment."""
 
 from dataclasses import dataclass
 
 import pandas as pd
 
-from mlproject.analysis.audit import DEFAULT_PLANNED
-from mlproject.analysis.audit.study_facts import StudyFacts
-from mlproject.analysis.audit.trials import has_diverged
+from mlproject.analysis.analysed_study import AnalysedStudy
+from mlproject.analysis.trial_params import DIMENSIONS
 from mlproject.data.labels import parse_horizon, parse_task
 from mlproject.errors import UserError
-from mlproject.tracking.names import Metric, Origin, Param, Tag, TrialState
+from mlproject.tracking.names import REAL_PARAMS, Metric, Origin, Param, Tag, TrialState
 from mlproject.tracking.tracked_studies import TrackedExperiment, TrackedTrial
 
-_ARCHITECTURE = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF, Param.PARAM_COUNT)
-_TRAINING = (Param.LEARNING_RATE, Param.WEIGHT_DECAY, Param.DROPOUT)
+_ARCHITECTURE = (*DIMENSIONS, Param.PARAM_COUNT)
 _THRESHOLD = ("threshold_", "pct")
 
 
@@ -23,13 +21,13 @@ class NothingToReport(UserError):
 
 @dataclass(frozen=True, kw_only=True)
 class ReportTrials:
-    """Complete trials of known architecture, and what was left out."""
+    """The complete trials of known architecture, and how many others were left out."""
 
     experiment: str
     frame: pd.DataFrame
     """One row per trial, see `_row`; studies by target, then budget, then name."""
     diverged: int
-    """Complete trials whose loss ran away: they say something of their settings alone."""
+    """Complete trials whose loss exploded: they say something of their settings alone."""
     incomplete: int
     """Complete trials of which the loss or the architecture is not known."""
     unended: int
@@ -38,21 +36,21 @@ class ReportTrials:
 
 
 def report_trials(experiment: TrackedExperiment) -> ReportTrials:
-    """Gather the trials of all studies.
+    """Gather the trials of all studies into one table.
 
     Raises:
-        NothingToReport: there is none.
+        NothingToReport: no trial is complete with a loss and an architecture.
     """
     rows: list[dict[str, object]] = []
     diverged = incomplete = unended = 0
-    for study in experiment.studies:
-        facts = StudyFacts(study, DEFAULT_PLANNED)
+    for tracked in experiment.studies:
+        study = AnalysedStudy(tracked)
         for trial in study.trials:
             if trial.trial.state is not TrialState.COMPLETE:
                 unended += 1
-            elif has_diverged(trial):
+            elif trial.trial.has_diverged:
                 diverged += 1
-            elif (row := _row(trial, facts)) is None:
+            elif (row := _row(trial, study)) is None:
                 incomplete += 1
             else:
                 rows.append(row)
@@ -76,13 +74,13 @@ def report_trials(experiment: TrackedExperiment) -> ReportTrials:
     )
 
 
-def _row(trial: TrackedTrial, facts: StudyFacts) -> dict[str, object] | None:
+def _row(trial: TrackedTrial, study: AnalysedStudy) -> dict[str, object] | None:
     """A trial as a row; None where a figure that every picture needs is not known."""
     params, metrics = trial.trial.params, trial.trial.metrics
-    horizon, task = facts.shared(Param.HORIZON), facts.shared(Param.TASK)
+    horizon, task = study.shared(Param.HORIZON), study.shared(Param.TASK)
     loss = metrics.get(Metric.BEST_VAL_LOSS)
     known = all(int(params.get(name, 0)) > 0 for name in _ARCHITECTURE)
-    if facts.budget is None or not task or not known or loss is None or loss <= 0:
+    if study.budget is None or not task or not known or loss is None or loss <= 0:
         return None
     try:
         horizon_days, task = parse_horizon(horizon or ""), parse_task(task).name
@@ -90,12 +88,12 @@ def _row(trial: TrackedTrial, facts: StudyFacts) -> dict[str, object] | None:
         return None
     d_model, d_ff = int(params[Param.D_MODEL]), int(params[Param.D_FF])
     return {
-        "study": facts.study.study_name,
+        "study": study.tracked.study_name,
         "run_id": trial.run_id,
         "number": trial.trial.trial_number,
         "origin": trial.trial.tags.get(Tag.ORIGIN, Origin.LIVE.value),
-        "budget": facts.budget.name,
-        "budget_parameters": facts.budget.parameters,
+        "budget": study.budget.name,
+        "budget_parameters": study.budget.parameters,
         "horizon_days": horizon_days,
         "task": task,
         "target": target_label(horizon_days, task),
@@ -103,12 +101,12 @@ def _row(trial: TrackedTrial, facts: StudyFacts) -> dict[str, object] | None:
         "prior_loss": metrics.get(Metric.PRIOR_LOSS, float("nan")),
         **{str(name): int(params[name]) for name in _ARCHITECTURE},
         "d_ff_ratio": d_ff / d_model,
-        **{str(name): float(params.get(name, float("nan"))) for name in _TRAINING},
+        **{str(name): float(params.get(name, float("nan"))) for name in REAL_PARAMS},
     }
 
 
 def target_label(horizon_days: int, task: str) -> str:
-    """What is foretold, in words: ``1 % within 3 days``."""
+    """What is predicted, in words: ``1 % within 3 days``."""
     start, end = _THRESHOLD
     percent = task.removeprefix(start).removesuffix(end)
     return f"{percent} % within {horizon_days} day{'s' * (horizon_days > 1)}"

@@ -1,10 +1,10 @@
-"""How long a trial will take, judged by the trials of its study."""
+"""The estimate of how long a trial will take, judged by the trials of its study."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from mlproject.analysis.audit.study_facts import StudyFacts
+from mlproject.analysis.analysed_study import AnalysedStudy
 from mlproject.tracking.names import Metric, Param
 from mlproject.tracking.tracked_studies import TrackedTrial
 
@@ -13,7 +13,7 @@ _DEPTHS_FOR_A_LINE = 3
 
 @dataclass(frozen=True)
 class EpochTime:
-    """Seconds of one epoch as a line in the number of layers.
+    """The seconds of one epoch, as a line in the number of layers.
 
     At a fixed budget the arithmetic of all architectures is about the same; what grows is the
     number of operations that wait for each other, one set per layer.
@@ -23,16 +23,16 @@ class EpochTime:
     seconds_per_layer: float
 
     def of_trial(self, n_layers: int, epochs: int) -> float:
-        """Seconds that a trial takes if no epoch is saved."""
+        """The seconds that a trial takes if it is neither pruned nor stopped early."""
         return epochs * (self.base_seconds + self.seconds_per_layer * n_layers)
 
 
-def fit_epoch_time(facts: StudyFacts) -> EpochTime | None:
-    """Fitted by least squares to the study's trials; None where none has a duration.
+def fit_epoch_time(study: AnalysedStudy) -> EpochTime | None:
+    """Fit the line to the study's trials by least squares; None where none has a duration.
 
-    With fewer than three depths, or a line that falls with depth, it is the median and level.
+    With fewer than three depths, or where epochs get shorter with depth, it is level at the median.
     """
-    points = [point for trial in facts.finished if (point := _point(trial)) is not None]
+    points = [point for trial in study.finished if (point := _point(trial)) is not None]
     if not points:
         return None
     layers, seconds = np.array(points).T
@@ -46,7 +46,7 @@ def fit_epoch_time(facts: StudyFacts) -> EpochTime | None:
 
 
 def _point(trial: TrackedTrial) -> tuple[float, float] | None:
-    """(layers, seconds per epoch) of a trial."""
+    """The (layers, seconds per epoch) of a trial; None where they are not known."""
     run = trial.trial
     epochs = run.metrics.get(Metric.EPOCHS_RUN) or run.params.get(Param.EPOCHS)
     seconds = run.metrics.get(Metric.DURATION_SECONDS)

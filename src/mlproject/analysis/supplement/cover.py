@@ -1,4 +1,4 @@
-"""Which architectures close a set of gaps, as few as possible."""
+"""The smallest set of architectures that closes a set of gaps."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from mlproject.models.arch_grid import Architecture, ArchitectureGrid
 def covering_architectures(
     grid: ArchitectureGrid, gaps: Sequence[Gap], trials_per_value: int
 ) -> list[Architecture]:
-    """Different architectures of the grid that close every gap.
+    """Choose different architectures of the grid that together close every gap.
 
     An extreme is one architecture. A value is had by `trials_per_value` architectures, or by all
     that have it where the grid offers fewer. This is a set multicover, solved exactly as an integer
@@ -46,11 +46,12 @@ def covering_architectures(
 
 
 def gaps_closed_by(architecture: Architecture, gaps: Sequence[Gap]) -> tuple[Gap, ...]:
-    """Those of the gaps that a trial of the architecture closes."""
+    """The gaps, of those given, that a trial of the architecture closes."""
     return tuple(gap for gap in gaps if _has(architecture, gap))
 
 
 def _has(architecture: Architecture, gap: Gap) -> bool:
+    """Whether the architecture is the extreme, or has the value."""
     if isinstance(gap, UntestedExtreme):
         return architecture == gap.architecture
     return bool(getattr(architecture, gap.dimension) == gap.value)

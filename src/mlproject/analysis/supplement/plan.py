@@ -1,20 +1,19 @@
-"""From what an audit found to the trials that close it."""
+"""The plan of a supplement: which trials close the gaps, how they train, what they cost."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlproject.analysis.analysed_study import AnalysedStudy
 from mlproject.analysis.audit.findings import Gap, UntestedExtreme
-from mlproject.analysis.audit.study_facts import StudyFacts
-from mlproject.analysis.audit.trials import has_diverged
 from mlproject.analysis.supplement.cost import EpochTime, fit_epoch_time
 from mlproject.analysis.supplement.cover import covering_architectures, gaps_closed_by
 from mlproject.models.arch_grid import Architecture
 from mlproject.search.search_space import SearchSpace
-from mlproject.search.trial_queue import OwedTrial
-from mlproject.tracking.names import Metric, Tag, TrialState
-from mlproject.tracking.tracked_studies import TrackedTrial
+from mlproject.search.trial_queue import QueuedTrial
+from mlproject.tracking.names import Tag
+from mlproject.tracking.tracked_studies import TrackedTrial, ranked_trials
 
 TRIALS_PER_VALUE = 3
 """One trial cannot tell a bad value from bad luck with the other settings."""
@@ -25,11 +24,11 @@ BEST_TRIALS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class SupplementTrial:
-    """One forced trial."""
+    """One forced trial of a supplement."""
 
     architecture: Architecture
     gaps: tuple[Gap, ...]
-    """What it closes."""
+    """The gaps that it closes."""
     settings: Mapping[str, Any]
     """Training settings in the sampler's names; those that are absent the sampler chooses."""
     settings_of: int | None
@@ -39,24 +38,24 @@ class SupplementTrial:
 
     @property
     def label(self) -> str:
-        """Such as ``n_layers=64+max_n_layers``."""
+        """What the trial closes, such as ``n_layers=64+max_n_layers``."""
         return "+".join(str(gap) for gap in self.gaps)
 
 
 def plan_supplement(
-    facts: StudyFacts,
+    study: AnalysedStudy,
     gaps: Sequence[Gap],
     space: SearchSpace,
     *,
     trials_per_value: int = TRIALS_PER_VALUE,
 ) -> list[SupplementTrial]:
-    """The trials that close the gaps, each with training settings of one of the best trials."""
-    best = best_trials(facts)
-    epoch_time = fit_epoch_time(facts)
+    """Plan the trials that close the gaps, each with the training settings of a best trial."""
+    best = ranked_trials(study.finished)[:BEST_TRIALS]
+    epoch_time = fit_epoch_time(study)
     planned = []
     chosen = covering_architectures(space.grid, gaps, trials_per_value)
-    for place, architecture in enumerate(chosen):
-        model = best[place % len(best)] if best else None
+    for index, architecture in enumerate(chosen):
+        model = best[index % len(best)] if best else None
         settings = space.nearest_settings(_by_name(model)) if model else {}
         planned.append(
             SupplementTrial(
@@ -70,27 +69,14 @@ def plan_supplement(
     return planned
 
 
-def best_trials(facts: StudyFacts) -> list[TrackedTrial]:
-    """The complete trials with the lowest validation losses, best first."""
-    complete = [
-        t
-        for t in facts.finished
-        if t.trial.state is TrialState.COMPLETE
-        and Metric.BEST_VAL_LOSS in t.trial.metrics
-        and not has_diverged(t)
-    ]
-    complete.sort(key=lambda t: (t.trial.metrics[Metric.BEST_VAL_LOSS], t.trial.trial_number))
-    return complete[:BEST_TRIALS]
-
-
-def owed_trial(planned: SupplementTrial, space: SearchSpace) -> OwedTrial:
-    """What is to be enqueued for a planned trial."""
+def queued_trial(planned: SupplementTrial, space: SearchSpace) -> QueuedTrial:
+    """The entry in the study's queue for a planned trial."""
     attrs = {Tag.SUPPLEMENT.value: planned.label}
     for gap in planned.gaps:
         if isinstance(gap, UntestedExtreme):
             attrs[Tag.FORCED_EXTREME.value] = gap.label
     params: dict[str, Any] = space.architecture_params(planned.architecture)
-    return OwedTrial(params={**params, **planned.settings}, user_attrs=attrs)
+    return QueuedTrial(params={**params, **planned.settings}, user_attrs=attrs)
 
 
 def _by_name(trial: TrackedTrial) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, replace
 
-from mlproject.analysis.audit import DEFAULT_PLANNED, audit_study
-from mlproject.analysis.audit.study_facts import StudyFacts
+from mlproject.analysis.analysed_study import AnalysedStudy
+from mlproject.analysis.audit import audit_study
 from mlproject.analysis.find_study import find_study
-from mlproject.analysis.supplement.plan import SupplementTrial, owed_trial, plan_supplement
+from mlproject.analysis.supplement.plan import SupplementTrial, plan_supplement, queued_trial
 from mlproject.data.features import FEATURES
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
-from mlproject.search.trial_queue import OwedTrial
+from mlproject.search.trial_queue import QueuedTrial
 from mlproject.tracking.tracked_studies import TrackedExperiment
 
 
@@ -23,9 +23,9 @@ class Supplement:
     trials: tuple[SupplementTrial, ...]
 
     @property
-    def owed_trials(self) -> list[OwedTrial]:
+    def queued_trials(self) -> list[QueuedTrial]:
         """What is to be enqueued."""
-        return [owed_trial(trial, self.space) for trial in self.trials]
+        return [queued_trial(trial, self.space) for trial in self.trials]
 
 
 def prepare_supplement(
@@ -37,7 +37,7 @@ def prepare_supplement(
         NoSuchStudy: there is no study of this name to supplement.
     """
     study = find_study(experiment, settings.study_name, to="supplement")
-    facts = StudyFacts(study, DEFAULT_PLANNED)
+    facts = AnalysedStudy(study)
     settings = replace(settings, n_trials=facts.planned)
     space = SearchSpace.of(settings, len(FEATURES))
     trials = plan_supplement(

@@ -5,14 +5,14 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from mlproject.experiments.storage import StudyStorage
-from mlproject.experiments.trial_context import TrialWork
+from mlproject.experiments.trial_context import TrialContext
 from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.experiments.workers.settings import WorkerSettings
 from mlproject.experiments.workers.this_process import ThisProcess
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.training.device import select_devices
-from mlproject.training.memory import MemoryPlan
+from mlproject.training.memory_plan import MemoryPlan
 
 
 class Workers(Protocol):
@@ -22,7 +22,11 @@ class Workers(Protocol):
         """The memory plan where a trial will run."""
 
     def run_trials(
-        self, work: TrialWork, remaining: RemainingTrials, watch: StudyWatch, storage: StudyStorage
+        self,
+        context: TrialContext,
+        remaining: RemainingTrials,
+        watch: StudyWatch,
+        storage: StudyStorage,
     ) -> None:
         """Run what remains of the study in the storage."""
 

@@ -1,8 +1,8 @@
 """The launcher's side of the workers: who runs a trial now, and what becomes of those that die.
 
 Ray places processes and says when one is lost; Optuna's storage hands out the trials. Here a worker
-is called whenever a trial is due, what it reports is passed on, and the storage is told that a
-trial is over whose worker is lost.
+is called whenever a trial is to be started, what it reports is passed on, and the storage is told
+that a trial is over whose worker is lost.
 """
 
 import logging
@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.exceptions import RayError, RayTaskError
 
 from mlproject.experiments.storage import StudyStorage, fail_trial
-from mlproject.experiments.trial_context import TrialWork
+from mlproject.experiments.trial_context import TrialContext
 from mlproject.experiments.trial_watch import StudyWatch, TrialWatch
 from mlproject.experiments.workers.reports import (
     EpochEnded,
@@ -26,12 +26,12 @@ from mlproject.experiments.workers.reports import (
     TrialEnded,
 )
 from mlproject.experiments.workers.shared_study import SharedStudy
-from mlproject.experiments.workers.trial_worker import WORKER_ATTR, SharedWork
+from mlproject.experiments.workers.trial_worker import WORKER_ATTR, SharedContext
 from mlproject.experiments.workers.worker_pool import PATIENCE_SECONDS, Worker, WorkerPool
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.trial_queue import INTERRUPTED
+from mlproject.text.credentials import first_line
 from mlproject.tracking.names import Tag
-from mlproject.tracking.store import first_line
 
 STOP_SECONDS = 10.0
 """How long a worker that was killed is waited for."""
@@ -71,15 +71,15 @@ class Dispatch:
         self._may_be_abandoned = False
         """Whether a trial in progress may have lost its worker."""
 
-    def run(self, work: TrialWork, shared: SharedStudy) -> None:
+    def run(self, context: TrialContext, shared: SharedStudy) -> None:
         """Run what remains.
 
         Raises:
             UserError: too many trials fail, or workers die or do not start.
         """
         everything = ray.put(
-            SharedWork(
-                work=work,
+            SharedContext(
+                context=context,
                 study=shared,
                 launch=self._launch,
                 optuna_verbosity=optuna.logging.get_verbosity(),
@@ -93,20 +93,20 @@ class Dispatch:
             raise
 
     def _call_workers(self, everything: Any) -> bool:
-        """Call idle workers for the trials that are due; return whether there is more to come."""
+        """Call idle workers for the trials to be started; return whether there is more to come."""
         if self._may_be_abandoned and all(c.trial_number is not None for c in self._calls.values()):
             self._end_abandoned_trials({})
-        if self._may_be_abandoned:  # what is due is not known yet
+        if self._may_be_abandoned:  # how many are missing is not known yet
             return True
         unbegun = sum(call.trial_number is None for call in self._calls.values())
-        due = self._remaining.due(at_work=len(self._calls), unbegun=unbegun)
-        for worker in self._idle[:due]:
+        n_to_start = self._remaining.n_to_start(at_work=len(self._calls), unbegun=unbegun)
+        for worker in self._idle[:n_to_start]:
             stream = worker.actor.run_trial.options(num_returns="streaming").remote(
-                everything, self._remaining.next_place(), worker.memory_limit_bytes
+                everything, self._remaining.next_seed_index(), worker.memory_limit_bytes
             )
             self._calls[stream] = Call(worker)
-        del self._idle[:due]
-        return bool(due or self._calls)
+        del self._idle[:n_to_start]
+        return bool(n_to_start or self._calls)
 
     def _wait(self) -> None:
         """Until a trial has begun or ended, or a worker is ready."""

@@ -15,9 +15,9 @@ import ray
 import torch
 
 import mlproject
+from mlproject.experiments.workers.resources import Node
 from mlproject.experiments.workers.settings import BadWorkers, WorkerSettings
-from mlproject.experiments.workers.shares import Node
-from mlproject.tracking.store import first_line
+from mlproject.text.credentials import first_line
 
 ANSWER_SECONDS = 5.0
 OBJECT_STORE_BYTES = 200 * 2**20

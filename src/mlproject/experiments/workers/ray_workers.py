@@ -4,18 +4,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mlproject.experiments.storage import StudyStorage
-from mlproject.experiments.trial_context import TrialWork
+from mlproject.experiments.trial_context import TrialContext
 from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.experiments.workers.dispatch import Dispatch
 from mlproject.experiments.workers.ray_session import RaySession, ray_session
+from mlproject.experiments.workers.resources import equal_resources
 from mlproject.experiments.workers.settings import BadWorkers, WorkerSettings
 from mlproject.experiments.workers.shared_study import share_study
-from mlproject.experiments.workers.shares import equal_share
 from mlproject.experiments.workers.worker_pool import WorkerPool, answer
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.text.phrases import counted
-from mlproject.training.memory import MemoryPlan
+from mlproject.training.memory_plan import MemoryPlan
 
 
 @contextmanager
@@ -50,12 +50,16 @@ class RayWorkers:
             device = "cuda" if gpus else "cpu"
         self._session = session
         self._count = settings.workers
-        self._share = equal_share(nodes, settings.workers, gpus)
-        self._pool = WorkerPool(session, settings.workers, device, self._share)
+        self._resources = equal_resources(nodes, settings.workers, gpus)
+        self._pool = WorkerPool(session, settings.workers, device, self._resources)
 
     def as_text(self) -> str:
         """A line that says how many there are, where, and what each of them has."""
-        cores, gpus, machines = self._share.cores, self._share.gpus, len(self._session.nodes)
+        cores, gpus, machines = (
+            self._resources.cores,
+            self._resources.gpus,
+            len(self._session.nodes),
+        )
         has = counted(cores, "core") + (f" and {gpus:g} GPU" if gpus else "")
         where = counted(machines, "machine")
         return f"workers: {self._count} through Ray on {where}, each with {has}\n"
@@ -68,8 +72,12 @@ class RayWorkers:
         return plan
 
     def run_trials(
-        self, work: TrialWork, remaining: RemainingTrials, watch: StudyWatch, storage: StudyStorage
+        self,
+        context: TrialContext,
+        remaining: RemainingTrials,
+        watch: StudyWatch,
+        storage: StudyStorage,
     ) -> None:
         """Run what remains, as many trials at a time as there are workers."""
         with share_study(storage, self._session.host) as shared:
-            Dispatch(self._pool, remaining, watch, storage).run(work, shared)
+            Dispatch(self._pool, remaining, watch, storage).run(context, shared)

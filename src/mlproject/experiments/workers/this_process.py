@@ -3,19 +3,19 @@
 import torch
 
 from mlproject.experiments.storage import StudyStorage
-from mlproject.experiments.trial_context import Place, TrialWork, plan_at
+from mlproject.experiments.trial_context import Placement, TrialContext, plan_for
 from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.sampler import make_sampler
 from mlproject.search.search_space import SearchSpace
-from mlproject.training.memory import MemoryPlan
+from mlproject.training.memory_plan import MemoryPlan
 
 
 class ThisProcess:
     """Runs the trials of a launch itself."""
 
     def __init__(self, devices: tuple[torch.device, ...]) -> None:
-        self._place = Place(devices=devices)
+        self._placement = Placement(devices=devices)
 
     def as_text(self) -> str:
         """Nothing to be said."""
@@ -23,21 +23,23 @@ class ThisProcess:
 
     def plan(self, space: SearchSpace) -> MemoryPlan:
         """The memory plan here."""
-        return plan_at(self._place, space)
+        return plan_for(self._placement, space)
 
     def run_trials(
         self,
-        work: TrialWork,
+        context: TrialContext,
         remaining: RemainingTrials,
         watch: StudyWatch,
         storage: StudyStorage,  # noqa: ARG002 # the study knows its own
     ) -> None:
         """Run one trial after the other until nothing remains."""
         study = remaining.study
-        objective = work.objective(self._place, watch.begin)
-        space = work.space
-        while remaining.due():
-            study.sampler = make_sampler(space.version, space.settings.seed, remaining.next_place())
+        objective = context.objective(self._placement, watch.begin)
+        space = context.space
+        while remaining.n_to_start():
+            study.sampler = make_sampler(
+                space.version, space.settings.seed, remaining.next_seed_index()
+            )
             study.optimize(
                 objective,
                 n_trials=1,

@@ -19,7 +19,7 @@ import torch
 from optuna.trial import FrozenTrial
 
 from mlproject.experiments.progress import SECONDS_BETWEEN_STEPS_SHOWN
-from mlproject.experiments.trial_context import Place, TrialWork, plan_at
+from mlproject.experiments.trial_context import Placement, TrialContext, plan_for
 from mlproject.experiments.workers.reports import (
     EpochEnded,
     Report,
@@ -27,15 +27,16 @@ from mlproject.experiments.workers.reports import (
     TrialBegan,
     TrialEnded,
 )
+from mlproject.experiments.workers.resources import ResourcesPerWorker
 from mlproject.experiments.workers.shared_study import SharedStudy
-from mlproject.experiments.workers.shares import Share
 from mlproject.search.sampler import make_sampler
 from mlproject.search.search_space import SearchSpace
 from mlproject.text.credentials import keep_credentials_unseen
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.device import select_devices
 from mlproject.training.epoch_losses import EpochLosses
-from mlproject.training.memory import MemoryPlan, free_memory_bytes
+from mlproject.training.memory_plan import MemoryPlan
+from mlproject.training.system.free_memory import free_memory_bytes
 
 Reports = SimpleQueue[Report | None]
 """What a trial's thread hands on; None is the end."""
@@ -45,7 +46,7 @@ WORKER_ATTR = "worker"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spot:
+class NodePlacement:
     """Where Ray has placed a worker."""
 
     node_id: str
@@ -56,10 +57,10 @@ class Spot:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SharedWork:
+class SharedContext:
     """What every worker of a launch needs."""
 
-    work: TrialWork
+    context: TrialContext
     study: SharedStudy
     launch: str
     """A name of the launch that no other one has."""
@@ -69,28 +70,28 @@ class SharedWork:
 class TrialWorker:
     """Runs trials, one at a time."""
 
-    def __init__(self, device: str, share: Share) -> None:
+    def __init__(self, device: str, resources: ResourcesPerWorker) -> None:
         self._device_name = device
-        self._share = share
+        self._resources = resources
         # Trials run in a thread, so that Ray's own can hand on what they report.
         self._thread = ThreadPoolExecutor(1)
         self._study: optuna.Study | None = None
 
-    def set_up(self) -> Spot:
-        """Take what is this worker's share, and say where it is. To be called first.
+    def set_up(self) -> NodePlacement:
+        """Take this worker's resources, and say where it is. To be called first.
 
         Raises:
             DeviceUnavailable: a device is not there.
         """
         keep_credentials_unseen()
-        torch.set_num_threads(self._share.cores)
-        gpus = int(self._share.gpus)
+        torch.set_num_threads(self._resources.cores)
+        gpus = int(self._resources.gpus)
         several = ",".join(f"cuda:{gpu}" for gpu in range(gpus))
         self._devices = select_devices(several if gpus > 1 else self._device_name)
-        if self._devices[0].type == "cuda" and 0 < self._share.gpus < 1:
-            torch.cuda.set_per_process_memory_fraction(self._share.gpus)
+        if self._devices[0].type == "cuda" and 0 < self._resources.gpus < 1:
+            torch.cuda.set_per_process_memory_fraction(self._resources.gpus)
         optuna.logging.disable_default_handler()  # the launcher writes
-        return Spot(
+        return NodePlacement(
             node_id=ray.get_runtime_context().get_node_id(),
             gpus=tuple(ray.get_gpu_ids()),
             free_memory_bytes=free_memory_bytes(self._devices[0]),
@@ -98,15 +99,15 @@ class TrialWorker:
 
     def plan(self, space: SearchSpace, memory_limit_bytes: int | None) -> MemoryPlan:
         """The memory plan of a worker such as this."""
-        return plan_at(self._place(memory_limit_bytes), space)
+        return plan_for(self._placement(memory_limit_bytes), space)
 
     def run_trial(
-        self, shared: SharedWork, place_in_study: int, memory_limit_bytes: int | None
+        self, shared: SharedContext, seed_index: int, memory_limit_bytes: int | None
     ) -> Iterator[Report]:
         """Run one trial to its end, and report."""
         reports: Reports = SimpleQueue()
         running = self._thread.submit(
-            self._run_trial, shared, place_in_study, self._place(memory_limit_bytes), reports
+            self._run_trial, shared, seed_index, self._placement(memory_limit_bytes), reports
         )
         running.add_done_callback(lambda _: reports.put(None))
         while (report := reports.get()) is not None:
@@ -114,13 +115,13 @@ class TrialWorker:
         running.result()  # raises what is no failure of the trial's
 
     def _run_trial(
-        self, shared: SharedWork, place_in_study: int, place: Place, reports: Reports
+        self, shared: SharedContext, seed_index: int, placement: Placement, reports: Reports
     ) -> None:
         if self._study is None:
-            self._study = shared.study.load(shared.work.space.version)
-        space = shared.work.space
-        self._study.sampler = make_sampler(space.version, space.settings.seed, place_in_study)
-        train = shared.work.objective(place, lambda trial: _Reporter(trial, reports))
+            self._study = shared.study.load(shared.context.space.version)
+        space = shared.context.space
+        self._study.sampler = make_sampler(space.version, space.settings.seed, seed_index)
+        train = shared.context.objective(placement, lambda trial: _Reporter(trial, reports))
 
         def objective(trial: optuna.Trial) -> float:
             trial.set_user_attr(WORKER_ATTR, _name(shared.launch))
@@ -133,8 +134,8 @@ class TrialWorker:
         with _log_lines_to(reports):
             self._study.optimize(objective, n_trials=1, catch=(Exception,), callbacks=[report_end])
 
-    def _place(self, memory_limit_bytes: int | None) -> Place:
-        return Place(devices=self._devices, memory_limit_bytes=memory_limit_bytes)
+    def _placement(self, memory_limit_bytes: int | None) -> Placement:
+        return Placement(devices=self._devices, memory_limit_bytes=memory_limit_bytes)
 
 
 @contextmanager

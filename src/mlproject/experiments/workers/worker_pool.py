@@ -9,10 +9,10 @@ from ray.exceptions import RayError, RayTaskError
 
 from mlproject.errors import UserError
 from mlproject.experiments.workers.ray_session import RaySession
-from mlproject.experiments.workers.shares import Share
-from mlproject.experiments.workers.trial_worker import Spot, TrialWorker
+from mlproject.experiments.workers.resources import ResourcesPerWorker
+from mlproject.experiments.workers.trial_worker import NodePlacement, TrialWorker
 from mlproject.search.remaining_trials import MAX_FAILURES_IN_A_ROW
-from mlproject.tracking.store import first_line
+from mlproject.text.credentials import first_line
 
 MAX_RESTARTS = 20
 """Ray gives a worker up whose process died more often, so that one that dies at once every time,
@@ -33,14 +33,14 @@ class WorkersFailing(UserError):
 class Worker:
     """One worker, whatever process stands behind it at the moment."""
 
-    def __init__(self, device: str, share: Share) -> None:
+    def __init__(self, device: str, resources: ResourcesPerWorker) -> None:
         actor_class = ray.remote(TrialWorker).options(
-            num_cpus=share.cores,
-            num_gpus=share.gpus,
+            num_cpus=resources.cores,
+            num_gpus=resources.gpus,
             max_restarts=MAX_RESTARTS,
             max_task_retries=0,  # a trial is tried again as Optuna's storage has it
         )
-        self.actor: Any = actor_class.remote(device, share)
+        self.actor: Any = actor_class.remote(device, resources)
         self.memory_limit_bytes: int | None = None
         self._deaths_in_a_row = 0
 
@@ -65,12 +65,14 @@ class Worker:
 class WorkerPool:
     """All workers of a launch."""
 
-    def __init__(self, session: RaySession, count: int, device: str, share: Share) -> None:
+    def __init__(
+        self, session: RaySession, count: int, device: str, resources: ResourcesPerWorker
+    ) -> None:
         self._session = session
-        self._share = share
+        self._resources = resources
         self._free_memory: dict[tuple[str, tuple[int | str, ...]], int] = {}
         """Of each device before any worker trained there."""
-        self._workers = [Worker(device, share) for _ in range(count)]
+        self._workers = [Worker(device, resources) for _ in range(count)]
         self._starting: dict[Any, Worker] = {}
         for worker in self._workers:
             self.await_start(worker)
@@ -92,11 +94,11 @@ class WorkerPool:
             UserError: it cannot start.
         """
         worker = self._starting.pop(reference)
-        spot: Spot = answer(reference)
+        spot: NodePlacement = answer(reference)
         free = self._free_memory.setdefault((spot.node_id, spot.gpus), spot.free_memory_bytes)
         for node in self._session.nodes:
             if node.node_id == spot.node_id:
-                part = self._share.of_memory(node)
+                part = self._resources.of_memory(node)
                 worker.memory_limit_bytes = None if part is None else int(free * part)
         return worker
 

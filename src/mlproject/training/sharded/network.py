@@ -25,7 +25,7 @@ from mlproject.training.settings import TrainingSettings
 def build_sharded(
     architecture: Architecture, *, num_features: int, precision: Precision, mesh: DeviceMesh
 ) -> PatchTST:
-    """As `PatchTST.build`, with the same weights, of which this process keeps its parts.
+    """The network of `PatchTST.build`, with the same weights, of which this process keeps parts.
 
     The parts are fp32 masters; the products are computed in `precision`. No more memory is taken
     on the way than the parts and one whole matrix in fp32 on the CPU.
@@ -65,7 +65,7 @@ def build_sharded(
 
 
 class ShardedAdamW:
-    """As `mlproject.training.optimisers.AdamW`, on the parts that this process holds.
+    """The AdamW of `mlproject.training.optimisers`, on the parts that this process holds.
 
     The norm that is clipped is that of all gradients of all processes.
     """
@@ -79,13 +79,13 @@ class ShardedAdamW:
         )
         self.learning_rate = settings.learning_rate
 
-    def add_gradients(self, loss: Tensor) -> None:
+    def backward(self, loss: Tensor) -> None:
         """Add the gradients of one micro-batch's share of the loss to those of the step."""
         loss.backward()
 
     @torch.no_grad()
     def step(self) -> None:
-        """End the step."""
+        """Update the weights, and begin the next step without gradients."""
         self._sum_gradients_of_what_is_whole()
         shared: list[Tensor] = []
         whole: list[Tensor] = []

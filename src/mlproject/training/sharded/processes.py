@@ -1,133 +1,50 @@
-"""One training on several devices of this machine, a process for each.
+"""The processes of a training on several devices, as their caller sees them.
 
 The caller's process trains nothing: it starts the processes, passes on what they tell, and ends
 them. So whatever becomes of one of them, killed or waiting for ever for another, ends here as one
-error, and the caller can be interrupted at any moment.
+error, and the caller can be interrupted at any moment. What each process does is in `worker`.
 """
 
 import math
-import os
 import pickle
 import signal
-import sys
-import tempfile
-import threading
 import time
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from multiprocessing import get_context, parent_process
+from dataclasses import replace
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-import torch
-import torch.distributed as dist
-from torch.distributed.device_mesh import init_device_mesh
-
-from mlproject.data.windows import WindowedData
-from mlproject.models.arch_grid import Architecture
-from mlproject.training.checkpoint import CheckpointFile, identity_of
 from mlproject.training.epoch_losses import EpochLosses
-from mlproject.training.loop import (
-    OnEpoch,
-    OnStep,
-    TrainingResult,
-    predict_base_rate,
-    train_with,
-)
-from mlproject.training.memory import Workload, choose_layout, usable_memory_bytes
-from mlproject.training.plan import FP32_ADAMW, Layout, TrainingPlan
-from mlproject.training.settings import TrainingSettings
-from mlproject.training.sharded.network import ShardedAdamW, build_sharded
-from mlproject.training.sharded.step import ShardedTrainingStep
+from mlproject.training.loop import OnEpoch, OnStep
+from mlproject.training.result import TrainingResult
+from mlproject.training.sharded.job import Failure, Job, StepTaken
+from mlproject.training.sharded.worker import run_process
 
 SECONDS_TO_FIND_THE_CAUSE = 2.0
-"""When a process fails, the others soon fail for want of it: which was first is waited for."""
+"""When a process fails, the others soon fail because it is gone. So long their failures are waited
+for, so that the first one is reported."""
 
 
 class ProcessFailed(RuntimeError):
     """A process of a training on several devices raised an error or died."""
 
 
-def train_sharded(
-    architecture: Architecture,
-    data: WindowedData,
-    settings: TrainingSettings,
-    on_epoch: OnEpoch,
-    *,
-    devices: Sequence[torch.device],
-    plan: TrainingPlan = FP32_ADAMW,
-    checkpoint: CheckpointFile | None = None,
-    on_step: OnStep | None = None,
-) -> TrainingResult:
-    """As `mlproject.training.loop.train`, on all `devices`: as many as are named, all alike.
+class Processes:
+    """The processes of one training, as the caller sees them: a context manager that ends them."""
 
-    Weights, gradients and optimiser state are shared out among them, and so is each batch. The
-    callbacks are called in this process. `peak_memory_bytes` is that of the process with the
-    highest peak.
-
-    Raises:
-        ProcessFailed: one of the processes failed, with its reason.
-    """
-    workload = Workload.on(devices, n_features=data.n_features, batch_size=settings.batch_size)
-    job = _Job(
-        devices=tuple(devices),
-        architecture=architecture,
-        data=data.to("cpu"),
-        settings=settings,
-        plan=plan,
-        checkpoint=checkpoint,
-        layout=choose_layout(architecture, plan, workload, usable_memory_bytes(workload)),
-        threads=max(1, torch.get_num_threads() // len(devices)),
-    )
-    with tempfile.TemporaryDirectory() as folder, _Processes(job, Path(folder)) as processes:
-        return processes.follow(on_epoch, on_step)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Job:
-    """What every process is given."""
-
-    devices: tuple[torch.device, ...]
-    architecture: Architecture
-    data: WindowedData
-    settings: TrainingSettings
-    plan: TrainingPlan
-    checkpoint: CheckpointFile | None
-    layout: Layout
-    threads: int
-    """Cores of a process whose device is a CPU."""
-
-
-@dataclass(frozen=True)
-class _StepDone:
-    step: int
-    steps: int
-
-
-@dataclass(frozen=True)
-class _Failure:
-    reason: str
-    at: float
-    """`time.monotonic`, which all processes of a machine share."""
-
-
-class _Processes:
-    """The processes of one training, as the caller sees them."""
-
-    def __init__(self, job: _Job, folder: Path) -> None:
+    def __init__(self, job: Job, folder: Path) -> None:
         self._devices = job.devices
         # As bytes: tensors would be passed on as memory that is shared with this process.
         self._job = pickle.dumps(job)
         self._meeting_place = str(folder / "processes")
         self._processes: list[BaseProcess] = []
         self._connections: list[Connection] = []
-        self._failures: dict[int, _Failure] = {}
+        self._failures: dict[int, Failure] = {}
         self._results: dict[int, TrainingResult] = {}
 
     def __enter__(self) -> Self:
@@ -146,7 +63,7 @@ class _Processes:
             for rank in range(len(self._devices)):
                 ours, theirs = context.Pipe()
                 process = context.Process(
-                    target=_run_process,
+                    target=run_process,
                     args=(rank, self._job, self._meeting_place, theirs),
                     daemon=True,
                 )
@@ -182,8 +99,8 @@ class _Processes:
         peak_bytes = max(result.peak_memory_bytes for result in self._results.values())
         return replace(self._results[0], peak_memory_bytes=peak_bytes)
 
-    def _hear(self, timeout_seconds: float | None = None) -> Iterator["EpochLosses | _StepDone"]:
-        """What the first process tells, once something is heard; how each of them ends is kept."""
+    def _hear(self, timeout_seconds: float | None = None) -> Iterator[EpochLosses | StepTaken]:
+        """The messages of the first process that have come; how each process ends is kept."""
         for connection in wait([c for c in self._connections if not c.closed], timeout_seconds):
             assert isinstance(connection, Connection)
             rank = self._connections.index(connection)
@@ -193,7 +110,7 @@ class _Processes:
                 connection.close()
                 self._failures.setdefault(rank, _death_of(self._processes[rank]))
                 continue
-            if isinstance(message, _Failure):
+            if isinstance(message, Failure):
                 self._failures[rank] = message
             elif isinstance(message, TrainingResult):
                 self._results[rank] = message
@@ -207,7 +124,7 @@ class _Processes:
                 connection.send(stop)
 
     def _cause(self) -> ProcessFailed:
-        """The failure that came first, once the others have had the time to be heard of."""
+        """The failure that came first, after a wait for the failures that follow from it."""
         deadline = time.monotonic() + SECONDS_TO_FIND_THE_CAUSE
         while len(self._failures) < len(self._processes) and time.monotonic() < deadline:
             for _ in self._hear(max(0.0, deadline - time.monotonic())):
@@ -225,93 +142,14 @@ class _Processes:
             connection.close()
 
 
-def _death_of(process: BaseProcess) -> _Failure:
+def _death_of(process: BaseProcess) -> Failure:
     """The failure of a process that ended without a word."""
     process.join()
     exit_code = process.exitcode
     assert exit_code is not None
     if exit_code >= 0:
-        return _Failure(f"ended with exit code {exit_code}", time.monotonic())
+        return Failure(f"ended with exit code {exit_code}", time.monotonic())
     reason = f"was killed by {signal.Signals(-exit_code).name}"
     if -exit_code == signal.SIGKILL:
         reason += ", as the system does when memory runs out"
-    return _Failure(reason, -math.inf)  # nothing that another process did would kill it
-
-
-def _run_process(rank: int, job: bytes, meeting_place: str, connection: Connection) -> None:
-    """The whole life of one process: it ends when the caller ends it, or with the caller."""
-    threading.Thread(target=_end_with_the_caller, daemon=True).start()
-    # Of the logits, which are never changed in place.
-    warnings.filterwarnings("ignore", message=".*returned a view tensor", category=UserWarning)
-    try:
-        connection.send(_train(rank, pickle.loads(job), meeting_place, connection))
-    except BaseException as error:
-        lines = str(error).splitlines() or [""]
-        reason = f"failed with {type(error).__name__}: {lines[0]}"
-        connection.send(_Failure(reason, time.monotonic()))
-        os._exit(1)  # at once: the usual end may wait for the other processes
-    threading.Event().wait()
-
-
-def _end_with_the_caller() -> None:
-    caller = parent_process()
-    assert caller is not None
-    caller.join()
-    os._exit(1)
-
-
-def _train(rank: int, job: _Job, meeting_place: str, connection: Connection) -> TrainingResult:
-    """One process's part of the training."""
-
-    def on_epoch(losses: EpochLosses) -> bool:
-        if rank == 0:
-            connection.send(losses)
-        stop: bool = connection.recv()
-        return stop
-
-    def on_step(step: int, steps: int) -> None:
-        connection.send(_StepDone(step, steps))
-
-    return train_with(
-        _prepare(rank, job, meeting_place),
-        identity_of(job.architecture, job.settings, job.plan),
-        on_epoch,
-        checkpoint=job.checkpoint,
-        on_step=on_step if rank == 0 else None,
-    )
-
-
-def _prepare(rank: int, job: _Job, meeting_place: str) -> ShardedTrainingStep:
-    """Meet the other processes and build this process's part of a fresh model."""
-    device, settings = job.devices[rank], job.settings
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-        backend = "cpu:gloo,cuda:nccl"
-    else:
-        torch.set_num_threads(job.threads)
-        backend = "gloo"
-    if sys.platform == "linux":
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    n_processes = len(job.devices)
-    dist.init_process_group(
-        backend, init_method=f"file://{meeting_place}", rank=rank, world_size=n_processes
-    )
-    data = job.data.to(device)
-    torch.manual_seed(settings.seed)
-    mesh = init_device_mesh(device.type, (n_processes,))
-    model = build_sharded(
-        job.architecture,
-        num_features=job.data.n_features,
-        precision=job.plan.precision,
-        mesh=mesh,
-    )
-    predict_base_rate(model, data)
-    # On a GPU dropout masks come from this generator: each process has other windows.
-    torch.manual_seed(int(np.random.SeedSequence((settings.seed, rank)).generate_state(1)[0]))
-    return ShardedTrainingStep(
-        model=model,
-        optimiser=ShardedAdamW(model, settings),
-        data=data,
-        settings=settings,
-        layout=job.layout,
-    )
+    return Failure(reason, -math.inf)  # nothing that another process did would kill it

@@ -40,16 +40,16 @@ class ShardedTrainingStep:
         """
         self.optimiser.learning_rate = learning_rate
         shares = []
-        for place, part in self._own_parts(ends):
+        for index, part in self._own_parts(ends):
             summed = summed_loss(
                 self.model,
                 self.data,
                 ends[:1] if part is None else part,
-                Dropout(self.settings.dropout, (self.settings.seed, step, place)),
+                Dropout(self.settings.dropout, (self.settings.seed, step, index)),
                 checkpoint_every=self.layout.checkpoint_every,
             )
             share = summed * 0 if part is None else summed / len(ends)
-            self.optimiser.add_gradients(share)
+            self.optimiser.backward(share)
             shares.append(share.detach())
         self.optimiser.step()
         loss = torch.stack(shares).sum()
@@ -60,27 +60,29 @@ class ShardedTrainingStep:
     def predict(self, ends: Tensor) -> Tensor:
         """As `Step.predict`: the logits of all windows, in every process."""
         logits = torch.zeros(len(ends), device=ends.device)
-        places = logits.split(self.layout.micro_batch)
-        for place, part in self._own_parts(ends):
+        parts = logits.split(self.layout.micro_batch)
+        for index, part in self._own_parts(ends):
             found = self.model(self.data.gather(ends[:1] if part is None else part)[0])
             if part is not None:
-                places[place].copy_(found)
+                parts[index].copy_(found)
         dist.all_reduce(logits)
         return logits
 
-    def save(self, file: CheckpointFile, of: dict[str, Any], progress: dict[str, Any]) -> None:
+    def save(
+        self, file: CheckpointFile, identity: dict[str, Any], progress: dict[str, Any]
+    ) -> None:
         """As `Step.save`, gathered part by part; the first process writes."""
         parts = self.optimiser.whole_state()
         try:
             if dist.get_rank() == 0:
-                file.save_parts(of, progress, parts)
+                file.save_parts(identity, progress, parts)
         finally:
             for _ in parts:  # the others wait for the parts that could not be written too
                 pass
 
-    def load(self, file: CheckpointFile, of: dict[str, Any]) -> dict[str, Any] | None:
+    def load(self, file: CheckpointFile, identity: dict[str, Any]) -> dict[str, Any] | None:
         """As `Step.load`; any number of processes may have saved it."""
-        with file.load_parts(of) as saved:
+        with file.load_parts(identity) as saved:
             if saved is None:
                 return None
             for name, _ in self.model.named_parameters():
@@ -89,17 +91,17 @@ class ShardedTrainingStep:
             return progress
 
     def agree(self, whether: bool) -> bool:
-        """What the first process says, in every process."""
+        """As `Step.agree`: what the first process says, in every process."""
         answer = torch.tensor(whether)
         dist.broadcast(answer, src=0)
         return bool(answer)
 
     def _own_parts(self, ends: Tensor) -> Iterator[tuple[int, Tensor | None]]:
-        """This process's parts by their place in the batch.
+        """This process's parts, each with its index among all parts of the batch.
 
         A process that gets one fewer than others gets a None in its stead: it has to go through
         the network as often as they do, with a window that counts nothing.
         """
         parts = ends.split(self.layout.micro_batch)
-        for place in range(dist.get_rank(), len(parts) + dist.get_rank(), dist.get_world_size()):
-            yield place, parts[place] if place < len(parts) else None
+        for index in range(dist.get_rank(), len(parts) + dist.get_rank(), dist.get_world_size()):
+            yield index, parts[index] if index < len(parts) else None

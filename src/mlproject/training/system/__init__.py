@@ -1,4 +1,4 @@
-"""What training asks of the machine: memory given back, threads, torch's environment, peak memory.
+"""What training asks of the machine: free and peak memory, the allocator, threads, environment.
 
 Nothing here knows a network.
 """

@@ -1,4 +1,4 @@
-"""Environment variables that torch reads as it starts. To be set before torch is imported."""
+"""The environment variables that torch reads as it is imported: to be set before."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The most memory that a piece of work held at any moment."""
+"""The peak memory of a piece of work: the most that it held at any moment."""
 
 import resource
 import sys
@@ -13,7 +13,7 @@ _RESET_PEAK = "5"
 
 
 class PeakMemory:
-    """Context manager that measures the peak, in bytes, on a device.
+    """A context manager that measures the peak, in bytes, on a device.
 
     On CUDA the peak of torch's allocations. On the CPU the peak resident size of the process,
     which Linux allows to be reset (man 5 proc, clear_refs); elsewhere it is the peak since the

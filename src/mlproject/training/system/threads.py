@@ -1,4 +1,4 @@
-"""Parts of a batch at work at the same time, each on a core of its own.
+"""Threads that work on parts of a batch at the same time, each on a core of its own.
 
 The operations of a narrow network are too small to be shared among cores: most of the time goes
 into handing them out. Parts of the batch share nothing but the weights.
@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 
 class BatchThreads:
-    """Context manager that maps a function over parts of a batch.
+    """A context manager that maps a function over parts of a batch.
 
     With more than one thread torch uses one core for each operation meanwhile; with one thread
     everything stays as it is.

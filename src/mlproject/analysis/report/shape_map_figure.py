@@ -1,0 +1,194 @@
+"""The map figure: depth against width. Which shape is best within a budget?"""
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as StillFigure
+from plotly.subplots import make_subplots
+
+from mlproject.analysis.report.figure import ReportFigure, by_size
+from mlproject.analysis.report.shape_map import ShapeMap, shape_map
+
+_COLOURS = "viridis"
+_PLOTLY_COLOURS = "Viridis"
+_QUANTILES = [0.0, 0.9]
+"""Losses above the last one share its colour, or one bad trial would take all the contrast."""
+
+
+def shape_map_figure(frame: pd.DataFrame) -> ReportFigure:
+    """Draw a map per budget (rows) and target (columns); colours compare within a column."""
+    budgets = by_size(list(frame["budget"]), list(frame["budget_parameters"]))
+    targets = list(frame["target"].unique())
+    maps = {
+        (str(budget), str(target)): shape_map(str(budget), str(target), trials)
+        for (budget, target), trials in frame.groupby(["budget", "target"], sort=False)
+    }
+    limits = {
+        target: _limits([m for m in maps.values() if m.target == target]) for target in targets
+    }
+    return ReportFigure(
+        name="depth_against_width",
+        title="Depth against width",
+        caption="The lowest loss of the trials of each width and depth; the best of a map is "
+        "framed. Grey squares are shapes that the budget allows and no trial had. Colours compare "
+        "within a column, where the target is the same; darker is better. One cell is a few "
+        "trials that differ in heads and training settings too: neighbours of about the same loss "
+        "are no ranking.",
+        interactive=_interactive(budgets, targets, maps, limits),
+        still=_still(budgets, targets, maps, limits),
+    )
+
+
+def _limits(maps: list[ShapeMap]) -> tuple[float, float]:
+    """The losses between which the colours of these maps go."""
+    values = np.concatenate([m.losses[~np.isnan(m.losses)] for m in maps])
+    low, high = np.quantile(values, _QUANTILES)
+    return float(low), float(high) if high > low else float(low) + 1e-6
+
+
+def _still(
+    budgets: list[str],
+    targets: list[str],
+    maps: dict[tuple[str, str], ShapeMap],
+    limits: dict[str, tuple[float, float]],
+) -> StillFigure:
+    heights = [max(len(m.depths) for m in maps.values() if m.budget == b) for b in budgets]
+    figure = StillFigure(
+        figsize=(1.5 + 4.6 * len(targets), 1.2 + 0.32 * sum(heights) + 0.8 * len(budgets)),
+        layout="constrained",
+    )
+    grid = figure.subplots(
+        len(budgets), len(targets), squeeze=False, gridspec_kw={"height_ratios": heights}
+    )
+    for row, budget in enumerate(budgets):
+        for column, target in enumerate(targets):
+            axes = grid[row][column]
+            if (budget, target) not in maps:
+                axes.set_axis_off()
+                axes.text(0.5, 0.5, f"{budget}: no study", ha="center", color="0.5")
+                continue
+            _draw(axes, maps[budget, target], limits[target])
+    for column, target in enumerate(targets):
+        scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(*limits[target]), _COLOURS)
+        bar = figure.colorbar(
+            scale, ax=list(grid[:, column]), location="bottom", extend="max", aspect=40
+        )
+        bar.set_label(f"lowest validation loss, {target}")
+    return figure
+
+
+def _draw(axes: Axes, of: ShapeMap, limits: tuple[float, float]) -> None:
+    untried = of.allowed & np.isnan(of.losses)
+    axes.pcolormesh(np.where(untried, 1.0, np.nan), cmap="Greys", vmin=0, vmax=6, edgecolor="white")
+    low, high = limits
+    axes.pcolormesh(of.losses, cmap=_COLOURS, vmin=low, vmax=high, edgecolor="white")
+    for row, column in np.argwhere(~np.isnan(of.losses)):
+        loss = of.losses[row, column]
+        dark = (loss - low) / (high - low) < 0.55
+        axes.text(
+            *(column + 0.5, row + 0.5, f"{loss:.3f}"),
+            ha="center",
+            va="center",
+            fontsize=7,
+            color="white" if dark else "black",
+        )
+    row, column = of.best
+    axes.add_patch(mpl.patches.Rectangle((column, row), 1, 1, fill=False, ec="#D55E00", lw=2.5))
+    axes.set_xticks(np.arange(len(of.widths)) + 0.5, [str(width) for width in of.widths])
+    axes.set_yticks(np.arange(len(of.depths)) + 0.5, [str(depth) for depth in of.depths])
+    axes.tick_params(length=0, labelsize=8)
+    axes.set_title(f"{of.budget}, {of.target}", fontsize=10)
+    axes.set_xlabel("d_model", fontsize=9)
+    axes.set_ylabel("n_layers", fontsize=9)
+
+
+def _interactive(
+    budgets: list[str],
+    targets: list[str],
+    maps: dict[tuple[str, str], ShapeMap],
+    limits: dict[str, tuple[float, float]],
+) -> Any:
+    titles = [
+        f"{b}, {t}" if (b, t) in maps else f"{b}, {t}: no study" for b in budgets for t in targets
+    ]
+    heights = [max(len(m.depths) for m in maps.values() if m.budget == b) for b in budgets]
+    figure = make_subplots(
+        rows=len(budgets),
+        cols=len(targets),
+        subplot_titles=titles,
+        row_heights=heights,
+        vertical_spacing=0.32 / (len(budgets) + 1),
+    )
+    for (budget, target), of in maps.items():
+        row, column = budgets.index(budget) + 1, targets.index(target) + 1
+        for trace in _traces(of, f"coloraxis{column}"):
+            figure.add_trace(trace, row=row, col=column)
+        best_row, best_column = of.best
+        figure.add_shape(
+            type="rect",
+            **{"x0": best_column - 0.5, "x1": best_column + 0.5},
+            **{"y0": best_row - 0.5, "y1": best_row + 0.5},
+            line={"color": "#D55E00", "width": 3},
+            row=row,
+            col=column,
+        )
+    figure.update_xaxes(title={"text": "d_model", "standoff": 4}, showgrid=False)
+    figure.update_yaxes(title={"text": "n_layers", "standoff": 4}, showgrid=False)
+    height = 190 + 24 * sum(heights) + 90 * len(budgets)
+    for column, target in enumerate(targets, start=1):
+        low, high = limits[target]
+        start, end = figure.layout[f"xaxis{'' if column == 1 else column}"].domain
+        figure.update_layout(
+            {
+                f"coloraxis{column}": {
+                    "cmin": low,
+                    "cmax": high,
+                    "colorscale": _PLOTLY_COLOURS,
+                    "colorbar": {
+                        "orientation": "h",
+                        "x": (start + end) / 2,
+                        "len": end - start,
+                        "y": -75 / height,
+                        "yanchor": "top",
+                        "thickness": 10,
+                        "title": {"text": f"lowest loss, {target}", "side": "bottom"},
+                    },
+                }
+            }
+        )
+    figure.update_layout(height=height, template="plotly_white", margin={"t": 70, "b": 140})
+    return figure
+
+
+def _traces(of: ShapeMap, color_axis: str) -> list[Any]:
+    """The traces of a map, with texts on the axes: 64 and 128 are as far apart as 1024 and 2048."""
+    axes = {"x": [str(w) for w in of.widths], "y": [str(d) for d in of.depths]}
+    untried = np.where(of.allowed & np.isnan(of.losses), 1.0, np.nan)
+    grey = [[0, "#dddddd"], [1, "#dddddd"]]
+    return [
+        go.Heatmap(
+            **axes,
+            z=untried,
+            colorscale=grey,
+            showscale=False,
+            xgap=2,
+            ygap=2,
+            hovertemplate="d_model %{x}, n_layers %{y}: never tried<extra></extra>",
+        ),
+        go.Heatmap(
+            **axes,
+            z=of.losses,
+            customdata=of.counts,
+            coloraxis=color_axis,
+            xgap=2,
+            ygap=2,
+            texttemplate="%{z:.3f}",
+            textfont={"size": 9},
+            hovertemplate="d_model %{x}, n_layers %{y}: loss %{z:.4f}, best of %{customdata} trials"
+            "<extra></extra>",
+        ),
+    ]

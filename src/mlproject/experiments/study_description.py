@@ -1,0 +1,60 @@
+"""What the parent run says of a study before its first trial: settings, search space, data.
+
+How the study went is said by `mlproject.analysis.summary`, when its launch ends.
+"""
+
+from collections.abc import Mapping
+
+import optuna
+import torch
+
+from mlproject.data.bars import Bars
+from mlproject.data.windows import WindowedData
+from mlproject.models.extremes import distinct_extremes
+from mlproject.search.sampler import PRUNERS, SAMPLERS
+from mlproject.search.search_space import SearchSpace
+from mlproject.tracking.names import (
+    PLAN_OPTIMISER_PARAM,
+    PLAN_PRECISION_PARAM,
+    PLANNED_TRIALS_TAG,
+)
+from mlproject.tracking.store import MLFLOW_VERSION, TrackingStore
+from mlproject.tracking.study_run import log_study_dataset, log_study_params, log_study_values
+
+
+def describe_study(
+    store: TrackingStore,
+    run_id: str,
+    space: SearchSpace,
+    *,
+    bars: Bars,
+    data: WindowedData,
+    identity: Mapping[str, str | int],
+) -> None:
+    """Log what is known before the first trial: settings, search space, data, versions."""
+    settings = space.settings
+    extremes = distinct_extremes(space.grid)
+    log_study_params(
+        store,
+        run_id,
+        {
+            **identity,
+            "source_shape": bars.source_shape,
+            PLAN_OPTIMISER_PARAM: identity["optimiser"],
+            PLAN_PRECISION_PARAM: identity["precision"],
+            "n_trials": settings.n_trials,
+            "n_architectures": len(space.grid.architectures),
+            "forced_extremes": " ".join(extremes),
+            "train_windows": len(data.train),
+            "validation_windows": len(data.validation),
+            "test_windows": len(data.test),
+            "train_base_rate": data.base_rate,
+            "sampler": SAMPLERS[space.version],
+            "pruner": PRUNERS[space.version],
+            **{f"search.{name}": text for name, text in space.describe().items()},
+            **{f"version.{m.__name__}": m.__version__ for m in (torch, optuna)},
+            "version.mlflow": MLFLOW_VERSION,
+        },
+    )
+    log_study_values(store, run_id, metrics={}, tags={PLANNED_TRIALS_TAG: str(settings.n_trials)})
+    log_study_dataset(store, run_id, bars)

@@ -1,0 +1,58 @@
+"""The progress of a training at work, as its checkpoints keep it.
+
+Everything random follows from the seed and this, so that a training can go on after a kill.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.scores import Scores
+
+
+@dataclass(frozen=True)
+class BestEpoch:
+    """The epoch with the lowest validation loss so far; epoch 0 is none."""
+
+    epoch: int = 0
+    val_loss: float = math.inf
+    scores: Scores | None = None
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """How far a training is."""
+
+    epoch: int = 0
+    """The epoch at work (from 1), or the last one."""
+    step: int = 0
+    """Steps of this epoch that are done."""
+    loss_sum: float = 0.0
+    """Nats, summed over the windows of these steps."""
+    losses: list[EpochLosses] = field(default_factory=list)
+    """Of the epochs that are done."""
+    best: BestEpoch = BestEpoch()
+    windows: int = 0
+    """Training windows taken in all epochs, each as often as it was taken."""
+    training_seconds: float = 0.0
+    """Spent in training steps alone."""
+    seconds: float = 0.0
+    """Spent in all, what was done before a kill included."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The progress in plain types, for a checkpoint."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> "Progress":
+        """The inverse of `as_dict`."""
+        best, scores = saved["best"], saved["best"]["scores"]
+        return cls(
+            **{
+                **saved,
+                "best": BestEpoch(**{**best, "scores": Scores(**scores) if scores else None}),
+                "losses": [EpochLosses(**losses) for losses in saved["losses"]],
+            }
+        )
