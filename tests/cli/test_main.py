@@ -83,6 +83,26 @@ def test_a_missing_column_is_named(command: Command, small_market: Path) -> None
     assert "no_volume.csv" in line
 
 
+def test_bars_of_any_columns_are_trained_on_and_their_shape_is_kept(
+    command: Command, small_market: Path
+) -> None:
+    bars = load_bars(str(small_market)).frame.rename(columns={"date": "Day", "close": "Last"})
+    bars.iloc[::-1].to_csv("any.csv", index=False)
+    line = command(*STUDY, "--data", "any.csv", "--columns", "close=Last,date=Tag")[2]
+    assert "any.csv: columns=date=Tag: there is no column 'Tag'; found Day, open, " in line
+    code, printed, _ = command(
+        *STUDY, "--data", "any.csv", "--device", "cpu", "--columns", "close=Last,date=Day"
+    )
+    assert code == 0
+    shape = "plain columns, close from 'Last', date from 'Day', newest first turned round, 800 rows"
+    assert f"source shape: {shape}\n" in printed
+    (experiment,) = MlflowClient().search_experiments(filter_string="name = 'phase6a'")
+    runs = MlflowClient().search_runs([experiment.experiment_id])
+    assert [r.data.params["source_shape"] for r in runs if "source_shape" in r.data.params] == [
+        shape
+    ]
+
+
 @pytest.mark.slow
 def test_a_storage_that_holds_another_study_of_the_same_name_says_what_differs(
     command: Command, small_market: Path

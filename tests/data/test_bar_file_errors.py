@@ -7,9 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlproject.data.bar_columns import AmbiguousColumns, MissingColumns, UnparsableValues
+from mlproject.data.bar_columns import (
+    AmbiguousColumns,
+    AmbiguousValues,
+    MissingColumns,
+    UnparsableValues,
+)
 from mlproject.data.bar_files import (
-    MAX_CSV_BYTES,
+    MAX_FILE_BYTES,
     MAX_PARQUET_ROWS,
     BarsFileMissing,
     UnreadableBarsFile,
@@ -41,7 +46,7 @@ def test_a_missing_file_is_named_with_the_place_looked_in(tmp_path: Path, monkey
 @pytest.mark.parametrize("source", ["SP500", "spx", "bars.xlsx", "bars.json.gz", "csv"])
 def test_an_unknown_source_is_told_what_can_be_read(source):
     said = complaint(UnsupportedBarsFile, source)
-    assert "'sp500' or a path ending in .csv, .csv.gz or .parquet" in said
+    assert "'sp500' or a path ending in .csv, .csv.gz, .txt or .parquet" in said
 
 
 @pytest.mark.parametrize(
@@ -71,9 +76,43 @@ def test_a_cut_parquet_file_is_refused(kept, tmp_path: Path, make_frame):
     assert "cannot be read as a Parquet file" in complaint(UnreadableBarsFile, path)
 
 
-def test_a_folder_is_no_file(tmp_path: Path):
-    (tmp_path / "a.csv").mkdir()
-    assert "Is a directory" in complaint(UnreadableBarsFile, tmp_path / "a.csv")
+@pytest.mark.parametrize("name", ["a.csv", "markets"])
+def test_a_folder_is_no_file(name, tmp_path: Path):
+    (tmp_path / name).mkdir()
+    said = complaint(UnreadableBarsFile, tmp_path / name)
+    assert "Is a directory; give one file of it" in said
+
+
+@pytest.mark.parametrize("address", ["https://stooq.com/q/d/l/?s=^spx", "s3://bucket/bars.csv"])
+def test_an_address_is_no_file(address):
+    said = complaint(UnsupportedBarsFile, address)
+    assert "download the file first and give its path" in said
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.txt", "a.csv.gz", "a.parquet"])
+def test_a_large_file_is_refused_before_it_is_read(name, tmp_path: Path, monkeypatch):
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(2 << 30)  # two gigabytes that take no room
+    monkeypatch.setattr("builtins.open", None)
+    monkeypatch.setattr("gzip.open", None)
+    assert "holds more than 67,108,864 bytes" in complaint(UnreadableBarsFile, tmp_path / name)
+
+
+def test_rows_without_a_header_are_told_what_to_write(tmp_path: Path):
+    (tmp_path / "a.csv").write_text("2020-01-02,1,3,0.5,2,10\n2020-01-03,1,3,0.5,2,10\n")
+    said = complaint(UnreadableBarsFile, tmp_path / "a.csv")
+    assert "the first line names no columns ('2020-01-02,1,3,0.5,2,10'); write one that" in said
+
+
+def test_a_bad_cell_among_numbers_with_marks_is_shown_alone(tmp_path: Path):
+    row = "02/01/2020;1.234,5;1.234,5;1.234,5;{};10\n"
+    text = "Date;Open;High;Low;Close;Volume\n" + row.format("1.234,5") * 9 + row.format("1,2,3")
+    dates = pd.date_range("2020-01-20", periods=10).strftime("%d/%m/%Y")
+    for date in dates:
+        text = text.replace("02/01/2020", date, 1)
+    (tmp_path / "a.csv").write_text(text)
+    said = complaint(UnparsableValues, tmp_path / "a.csv")
+    assert "column close: 1 value is not a number: line 11 ('1,2,3'); write plain" in said
 
 
 def test_a_parquet_file_without_rows_is_refused(tmp_path: Path, make_frame):
@@ -127,19 +166,33 @@ def test_bad_values_of_parquet_are_shown_by_row(tmp_path: Path, make_frame):
     assert "column low: 1 value is not a number: row 3 ('halted')" in said
 
 
-@pytest.mark.parametrize("date", ["yesterday", "2020-02-30", "5", "13/01/2020"])
+@pytest.mark.parametrize(
+    "date", ["yesterday", "2020-02-30", "5", "13/01/2020", "9" * 19, "9" * 99, "1/2/20"]
+)
 def test_a_date_that_is_none_is_shown_by_line(date, tmp_path: Path):
     path = tmp_path / "a.csv"
     path.write_text(HEADER + ROW + ROW.replace("2020-01-02", date))
     said = complaint(UnparsableValues, path)
-    assert f"column date: 1 value is not a date: line 3 ('{date}'); write all dates as" in said
+    said_of = f"line 3 ({date[:40]!r}); write all dates as"
+    assert f"column date: 1 value is not a date: {said_of}" in said
 
 
-def test_day_first_dates_are_refused_and_not_taken_for_months(tmp_path: Path):
+@pytest.mark.parametrize("mark", ["/", ".", "-"])
+@pytest.mark.parametrize("days", [["02/01/2020"], ["02/01/2020", "05/04/2020", "09/07/2020"]])
+def test_dates_whose_day_may_be_the_month_are_refused(days, mark, tmp_path: Path):
     path = tmp_path / "a.csv"
-    days = pd.date_range("2020-01-01", periods=31).strftime("%d/%m/%Y")
-    path.write_text(HEADER + "".join(ROW.replace("2020-01-02", day) for day in days))
-    assert "column date: 19 values are not dates: line 14" in complaint(UnparsableValues, path)
+    dates = [day.replace("/", mark) for day in days]
+    path.write_text(HEADER + "".join(ROW.replace("2020-01-02", date) for date in dates))
+    said = complaint(AmbiguousValues, path)
+    assert "column date: each could be day first or month first, as in line 2 " in said
+    assert f"('{dates[0]}'); write all dates as YYYY-MM-DD" in said
+
+
+def test_a_mark_that_may_be_of_thousands_is_refused(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_text("Date;Open;High;Low;Close;Volume\n2020-01-02;1.234;2.345;1.111;2.222;10\n")
+    said = complaint(AmbiguousValues, path)
+    assert "no number in the file decides: open '1.234' could be 1.234 or 1234, high " in said
 
 
 def test_a_whole_number_that_is_no_date_is_not_read_as_nanoseconds(tmp_path: Path, make_frame):
@@ -151,7 +204,7 @@ def test_a_whole_number_that_is_no_date_is_not_read_as_nanoseconds(tmp_path: Pat
 def test_a_small_file_that_unpacks_without_end_is_refused(tmp_path: Path):
     packed = tmp_path / "bomb.csv.gz"
     with gzip.open(packed, "wb", compresslevel=1) as bomb:
-        for _ in range(MAX_CSV_BYTES // (1 << 20) + 1):
+        for _ in range(MAX_FILE_BYTES // (1 << 20) + 1):
             bomb.write(b"\n" * (1 << 20))
     assert "holds more than 67,108,864 bytes" in complaint(UnreadableBarsFile, packed)
     many = tmp_path / "bomb.parquet"

@@ -1,12 +1,13 @@
 """Bars that a model is asked about are refused exactly where a study's bars would be."""
 
+import tempfile
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from mlproject.data.bars import Bars, digest_of
+from mlproject.data.bars import load_bars
 from mlproject.data.checks import BadBars, check_bars
 from mlproject.errors import UserError
 from mlproject.serving.new_bars import FEWEST_BARS, UnusableBars, read_new_bars
@@ -38,7 +39,49 @@ def _with(column: str, row: int, value: object) -> Change:
     return change
 
 
+def _scaled(rows: slice, factor: float) -> Change:
+    """Other prices in some rows, so that the first of them is a jump."""
+
+    def change(frame: pd.DataFrame) -> pd.DataFrame:
+        frame.loc[rows, ["open", "high", "low", "close"]] *= factor
+        return frame
+
+    return change
+
+
+def _copied(first: int, last: int) -> Change:
+    """Rows that are all the one before the first."""
+
+    def change(frame: pd.DataFrame) -> pd.DataFrame:
+        columns = ["open", "high", "low", "close", "volume"]
+        frame.loc[first:last, columns] = frame.loc[first - 1, columns].to_numpy()
+        return frame
+
+    return change
+
+
+def _stamped(last: str) -> Change:
+    """Every row at the close of a session, but for the last."""
+
+    def change(frame: pd.DataFrame) -> pd.DataFrame:
+        times = pd.Series("16:00:00", index=frame.index)
+        times.iloc[-1] = last
+        return frame.assign(date=frame["date"] + pd.to_timedelta(times))
+
+    return change
+
+
 REFUSED: dict[str, Change] = {
+    "weekly bars": lambda frame: frame.assign(
+        date=pd.date_range("2000-01-07", periods=len(frame), freq="7D").astype("datetime64[us]")
+    ),
+    "intraday bars": lambda frame: frame.assign(date=frame["date"].iloc[:100].repeat(7).to_numpy()),
+    "volume must be above 0 in some row": lambda frame: frame.assign(volume=0.0),
+    "adjusted for splits": _scaled(slice(400, None), 0.1),
+    "within a factor of 5": _scaled(slice(400, None), 0.11),
+    "copy of the row before": _copied(699, 699),
+    "10 rows on end may be identical": _copied(300, 310),
+    "finished day": _stamped("11:32:10"),
     "is empty": _with("close", 5, np.nan),
     "later than the row before": _with("date", 8, pd.Timestamp("2010-01-06")),
     "within 12 days": lambda frame: frame.drop(index=range(300, 320)),
@@ -51,13 +94,19 @@ REFUSED: dict[str, Change] = {
 ACCEPTED: dict[str, Change] = {
     "as it is": lambda frame: frame,
     "no trade": _with("volume", 9, 0.0),
+    "newest first": lambda frame: frame.iloc[::-1],
+    "a day that fell by three quarters": _scaled(slice(400, None), 0.22),
+    "ten rows alike": _copied(300, 308),
+    "stamps at the close": _stamped("16:00:00"),
     "a holiday of twelve days": lambda frame: frame.drop(index=range(302, 309)),
 }
 
 
 def _as_study(frame: pd.DataFrame) -> None:
-    frame = frame.reset_index(drop=True)
-    check_bars(Bars(name="made", source="made", frame=frame, digest=digest_of(frame)))
+    """Through a file, as a study has its bars."""
+    with tempfile.TemporaryDirectory() as folder:
+        frame.to_csv(f"{folder}/made.csv", index=False)
+        check_bars(load_bars(f"{folder}/made.csv"))
 
 
 @pytest.mark.parametrize("rule", REFUSED)
@@ -73,7 +122,9 @@ def test_what_a_study_refuses_is_refused(rule: str, frame: pd.DataFrame) -> None
 def test_what_a_study_accepts_is_accepted(kind: str, frame: pd.DataFrame) -> None:
     changed = ACCEPTED[kind](frame)
     _as_study(changed)
-    assert len(read_new_bars(changed)) == len(changed)
+    read = read_new_bars(changed)
+    assert len(read) == len(changed)
+    assert read["date"].is_monotonic_increasing
 
 
 def test_dates_and_whole_numbers_are_read_in_every_spelling(frame: pd.DataFrame) -> None:

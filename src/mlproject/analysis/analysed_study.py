@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
-from mlproject.analysis.trial_params import architecture_of
+from mlproject.analysis.dimensions import architecture_of
 from mlproject.data.features import FEATURES
 from mlproject.models.arch_grid import (
     CURRENT_GRID_VERSION,

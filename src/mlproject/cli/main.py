@@ -17,6 +17,7 @@ from mlproject.cli.options import (
     on_device,
     study_settings,
     surroundings,
+    which_columns,
     which_study,
     which_versions,
 )
@@ -145,19 +146,25 @@ def report(experiment: str | None, output_dir: str | None) -> None:
     show_default=True,
     help="The bars of the study: sp500, or a CSV or Parquet file.",
 )
+@which_columns
 @on_device
 @_EXPERIMENT_TO_READ
-def evaluate(seeds: int, data: str, device: str, experiment: str | None, **which: str) -> None:
+def evaluate(
+    seeds: int, data: str, columns: str, device: str, experiment: str | None, **which: str
+) -> None:
     """Test a study's best architecture, once, on days that nothing was chosen by.
 
     It is trained on training and validation with several seeds, compared with simple baselines on
     the same windows, and registered, ready to be served. Results are kept in a run of their own.
     """
     from mlproject.analysis.evaluation import evaluate as run_evaluation
+    from mlproject.data.bars import load_bars
+    from mlproject.data.column_map import parse_column_map
     from mlproject.search.study_settings import StudySettings
 
     settings = StudySettings.parse(**which, experiment=experiment or None)
-    done = run_evaluation(settings, data=data, seeds=seeds, device=device, progress=click.echo)
+    bars = load_bars(data, parse_column_map(columns))
+    done = run_evaluation(settings, data=bars, seeds=seeds, device=device, progress=click.echo)
     click.echo(done.text)
     click.echo(f"kept as artifacts of run {done.run_id}")
     click.echo(f"model      models:/{done.model_name}/{done.model_version}")

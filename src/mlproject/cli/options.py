@@ -66,6 +66,13 @@ _DEVICES = "auto, cpu, cuda, cuda:1, mps"
 on_device = click.option("--device", default="auto", show_default=True, help=f"{_DEVICES}.")
 """Give a command the option of where it computes."""
 
+which_columns = click.option(
+    "--columns",
+    default="",
+    help="Which column of the data is which, such as close=Last,date=Day.  [default: as known]",
+)
+"""Give a command the option that says which column of the bars is which."""
+
 _HOW_IT_RUNS = (
     click.option(
         "--max-epochs",
@@ -101,6 +108,7 @@ _HOW_IT_RUNS = (
         show_default=True,
         help="sp500, or a CSV or Parquet file of bars.",
     ),
+    which_columns,
     click.option(
         "--label-price", type=click.Choice(["close", "high"]), default="close", show_default=True
     ),
@@ -169,10 +177,12 @@ def study_settings(options: Mapping[str, Any], **fixed: Any) -> "StudySettings":
 
 def surroundings(options: Mapping[str, Any]) -> dict[str, Any]:
     """Where a study finds its data, its storage, its device and its workers."""
+    from mlproject.data.bars import load_bars
+    from mlproject.data.column_map import parse_column_map
     from mlproject.experiments.workers.settings import parse_workers
 
     return {
-        "data": options["data"],
+        "data": load_bars(options["data"], parse_column_map(options["columns"])),
         # `mlflow run` passes every parameter, an unset one as an empty text.
         "storage": options["storage"] or None,
         "device": options["device"],

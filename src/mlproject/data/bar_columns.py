@@ -1,120 +1,212 @@
-"""From a file's raw columns to the six columns of bars: found by name, parsed, typed."""
+"""From a file's raw columns to the six columns of bars: recognised, parsed, typed."""
 
 import logging
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from mlproject.data.bar_files import RawTable
+from mlproject.data.bar_dates import Dates, read_dates, unfinished_time
+from mlproject.data.bar_files import DELIMITERS, RawTable
+from mlproject.data.bar_limits import PRICES
+from mlproject.data.bar_markets import market_column, one_market
+from mlproject.data.bar_numbers import Numbers, read_numbers, unread
+from mlproject.data.bar_shapes import (
+    AmbiguousColumns,
+    FoundColumns,
+    MissingColumns,
+    find_columns,
+)
+from mlproject.data.column_map import REQUIRED_COLUMNS
 from mlproject.errors import UserError
+from mlproject.text.escaping import for_terminal
+from mlproject.text.phrases import counted
 
-REQUIRED_COLUMNS = ("date", "open", "high", "low", "close", "volume")
-
-# 'ISO8601' includes 1999-01-04, 19990104 and times of day; the other is how Yahoo and `arch`
-# write US dates. Day-first dates are refused: most of them read as month-first, wrongly.
-DATE_FORMATS = ("ISO8601", "%m/%d/%Y")
-
-# A zone stands behind a time of day, so that the year of 04-01-1999 is not taken for one.
-_ZONE_AFTER_TIME = re.compile(r"(:\d{2}(?:\.\d+)?) *(?:Z|UTC|[+-]\d{2}:?\d{2})$")
+__all__ = [
+    "REQUIRED_COLUMNS",
+    "AmbiguousColumns",
+    "AmbiguousValues",
+    "MissingColumns",
+    "Places",
+    "ReadBars",
+    "UnparsableValues",
+    "parse_columns",
+]
 
 _BAD_VALUES_SHOWN = 3
+_LINE = 500
+_NO_VOLUME = ("", "-", "--", "n/a", "nan", "none", "null")
+_ZERO = ("", "0", "0.0")
 
 _logger = logging.getLogger(__name__)
-
-
-class MissingColumns(UserError):
-    """The file lacks columns that every bar needs."""
-
-
-class AmbiguousColumns(UserError):
-    """Two columns of the file are the same but for case and blanks."""
 
 
 class UnparsableValues(UserError):
     """Cells of a column are not dates or not numbers."""
 
 
-def parse_columns(table: RawTable, source: str) -> pd.DataFrame:
-    """The required columns of `table`, typed and in order, with a RangeIndex.
+class AmbiguousValues(UserError):
+    """Dates or numbers can be read in two ways, and nothing in the file decides which."""
 
-    `date` becomes datetime64[us] at midnight: of a time with a zone, the local calendar date.
-    The others become float64. An empty cell becomes NaT or NaN; whether that is allowed is
-    decided by the checks.
 
-    Raises `MissingColumns`, `AmbiguousColumns` or `UnparsableValues`.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Places:
+    """Where the rows of a frame of bars stand in their file."""
+
+    kind: Literal["line", "row"]
+    numbers: npt.NDArray[np.int64]
+    """(rows,): what a reader of the file counts."""
+
+    def of(self, rows: npt.NDArray[np.intp] | list[int]) -> str:
+        """Such as ``line 7`` or ``lines 7, 11`` of rows of the frame, counted from 0."""
+        numbers = self.numbers[rows]
+        return f"{self.kind}{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReadBars:
+    """A file's bars, oldest first, and what was understood of the file."""
+
+    frame: pd.DataFrame
+    """`REQUIRED_COLUMNS` in that order with a RangeIndex; `date` is datetime64[us] at midnight: of
+    a time with a zone, the local calendar date. The others are float64. An empty cell is NaT or
+    NaN; whether that is allowed is decided by the checks."""
+
+    places: Places
+    source_shape: str
+    """One line: the source and all that was not read as it stands."""
+
+    unfinished_time: str
+    """See `mlproject.data.bar_dates.unfinished_time`."""
+
+
+def parse_columns(
+    table: RawTable, source: str, column_map: Mapping[str, str] | None = None
+) -> ReadBars:
+    """The bars of a table, whatever source it is of; `column_map` says which column is which.
+
+    Raises `MissingColumns`, `AmbiguousColumns`, `BadColumnMap`, `UnparsableValues`,
+    `AmbiguousValues` or `SeveralMarkets`.
     """
-    positions = _find_columns([str(name) for name in table.frame.columns], source)
-    parsed: dict[str, pd.Series] = {}
-    for name in REQUIRED_COLUMNS:
-        cells = table.frame.iloc[:, positions[name]]
-        values = _parse_dates(cells) if name == "date" else _parse_numbers(cells)
-        bad = values.isna() & ~_is_empty(cells)
-        if bad.any():
-            raise _unparsable(cells[bad], name, table.place, source)
-        parsed[name] = values.reset_index(drop=True)
-    return pd.DataFrame(parsed)
+    market = one_market(table.symbols, source)
+    columns = find_columns([str(n) for n in table.frame.columns], column_map or {}, source)
+    market = market or one_market(market_column(table, columns), source)
+    volume, volume_note = _volume(table, columns, source)
+    _log_ignored(table, columns, volume, source)
+    at = {**columns.positions, "volume": volume}
+    raw = {name: table.frame.iloc[:, at[name]] for name in REQUIRED_COLUMNS}
+    holidays = np.logical_and.reduce([_is_null(raw[price]) for price in PRICES])
+    raw = {name: cells[~holidays] for name, cells in raw.items()}
+    dates = _dates(raw["date"], table, source)
+    numbers = _numbers(
+        {name: raw[name] for name in REQUIRED_COLUMNS[1:]},
+        table,
+        source,
+        plain_first=columns.shape.decimal_point or table.delimiter == ",",
+    )
+    frame = pd.DataFrame({"date": dates.days, **numbers.columns})
+    newest_first = _is_newest_first(dates.days)
+    if newest_first:
+        frame = frame.iloc[::-1]
+    notes = (
+        table.shape or columns.shape.name,
+        f"market {market[:40]}" if market else "",
+        f"fields split by {DELIMITERS[table.delimiter]}" if table.delimiter != "," else "",
+        *(f"{column} from {name!r}" for column, name in (column_map or {}).items()),
+        _adjusted_note(table, columns),
+        dates.note,
+        *numbers.notes,
+        volume_note,
+        f"{counted(int(holidays.sum()), 'row')} of null left out" if holidays.any() else "",
+        "newest first turned round" if newest_first else "",
+        f"{len(frame):,} row{'s' * (len(frame) != 1)}",
+    )
+    return ReadBars(
+        frame=frame.reset_index(drop=True),
+        places=Places(kind=table.place, numbers=frame.index.to_numpy(np.int64)),
+        source_shape=for_terminal(" ".join(", ".join(filter(None, notes)).split())[:_LINE]),
+        unfinished_time=unfinished_time(dates.stamps[frame.index]),
+    )
 
 
-def _find_columns(found: Sequence[str], source: str) -> dict[str, int]:
-    """The position of each required column among the names `found`."""
-    names = [name.strip().lower() for name in found]
-    if "date" not in names and "" in names:
-        # An index that was written without a name: pandas does so for a date index.
-        names[names.index("")] = "date"
-    missing = [name for name in REQUIRED_COLUMNS if name not in names]
-    if missing:
-        # A name may hold a line break, and a file that is no table has a very long first line.
-        seen = " ".join(", ".join(found).split())[:300]
-        raise MissingColumns(
-            f"{source}: missing column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
-            f"found {seen}; rename or add columns (upper or lower case is the same)"
-        )
-    for name in REQUIRED_COLUMNS:
-        if names.count(name) > 1:
-            same = [repr(f) for f, n in zip(found, names, strict=True) if n == name]
-            raise AmbiguousColumns(
-                f"{source}: columns {' and '.join(same)} are both '{name}'; keep one of them"
-            )
-    ignored = [f for f, n in zip(found, names, strict=True) if n not in REQUIRED_COLUMNS]
+def _volume(table: RawTable, columns: FoundColumns, source: str) -> tuple[int, str]:
+    """The position of the volume, and what is to be said of it."""
+    names = [str(name) for name in table.frame.columns]
+    first = columns.volumes[0]
+    for position in columns.volumes:
+        cells = table.frame.iloc[:, position].astype(str).str.strip().str.lower()
+        if len(cells) and cells.isin(_NO_VOLUME).all():
+            continue
+        if position != columns.volumes[-1] and cells.isin(_ZERO).all():
+            continue
+        note = f"volume from {names[position]!r} since {names[first]!r} is 0 all along"
+        return position, note if position != first else ""
+    raise MissingColumns(
+        f"{source}: missing column volume: {names[first]!r} is empty in every row; "
+        "features such as OBV and VWAP need it, so give bars that have one"
+    )
+
+
+def _log_ignored(table: RawTable, columns: FoundColumns, volume: int, source: str) -> None:
+    used = {*columns.positions.values(), volume}
+    ignored = [str(name) for at, name in enumerate(table.frame.columns) if at not in used]
     if ignored:
         _logger.info(
             "%s: using %s; ignoring %s", source, ", ".join(REQUIRED_COLUMNS), ", ".join(ignored)
         )
-    return {name: names.index(name) for name in REQUIRED_COLUMNS}
 
 
-def _is_empty(cells: pd.Series) -> pd.Series:
-    return cells.isna() | (cells.astype(str).str.strip() == "")
+def _adjusted_note(table: RawTable, columns: FoundColumns) -> str:
+    if columns.adjusted_close is None:
+        return ""
+    names = table.frame.columns
+    read, left = names[columns.positions["close"]], names[columns.adjusted_close]
+    return f"'{read}' read and '{left}' left out"
 
 
-def _parse_dates(cells: pd.Series) -> pd.Series:
-    """Midnights; NaT where a cell is no date."""
-    if not pd.api.types.is_datetime64_any_dtype(cells.dtype):
-        # Whole numbers go through text too: pandas would read 19990104 as nanoseconds of 1970.
-        text = cells.astype(str).str.strip().str.replace(_ZONE_AFTER_TIME, r"\1", regex=True)
-        tries = [pd.to_datetime(text, format=f, errors="coerce") for f in DATE_FORMATS]
-        cells = min(tries, key=lambda dates: int(dates.isna().sum()))
-    midnights: pd.Series = cells.dt.tz_localize(None).dt.normalize()
-    return midnights.astype("datetime64[us]")
-
-
-def _parse_numbers(cells: pd.Series) -> pd.Series:
-    """Float64; NaN where a cell is no number."""
+def _is_null(cells: pd.Series) -> npt.NDArray[np.bool_]:
+    """Where a day without trading is written as one: an empty cell is more likely a mistake."""
     if pd.api.types.is_numeric_dtype(cells.dtype):
-        numbers = cells.to_numpy(dtype=np.float64, na_value=np.nan)
-    else:
-        numbers = np.array([_number(str(cell)) for cell in cells], dtype=np.float64)
-    return pd.Series(numbers, index=cells.index)
+        return np.zeros(len(cells), dtype=np.bool_)
+    return (cells.astype(str).str.strip().str.lower() == "null").to_numpy(np.bool_)
 
 
-def _number(text: str) -> float:
-    try:
-        # float() would take 1_000 for 1000.
-        return float(text) if "_" not in text else np.nan
-    except ValueError:
-        return np.nan
+def _is_newest_first(days: pd.Series) -> bool:
+    known = days.dropna()
+    return bool(len(known) > 1 and known.is_monotonic_decreasing and known.iloc[0] > known.iloc[-1])
+
+
+def _dates(cells: pd.Series, table: RawTable, source: str) -> Dates:
+    dates = read_dates(cells)
+    bad = unread(dates.stamps, cells)
+    if len(bad):
+        raise _unparsable(bad, "date", table.place, source)
+    if dates.doubtful:
+        shown = f"{table.place} {cells.index[0]} ({str(cells.iloc[0])!r})"
+        raise AmbiguousValues(
+            f"{source}: column date: each could be day first or month first, as in {shown}; "
+            "write all dates as YYYY-MM-DD"
+        )
+    return dates
+
+
+def _numbers(
+    cells: dict[str, pd.Series], table: RawTable, source: str, *, plain_first: bool
+) -> Numbers:
+    numbers = read_numbers(cells, plain_first=plain_first)
+    for name, values in numbers.columns.items():
+        bad = unread(values, cells[name])
+        if len(bad):
+            raise _unparsable(bad, name, table.place, source)
+    if numbers.doubtful:
+        raise AmbiguousValues(
+            f"{source}: a mark could be a decimal or a thousands mark, and no number in the file "
+            f"decides: {', '.join(numbers.doubtful)}; write plain numbers such as 1234.5"
+        )
+    return numbers
 
 
 def _unparsable(bad: pd.Series, column: str, place: str, source: str) -> UnparsableValues:
@@ -125,5 +217,7 @@ def _unparsable(bad: pd.Series, column: str, place: str, source: str) -> Unparsa
     kind, advice = ("number", "plain numbers such as 1234.5")
     if column == "date":
         kind, advice = ("date", "all dates as YYYY-MM-DD")
-    counted = f"1 value is not a {kind}" if len(bad) == 1 else f"{len(bad)} values are not {kind}s"
-    return UnparsableValues(f"{source}: column {column}: {counted}: {shown}; write {advice}")
+    counted_bad = (
+        f"1 value is not a {kind}" if len(bad) == 1 else f"{len(bad)} values are not {kind}s"
+    )
+    return UnparsableValues(f"{source}: column {column}: {counted_bad}: {shown}; write {advice}")

@@ -8,10 +8,24 @@ import great_expectations as gx
 import great_expectations.expectations as gxe
 
 from mlproject.data.bar_columns import REQUIRED_COLUMNS
-from mlproject.data.bar_limits import MAX_GAP_DAYS, MAX_PRICE, MAX_VOLUME, PRICES
-
-GAP_DAYS = "gap_days"
-"""A column that `checks` adds: calendar days since the row before (missing in the first row)."""
+from mlproject.data.bar_limits import (
+    MAX_CLOSES_OUTSIDE,
+    MAX_GAP_DAYS,
+    MAX_IDENTICAL_ROWS,
+    MAX_MOVE,
+    MAX_PRICE,
+    MAX_VOLUME,
+    PRICES,
+)
+from mlproject.data.bar_measures import (
+    CLOSE_OUTSIDE,
+    COPY,
+    GAP_DAYS,
+    MOVE,
+    REPEATS,
+    SPLIT,
+    UNFINISHED,
+)
 
 MIN_ROWS = 600
 """199 rows go to the warm-up of the 200-day average and 59 to the first window. Of 600 rows this
@@ -29,12 +43,24 @@ def _a_not_above_b(lower: str, upper: str) -> gxe.Expectation:
     )
 
 
+def _at_most(limit: float, column: str, description: str) -> gxe.Expectation:
+    return gxe.ExpectColumnValuesToBeBetween(
+        column=column, max_value=limit, description=description
+    )
+
+
 SUITE = gx.ExpectationSuite(
     name="daily_bars",
     expectations=[
         # First of all rows: an empty table would meet every other expectation.
         gxe.ExpectTableRowCountToBeBetween(
             min_value=MIN_ROWS, description=f"at least {MIN_ROWS} rows are needed"
+        ),
+        gxe.ExpectColumnMedianToBeBetween(
+            column=GAP_DAYS,
+            min_value=1,
+            max_value=1,
+            description="the usual step between rows must be one day",
         ),
         *[
             gxe.ExpectColumnValuesToNotBeNull(
@@ -46,10 +72,23 @@ SUITE = gx.ExpectationSuite(
         gxe.ExpectColumnValuesToBeIncreasing(
             column="date", strictly=True, description="date must be later than the row before"
         ),
-        gxe.ExpectColumnValuesToBeBetween(
-            column=GAP_DAYS,
-            max_value=MAX_GAP_DAYS,
-            description=f"date must be within {MAX_GAP_DAYS} days of the row before",
+        _at_most(
+            MAX_GAP_DAYS,
+            GAP_DAYS,
+            f"date must be within {MAX_GAP_DAYS} days of the row before",
+        ),
+        _at_most(0, UNFINISHED, "the last row must be a finished day"),
+        _at_most(0, COPY, "the last row must not be a copy of the row before"),
+        _at_most(
+            MAX_IDENTICAL_ROWS,
+            REPEATS,
+            f"at most {MAX_IDENTICAL_ROWS} rows on end may be identical",
+        ),
+        _at_most(0, SPLIT, "prices must be adjusted for splits"),
+        _at_most(
+            MAX_MOVE,
+            MOVE,
+            f"close must be within a factor of {MAX_MOVE:g} of the row before",
         ),
         *[
             gxe.ExpectColumnValuesToBeBetween(
@@ -66,6 +105,17 @@ SUITE = gx.ExpectationSuite(
             min_value=0,
             max_value=MAX_VOLUME,
             description=f"volume must be 0 or more and at most {MAX_VOLUME:g}",
+        ),
+        gxe.ExpectColumnMaxToBeBetween(
+            column="volume",
+            min_value=0,
+            strict_min=True,
+            description="volume must be above 0 in some row (OBV and VWAP need it)",
+        ),
+        gxe.ExpectColumnMeanToBeBetween(
+            column=CLOSE_OUTSIDE,
+            max_value=MAX_CLOSES_OUTSIDE,
+            description="close must be adjusted as open, high and low are, or none of them",
         ),
         _a_not_above_b("low", "open"),
         _a_not_above_b("low", "close"),

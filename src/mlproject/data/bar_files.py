@@ -1,8 +1,9 @@
-"""Reading a CSV or Parquet file into an untyped table; what its columns mean is not known here."""
+"""Reading a text or Parquet file into an untyped table; what its columns mean is not known here."""
 
 import csv
 import gzip
 import io
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,18 @@ from typing import Literal
 import pandas as pd
 from pyarrow.parquet import read_metadata
 
+from mlproject.data.bar_headers import Header, header_of_levels, read_header
 from mlproject.errors import UserError
 
-ENDINGS = (".csv", ".csv.gz", ".parquet")
-MAX_CSV_BYTES = 64 << 20
+ENDINGS = (".csv", ".csv.gz", ".txt", ".parquet")
+MAX_FILE_BYTES = 64 << 20
 MAX_PARQUET_ROWS = 1_000_000
 """Four thousand years of days: a small file whose cells are all alike may hold far more."""
+
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_EXCEL_DELIMITER = re.compile(r"sep=(.)\r?\n")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class BarsFileMissing(UserError):
@@ -24,7 +31,7 @@ class BarsFileMissing(UserError):
 
 
 class UnsupportedBarsFile(UserError):
-    """The path's ending is none that can be read."""
+    """What was given as a file is none that can be read."""
 
 
 class UnreadableBarsFile(UserError):
@@ -36,17 +43,33 @@ class RawTable:
     """A file's columns as they were found; names may repeat, a name may be empty."""
 
     frame: pd.DataFrame
-    """Its index is what a reader counts: line numbers of a CSV file, rows from 1 of a Parquet."""
+    """Its index is what a reader counts: line numbers of a text file, rows from 1 of a Parquet."""
 
     place: Literal["line", "row"]
     """What the index counts."""
 
+    shape: str = ""
+    """Where the header alone tells the source: its name, such as 'yfinance'."""
+
+    symbols: tuple[str, ...] = ()
+    """Of the markets that the header names, in its order; most headers name none."""
+
+    delimiter: str = ","
+    """Between the fields of a line, one of `DELIMITERS`; a Parquet file has none."""
+
 
 def ending_of(source: str) -> str:
     """The ending of a path, one of `ENDINGS`; raises `UnsupportedBarsFile` for any other."""
+    if _URL.match(source):
+        raise UnsupportedBarsFile(
+            f"{source}: bars are not fetched from an address; download the file first and give "
+            "its path"
+        )
     for ending in ENDINGS:
         if source.lower().endswith(ending):
             return ending
+    if Path(source).is_dir():
+        raise _folder(source)
     raise UnsupportedBarsFile(
         f"{source}: cannot read bars from this; give 'sp500' or a path ending in "
         f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
@@ -56,47 +79,87 @@ def ending_of(source: str) -> str:
 def read_table(path: Path, source: str) -> RawTable:
     """Read the file at `path`; errors name it by `source`, as the user wrote it.
 
+    A file that is too large for daily bars is refused before it is read.
+
     Raises `UnsupportedBarsFile`, `BarsFileMissing` or `UnreadableBarsFile`.
     """
     ending = ending_of(path.name)
     if not path.exists():
         raise BarsFileMissing(f"{source}: there is no such file (looked in {path.absolute()})")
-    table = _read_parquet(path, source) if ending == ".parquet" else _read_csv(path, source)
+    if path.is_dir():
+        raise _folder(source)
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise _too_large(source)
+    table = _read_parquet(path, source) if ending == ".parquet" else _read_text(path, source)
     if table.frame.empty:
         raise UnreadableBarsFile(f"{source}: holds no rows; give a file with one bar a row")
     return table
 
 
-def _read_csv(path: Path, source: str) -> RawTable:
+def _read_text(path: Path, source: str) -> RawTable:
     # Cells stay text: pandas' own parser would rename a second 'Close', lose the line numbers,
     # and round some floats by one bit, so that CSV and Parquet had different digests.
     opener = gzip.open if path.name.lower().endswith(".gz") else open
     try:
         with opener(path, "rb") as stream:
-            content = stream.read(MAX_CSV_BYTES + 1)
-        if len(content) > MAX_CSV_BYTES:
+            content = stream.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
             # A packed file of a few kilobytes may hold more than fits in memory.
-            raise UnreadableBarsFile(
-                f"{source}: holds more than {MAX_CSV_BYTES:,} bytes, which no daily bars do"
-            )
-        text = content.decode("utf-8-sig")
-        reader = csv.reader(io.StringIO(text, newline=""))
-        lines = [(reader.line_num, cells) for cells in reader if cells not in ([], [""])]
+            raise _too_large(source)
+        text = content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
+        lines, delimiter = _split(text)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise _unreadable(source, "CSV file in UTF-8", error) from error
     if not lines:
         raise UnreadableBarsFile(f"{source}: the file is empty; its first line must name columns")
-    (_, header), *rows = lines
+    header = read_header([cells for _, cells in lines[:4]])
+    if header is None:
+        shown = delimiter.join(lines[0][1])[:100]
+        raise UnreadableBarsFile(
+            f"{source}: the first line names no columns ({shown!r}); write one that does, "
+            "such as date,open,high,low,close,volume"
+        )
+    rows = lines[header.lines :]
     for line, cells in rows:
-        if len(cells) != len(header):
+        if len(cells) != len(header.names):
             raise UnreadableBarsFile(
                 f"{source}: line {line} has {len(cells)} fields where the header has "
-                f"{len(header)}; repair that line (fields are separated by commas)"
+                f"{len(header.names)}; repair that line (fields are separated by "
+                f"{DELIMITERS[delimiter]})"
             )
     frame = pd.DataFrame(
-        [cells for _, cells in rows], index=[line for line, _ in rows], columns=header, dtype=object
+        [cells for _, cells in rows],
+        index=[line for line, _ in rows],
+        columns=list(header.names),
+        dtype=object,
     )
-    return RawTable(frame=frame, place="line")
+    return RawTable(
+        frame=frame,
+        place="line",
+        shape=header.shape,
+        symbols=header.symbols,
+        delimiter=delimiter,
+    )
+
+
+def _split(text: str) -> tuple[list[tuple[int, list[str]]], str]:
+    """The lines that hold anything, each with its number, and the delimiter of their fields.
+
+    The delimiter is the one that gives the first line the most fields.
+    """
+    skipped = 0
+    stated = _EXCEL_DELIMITER.match(text)
+    if stated:
+        text, skipped = text[stated.end() :], 1
+
+    def fields_of_first_line(delimiter: str) -> int:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        return next((len(cells) for cells in reader if cells not in ([], [""])), 0)
+
+    delimiter = max(DELIMITERS, key=fields_of_first_line)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    lines = [(reader.line_num + skipped, cells) for cells in reader if cells not in ([], [""])]
+    return lines, delimiter
 
 
 def _read_parquet(path: Path, source: str) -> RawTable:
@@ -108,13 +171,30 @@ def _read_parquet(path: Path, source: str) -> RawTable:
     except (OSError, ValueError, NotImplementedError) as error:
         raise _unreadable(source, "Parquet file", error) from error
     columns = frame.reset_index(drop=True)
+    header = Header(names=tuple(columns.columns), lines=0)
+    if isinstance(columns.columns, pd.MultiIndex):
+        levels = [list(columns.columns.get_level_values(n)) for n in range(columns.columns.nlevels)]
+        header = header_of_levels(levels) or Header(names=tuple(levels[0]), lines=0)
+        columns.columns = pd.Index(header.names)
     index = frame.index
     if index.names != [None] or isinstance(index, pd.DatetimeIndex):
         for level, name in enumerate(index.names):
             values = index.get_level_values(level)
             columns.insert(level, "" if name is None else name, values, allow_duplicates=True)
     columns.index = pd.RangeIndex(1, len(columns) + 1)
-    return RawTable(frame=columns, place="row")
+    return RawTable(frame=columns, place="row", shape=header.shape, symbols=header.symbols)
+
+
+def _folder(source: str) -> UnreadableBarsFile:
+    return UnreadableBarsFile(
+        f"{source}: cannot be read as one market's bars: Is a directory; give one file of it"
+    )
+
+
+def _too_large(source: str) -> UnreadableBarsFile:
+    return UnreadableBarsFile(
+        f"{source}: holds more than {MAX_FILE_BYTES:,} bytes, which no daily bars do"
+    )
 
 
 def _unreadable(source: str, expected: str, error: Exception) -> UnreadableBarsFile:

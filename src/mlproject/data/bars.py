@@ -5,13 +5,14 @@ Whether the bars make sense is decided in `checks`; here they are only found, re
 
 import hashlib
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from mlproject.data.bar_columns import REQUIRED_COLUMNS, parse_columns
+from mlproject.data.bar_columns import REQUIRED_COLUMNS, Places, parse_columns
 from mlproject.data.bar_files import ending_of, read_table
 from mlproject.errors import UserError
 
@@ -41,6 +42,16 @@ class Bars:
     digest: str
     """16 hex digits that follow from the numbers alone, the same for CSV and Parquet."""
 
+    source_shape: str = "bars of no file"
+    """What was understood of the file, in one line such as 'Stooq, newest first turned round,
+    5,031 rows'."""
+
+    places: Places | None = None
+    """Where each row stands in the file; None for bars of no file."""
+
+    unfinished_time: str = ""
+    """Of a last row that is no whole day: its time of day, which no other row has."""
+
     def __post_init__(self) -> None:
         types = [str(dtype) for dtype in self.frame.dtypes]
         if tuple(self.frame.columns) != REQUIRED_COLUMNS:
@@ -51,11 +62,14 @@ class Bars:
             raise ValueError("the index must count the rows from 0")
 
 
-def load_bars(source: str) -> Bars:
-    """Bars of 'sp500' (S&P 500, 1999-01-04 to 2018-12-31) or of a .csv, .csv.gz or .parquet file.
+def load_bars(source: str, columns: Mapping[str, str] | None = None) -> Bars:
+    """Bars of 'sp500' (S&P 500, 1999-01-04 to 2018-12-31) or of a text or Parquet file.
 
-    Column names may be in any case, other columns are ignored (a log message of level INFO names
-    them); the date may be a column or the index. Nothing is sorted, filled or dropped.
+    The file may come from any source of `mlproject.data.bar_shapes`, or be of plain columns: their
+    names in any case, the date a column or the index. For others `columns` says which column is
+    which: required names to names of the file. Other columns are ignored (a log message of level
+    INFO names them). A file with its newest day first is turned round, and days whose prices are
+    all `null` are left out; nothing else is sorted, filled or dropped.
 
     >>> from mlproject import load_bars
     >>> bars = load_bars("sp500")
@@ -64,13 +78,12 @@ def load_bars(source: str) -> Bars:
     0 1999-01-04  1228.099976  877000000.0
     1 1999-01-05  1244.780029  775000000.0
 
-    Raises a `UserError`: `UnsupportedBarsFile`, `BarsFileMissing`, `UnreadableBarsFile`,
-    `MissingColumns`, `AmbiguousColumns` or `UnparsableValues`.
+    Raises a `UserError`: one of `mlproject.data.bar_files` or of `parse_columns`.
     """
     if source == "sp500":
-        return _bars("sp500", "arch.data.sp500", _sp500_path())
+        return _bars("sp500", "arch.data.sp500", _sp500_path(), columns)
     stem = Path(source).name[: -len(ending_of(source))]
-    return _bars(stem, source, Path(source))
+    return _bars(stem, source, Path(source), columns)
 
 
 def digest_of(frame: pd.DataFrame) -> str:
@@ -83,9 +96,17 @@ def digest_of(frame: pd.DataFrame) -> str:
     return sha.hexdigest()[:16]
 
 
-def _bars(name: str, source: str, path: Path) -> Bars:
-    frame = parse_columns(read_table(path, source), source)
-    return Bars(name=name, source=source, frame=frame, digest=digest_of(frame))
+def _bars(name: str, source: str, path: Path, columns: Mapping[str, str] | None) -> Bars:
+    read = parse_columns(read_table(path, source), source, columns)
+    return Bars(
+        name=name,
+        source=source,
+        frame=read.frame,
+        digest=digest_of(read.frame),
+        source_shape=read.source_shape,
+        places=read.places,
+        unfinished_time=read.unfinished_time,
+    )
 
 
 def _sp500_path() -> Path:

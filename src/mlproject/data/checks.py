@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from mlproject.data import bar_measures
 from mlproject.data.bars import Bars, load_bars
 from mlproject.errors import UserError
+from mlproject.text.phrases import counted
 
 if TYPE_CHECKING:
     from great_expectations.core import (
@@ -32,7 +34,7 @@ def check_bars(bars: Bars) -> None:
     """Raise `BadBars`, naming every expectation that is not met, unless the bars meet them all."""
     failed = [r for r in validate_bars(bars).results if not r.success]
     if failed:
-        found = "; ".join(_describe(result) for result in failed)
+        found = "; ".join(filter(None, (_describe(result, bars) for result in failed)))
         raise BadBars(f"{bars.source}: these bars cannot be used: {found}; repair the data")
 
 
@@ -46,12 +48,12 @@ def validate_bars(bars: Bars) -> "ExpectationSuiteValidationResult":
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     import great_expectations as gx
 
-    from mlproject.data.bar_expectations import GAP_DAYS, SUITE
+    from mlproject.data.bar_expectations import SUITE
 
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
 
-    frame = bars.frame.assign(
-        row=bars.frame.index + 1, **{GAP_DAYS: bars.frame["date"].diff().dt.days}
+    frame = bars.frame.assign(row=bars.frame.index + 1).join(
+        bar_measures.measure(bars.frame, bars.unfinished_time)
     )
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
@@ -71,16 +73,52 @@ def validate_bars(bars: Bars) -> "ExpectationSuiteValidationResult":
     return result
 
 
-def _describe(failed: "ExpectationValidationResult") -> str:
-    """What is not met, and where: 'close must not be empty (2 rows: 1999-01-05, 1999-01-06)'."""
+def _describe(failed: "ExpectationValidationResult", bars: Bars) -> str:
+    """What is not met, and where: 'close must not be empty (1 row: 1999-01-05) in line 3'.
+
+    Empty where there is nothing to judge, of which other expectations tell: no row at all.
+    """
     config = failed.expectation_config
+    column = config.kwargs.get("column")
     count = failed.result.get("unexpected_count")
+    if count is None and failed.result["observed_value"] is None:
+        return ""
     if count is None:
-        return f"{config.description}, here are {failed.result['observed_value']}"
+        return f"{config.description}, {_observed(column, failed.result['observed_value'])}"
     places = failed.result["partial_unexpected_index_list"]
     shown = ", ".join(dict.fromkeys(_place(place) for place in places))
-    rows = f"{count} row{'s' * (count > 1)}"
-    return f"{config.description} ({rows}: {shown})"
+    rows = list(dict.fromkeys(place["row"] - 1 for place in places))
+    found = f"{config.description} ({counted(count, 'row')}: {shown})"
+    if bars.places:
+        found += f" in {bars.places.of(rows)}"
+    return found + _explained(column, rows, bars)
+
+
+def _observed(column: str | None, value: float) -> str:
+    """What is found of the whole, where no row is to blame."""
+    match column:
+        case None:
+            return f"here are {value}"
+        case bar_measures.GAP_DAYS:
+            return f"here it is {value:g}: these are {bar_measures.step_name(value)}"
+        case bar_measures.CLOSE_OUTSIDE:
+            return f"here {value * 100:.0f} % of the closes are below low or above high"
+    return "here is none"
+
+
+def _explained(column: str | None, rows: list[int], bars: Bars) -> str:
+    """What the rows look like."""
+    match column:
+        case bar_measures.SPLIT:
+            ratios = bar_measures.split_ratios(bars.frame)
+            close = bars.frame["close"]
+            return ", where the price goes " + ", ".join(
+                f"from {close[row - 1]:g} to {close[row]:g} as after a {ratios[row]} split"
+                for row in rows
+            )
+        case bar_measures.UNFINISHED:
+            return f", which alone is stamped {bars.unfinished_time}"
+    return ""
 
 
 def _place(place: dict[str, object]) -> str:

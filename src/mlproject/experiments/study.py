@@ -104,7 +104,8 @@ def run_study(
         workers: trials at a time; more than 1 run through Ray.
         tracking_uri: MLflow's store; by default that of MLFLOW_TRACKING_URI, else ``mlflow.db`` in
             the working directory.
-        progress: is given what there is to say before the first trial: the memory plan.
+        progress: is given what there is to say before the first trial: what was understood of the
+            bars' file, and the memory plan.
 
     Raises:
         UserError: one of its kinds: input that cannot be used, a storage that holds another
@@ -137,6 +138,7 @@ def run_study_in(
     if isinstance(workers, int):
         workers = WorkerSettings(workers=workers)
     bars = checked_bars(data)
+    progress(f"source shape: {bars.source_shape}")
     windows = build_windows(
         bars,
         horizon_days=settings.horizon_days,

@@ -39,6 +39,7 @@ def describe_study(
         run_id,
         {
             **identity,
+            "source_shape": bars.source_shape,
             PLAN_OPTIMISER_PARAM: identity["optimiser"],
             PLAN_PRECISION_PARAM: identity["precision"],
             "n_trials": settings.n_trials,

@@ -33,7 +33,6 @@ from mlproject.tracking.names import (
     IDENTITY_ATTR,
     METRICS_ATTR,
     PROCESS_DIED,
-    TRAIN_LOSSES_ATTR,
     Metric,
     Param,
     Tag,
@@ -195,9 +194,7 @@ def ended_trials(draw: st.DrawFn, space: SearchSpace) -> optuna.trial.FrozenTria
     floats = st.floats(allow_nan=False, allow_infinity=False)
     losses = draw(st.lists(floats, max_size=4 if began else 0))
     if draw(st.booleans()):
-        attrs[TRAIN_LOSSES_ATTR] = draw(
-            st.lists(floats, min_size=len(losses), max_size=len(losses))
-        )
+        attrs["train_losses"] = draw(st.lists(floats, min_size=len(losses), max_size=len(losses)))
         names_of_metrics = st.sampled_from([m.value for m in METRIC_NAMES])
         attrs[METRICS_ATTR] = draw(st.dictionaries(names_of_metrics, floats))
     value = draw(st.floats(0, 5)) if state is OptunaState.COMPLETE else None

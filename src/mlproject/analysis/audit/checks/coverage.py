@@ -15,7 +15,7 @@ from mlproject.analysis.audit.findings import (
     UntestedExtreme,
     UntestedValue,
 )
-from mlproject.analysis.trial_params import DIMENSIONS, architecture_of
+from mlproject.analysis.dimensions import DIMENSIONS, architecture_of
 from mlproject.models.extremes import distinct_extremes
 
 UNTESTED_VALUE = FindingKind(title="value never tested", advice="supplement the study")
