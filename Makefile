@@ -1,8 +1,10 @@
 # Every target sets up what it needs. `make` alone lists them.
 PYTHON ?= python3.11
 PORT ?= 5000
-# Files of tests that run at the same time; many tests wait for a process or a disk.
+# Tests that run at the same time; many wait for a process or a disk.
 TEST_PROCESSES ?= 2
+# In the order of tests/conftest.py, so that all processes end together.
+PARALLEL := -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -10,7 +12,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help study ui test test-long lint hooks format bench scripts clean
+.PHONY: help study ui test test-fast test-long lint hooks format bench scripts clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -37,7 +39,10 @@ ui: $(INSTALLED) ## open the MLflow UI on the store of this directory
 		mlflow ui --host 127.0.0.1 --port $(PORT)
 
 test: lint ## lint, types and all tests but the long ones
-	pytest -n $(TEST_PROCESSES) --dist loadfile
+	pytest $(PARALLEL)
+
+test-fast: $(INSTALLED) ## in about a minute: tests that start no process and train nothing of size
+	pytest $(PARALLEL) -m 'not end_to_end and not slow and not long'
 
 test-long: $(INSTALLED) ## the long tests: a hundred kills, outages, full disks, clocks that jump
 	pytest -m long -s

@@ -84,13 +84,13 @@ def stub(
     _architecture: object, _data: object, settings: Any, on_epoch: Callable[..., bool], **_: object
 ) -> Any:
     """Twenty epochs that cost nothing; each trial as good as the next, so none is pruned."""
-    from mlproject.training.epoch_losses import EpochLosses
+    from mlproject.training.epoch_metrics import EpochMetrics
     from mlproject.training.result import StopReason, TrainingResult
     from mlproject.training.scores import Scores
 
     loss = 0.6 - settings.learning_rate / 100
     for epoch in range(1, EPOCHS + 1):
-        on_epoch(EpochLosses(epoch=epoch, train_loss=loss, val_loss=loss - epoch * 1e-3))
+        on_epoch(EpochMetrics(epoch=epoch, train_loss=loss, val_loss=loss - epoch * 1e-3))
     return TrainingResult(
         stop_reason=StopReason.ALL_EPOCHS,
         best_epoch=EPOCHS,

@@ -27,7 +27,7 @@ from mlproject.models.arch_grid import Architecture, ArchitectureGrid, architect
 from mlproject.models.budget import parse_budget
 from mlproject.search.search_space import derived_seed
 from mlproject.training.device import natural_precision
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 from mlproject.training.plan import OptimiserName, TrainingPlan
 from mlproject.training.settings import TrainingSettings
 from mlproject.training.train import train
@@ -103,7 +103,7 @@ def table_data() -> WindowedData:
 
 def run_trial(architecture: Architecture, learning_rate: float, data: WindowedData) -> Curve:
     """Train one architecture for all `EPOCHS`; as in a study, each trial has a seed of its own."""
-    curve: list[EpochLosses] = []
+    curve: list[EpochMetrics] = []
     settings = TrainingSettings(
         learning_rate=learning_rate,
         epochs=EPOCHS,
@@ -116,7 +116,7 @@ def run_trial(architecture: Architecture, learning_rate: float, data: WindowedDa
         max_steps=STEPS,
     )
 
-    def on_epoch(losses: EpochLosses) -> bool:
+    def on_epoch(losses: EpochMetrics) -> bool:
         curve.append(losses)
         return False
 

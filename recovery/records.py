@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NewType
 
 from mlproject.tracking.names import Metric, Param, TrialState
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 
 LaunchId = NewType("LaunchId", int)
 """One launch of a study: from the line that names the study to the next such line."""
@@ -46,7 +46,7 @@ class TrialRecord:
     absent: Mapping[Param, str] = field(default_factory=dict)
     """Params that stay absent whatever else tells of them, and why."""
     metrics: Mapping[Metric, float] = field(default_factory=dict)
-    epochs: tuple[EpochLosses, ...] = ()
+    epochs: tuple[EpochMetrics, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     printed_learning_rate: float | None = None
     """The learning rate of the trial's line, rounded as it was printed."""

@@ -23,6 +23,32 @@ from mlproject.models.budget import parse_budget
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several processes, what takes long comes first, so that they end together.
+
+    A file's tests stay together, for their fixtures; those that drive processes do not.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    rank: dict[str, int] = {}
+    for item in items:
+        end_to_end = "end_to_end" in item.path.parts
+        if not item.get_closest_marker("xdist_group"):
+            name = item.nodeid if end_to_end else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(name))
+        slow = item.get_closest_marker("slow") is not None
+        group = _group(item)
+        rank[group] = min(rank.get(group, 2), 0 if end_to_end else 1 if slow else 2)
+    items.sort(key=lambda item: rank[_group(item)])
+
+
+def _group(item: pytest.Item) -> str:
+    marker = item.get_closest_marker("xdist_group")
+    assert marker is not None
+    return str(marker.args[0])
+
+
 LEGACY = Path(__file__).parent / "recovery" / "legacy"
 
 MakeSettings = Callable[..., StudySettings]

@@ -28,6 +28,7 @@ WITH_EXAMPLES = (
 )
 
 
+@pytest.mark.slow
 def test_importing_it_imports_and_changes_nothing(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; before = dict(os.environ), signal.getsignal(signal.SIGTERM);"
@@ -90,6 +91,7 @@ def _work_in(folder: Path, mlflow_template: Path, patch: pytest.MonkeyPatch) -> 
         patch.delenv(name, raising=False)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("studied")
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_the_examples_run(name: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,6 +102,7 @@ def test_the_examples_run(name: str, capsys: pytest.CaptureFixture[str]) -> None
         assert not failures, capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("studied")
 def test_the_functions_print_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     settings = mlproject.StudySettings.parse("100k", 3, n_trials=2, max_epochs=1, max_steps=1)
@@ -113,6 +116,7 @@ def test_the_functions_print_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     assert "memory plan" in said[1]
 
 
+@pytest.mark.slow
 def test_the_page_runs_from_top_to_bottom(
     tmp_path: Path, mlflow_template: Path, small_market: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from great_expectations.expectations.row_conditions import Column
 
 from mlproject.models.budget import TOLERANCE
 from mlproject.tracking.names import TrialState
-from mlproject.training.epoch_losses import EXPLODED_LOSS
+from mlproject.training.epoch_metrics import EXPLODED_LOSS
 
 ROW = "row"
 MESSAGE = "message"

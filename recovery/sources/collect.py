@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import PurePath
 
 from mlproject.tracking.names import Param
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 from recovery.records import Accounting, LaunchId, TrialRecord
 from recovery.sources.files import STANDARD_INPUT, blocks_of, open_log
 from recovery.sources.optuna.storage import read_storage
@@ -42,7 +42,7 @@ class Collector:
     _seen_lines: set[int] = field(default_factory=set)
     _distrusted: dict[tuple[LaunchId, int | None], str] = field(default_factory=dict)
     _records: list[TrialRecord] = field(default_factory=list)
-    _places: dict[str, int] = field(default_factory=dict)
+    _indices: dict[str, int] = field(default_factory=dict)
     """Where in `_records` the trial of a fingerprint is."""
     _merged: int = 0
 
@@ -94,15 +94,15 @@ class Collector:
 
     def _add(self, record: TrialRecord) -> None:
         keys = [k for k in (record.start_fingerprint, record.outcome_fingerprint) if k]
-        places = (self._places[key] for key in keys if key in self._places)
-        place = next((p for p in places if _may_be_one(self._records[p], record)), None)
-        if place is None:
-            place = len(self._records)
+        indices = (self._indices[key] for key in keys if key in self._indices)
+        index = next((p for p in indices if _may_be_one(self._records[p], record)), None)
+        if index is None:
+            index = len(self._records)
             self._records.append(record)
         else:
             self._merged += 1
-            self._records[place] = merge(self._records[place], record)
-        self._places.update(dict.fromkeys(keys, place))
+            self._records[index] = merge(self._records[index], record)
+        self._indices.update(dict.fromkeys(keys, index))
 
 
 def merge(first: TrialRecord, second: TrialRecord) -> TrialRecord:
@@ -132,7 +132,7 @@ def merge(first: TrialRecord, second: TrialRecord) -> TrialRecord:
     )
 
 
-def _known_losses(epochs: tuple[EpochLosses, ...]) -> int:
+def _known_losses(epochs: tuple[EpochMetrics, ...]) -> int:
     return len(epochs) + sum(losses.train_loss is not None for losses in epochs)
 
 

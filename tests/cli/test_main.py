@@ -103,6 +103,7 @@ def test_bars_of_any_columns_are_trained_on_and_their_shape_is_kept(
     ]
 
 
+@pytest.mark.slow
 def test_a_storage_that_holds_another_study_of_the_same_name_says_what_differs(
     command: Command, small_market: Path
 ) -> None:
@@ -115,6 +116,7 @@ def test_a_storage_that_holds_another_study_of_the_same_name_says_what_differs(
     assert command(*STUDY, *data)[0] == 0
 
 
+@pytest.mark.slow
 def test_the_study_goes_to_the_experiment_asked_for(command: Command, small_market: Path) -> None:
     data = ("--data", str(small_market), "--device", "cpu")
     assert command(*STUDY, *data, "--experiment", "mine")[0] == 0

@@ -50,6 +50,7 @@ def test_the_sample_is_what_arch_itself_loads(sp500: Bars):
     np.testing.assert_allclose(ours, theirs[["Open", "High", "Low", "Close", "Volume"]], rtol=1e-15)
 
 
+@pytest.mark.slow
 def test_loading_the_sample_imports_no_slow_package():
     program = (
         "import sys, mlproject.data as d; d.load_bars('sp500');"

@@ -6,10 +6,22 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mlproject.tracking.names import ANALYSIS_TAG
-from tests.end_to_end.processes import REPOSITORY, SCRIPTS, backfill, mlflow_run
+from tests.end_to_end.processes import (
+    MLFLOW_RUN,
+    REPOSITORY,
+    SCRIPTS,
+    backfill,
+    constants,
+    mlflow_run,
+    unforked,
+)
 
 LOG = REPOSITORY / "tests" / "recovery" / "legacy" / "2M_no_heads.log"
 TABLES = [f"best_architectures.{kind}" for kind in ("csv", "md", "tex")]
+FEW_BASELINES = {
+    "mlproject.analysis.evaluation.baselines:MAX_TREES": 5,
+    "mlproject.analysis.evaluation.baselines:INVERSE_PENALTIES": (1e-6, 1e-5),
+}
 OF_STUDY = ("--experiment-name", "phase6a", "-P", "budget=2M", "-P", "horizon=1")
 
 
@@ -17,7 +29,7 @@ def test_what_is_missing_is_found_and_planned(tmp_path: Path) -> None:
     assert backfill(str(LOG), cwd=tmp_path).returncode == 0
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
 
-    audit = mlflow_run("-e", "audit", "-P", "experiment=phase6a", cwd=tmp_path)
+    audit = unforked(*MLFLOW_RUN, "-e", "audit", "-P", "experiment=phase6a", cwd=tmp_path)
     assert audit.returncode == 1
     assert "n_layers 64 was never tested" in audit.stdout
     assert "Traceback" not in audit.stderr
@@ -66,7 +78,8 @@ def test_a_study_is_evaluated(tmp_path: Path, small_market: Path) -> None:
     where = ("-P", f"data={small_market}", "-P", "device=cpu")
     trials = ("-P", "n_trials=1", "-P", "max_epochs=1")
     assert mlflow_run(*of_study, *where, *trials, cwd=tmp_path).returncode == 0
-    done = mlflow_run("-e", "evaluate", *of_study, *where, "-P", "seeds=1", cwd=tmp_path)
+    evaluate = ("-e", "evaluate", *of_study, *where, "-P", "seeds=1")
+    done = mlflow_run(*evaluate, cwd=tmp_path, **constants(FEW_BASELINES))
     assert done.returncode == 0, done.stderr
     assert "models:/phase6a_100k_h3_threshold_1pct/1" in done.stdout
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")

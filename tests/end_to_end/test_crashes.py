@@ -17,8 +17,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.end_to_end.prefork import Ended, Launcher, launcher
-from tests.end_to_end.processes import backfill, project, start_project, wait_until
+from tests.end_to_end.launches import Completed
+from tests.end_to_end.processes import (
+    PROJECT,
+    backfill,
+    project,
+    start_project,
+    start_unforked,
+    unforked,
+    wait_until,
+)
 from tests.end_to_end.whole_study import check_whole, told_by_mlflow
 
 pytestmark = pytest.mark.long
@@ -32,12 +40,6 @@ LAUNCHES = {"one worker": (), "three workers": ("--workers", "3")}
 """Arguments of the launches that are killed."""
 
 
-@pytest.fixture(scope="module")
-def launches() -> Iterator[Launcher]:
-    with launcher() as found:
-        yield found
-
-
 def _command(market: Path, *more: str) -> tuple[str, ...]:
     return (
         *("study", "--budget", "100k", "--horizon", "3", "--data", str(market)),
@@ -47,7 +49,6 @@ def _command(market: Path, *more: str) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("more", LAUNCHES.values(), ids=LAUNCHES)
 def test_killed_at_random_moments_a_study_is_whole_in_the_end(
-    launches: Launcher,
     tmp_path: Path,
     mlflow_template: Path,
     small_market: Path,
@@ -62,10 +63,10 @@ def test_killed_at_random_moments_a_study_is_whole_in_the_end(
         shutil.copy(mlflow_template, directory / "mlflow.db")
         command = _command(small_market, *more)
         while True:
-            process = launches.start(*command, cwd=directory, **_store(directory))
+            process = start_project(*command, cwd=directory, **_store(directory))
             if kills < KILLS:
-                kills += _kill_at(_random_moment(rng), process, directory, rng)
-            ended = launches.wait()
+                kills += _kill_at(_random_moment(rng), process.pid, directory, rng)
+            ended = process.complete()
             if ended.returncode != -signal.SIGKILL:
                 break
         assert ended.returncode == 0, ended.stderr
@@ -107,7 +108,7 @@ def _log(directory: Path) -> str:
     return "".join(log.read_text(errors="replace") for log in logs)
 
 
-def _assert_one_line(ended: Ended, returncode: int, *texts: str) -> None:
+def _assert_one_line(ended: Completed, returncode: int, *texts: str) -> None:
     assert ended.returncode == returncode, ended.stderr
     last = ended.stderr.rstrip().splitlines()[-1]
     assert last.startswith("error: ")
@@ -122,24 +123,24 @@ def _fill(disk: Path) -> None:
 
 
 @pytest.mark.parametrize("moment", ["Trial 0: ", "Trial 1 epoch 2", "Trial 3 ended"])
-def test_a_full_disk_tears_nothing(
-    launches: Launcher, small_disk: Path, small_market: Path, moment: str
-) -> None:
+def test_a_full_disk_tears_nothing(small_disk: Path, small_market: Path, moment: str) -> None:
     command = _command(small_market)
-    launches.start(*command, cwd=small_disk, MLFLOW_HTTP_REQUEST_TIMEOUT="3", **_store(small_disk))
+    study = start_project(
+        *command, cwd=small_disk, MLFLOW_HTTP_REQUEST_TIMEOUT="3", **_store(small_disk)
+    )
     wait_until(lambda: moment in _log(small_disk), moment)
     _fill(small_disk)
-    _assert_one_line(launches.wait(), 2, "cannot be written", "full", "same command again")
-    while_full = launches.run(*command, cwd=small_disk, **_store(small_disk))
+    _assert_one_line(study.complete(), 2, "cannot be written", "full", "same command again")
+    while_full = project(*command, cwd=small_disk, **_store(small_disk))
     _assert_one_line(while_full, 2)
     (small_disk / "filler").unlink()
-    again = launches.run(*command, cwd=small_disk, **_store(small_disk))
+    again = project(*command, cwd=small_disk, **_store(small_disk))
     assert again.returncode == 0, again.stderr
     check_whole(small_disk, N_TRIALS)
 
 
 def test_only_the_trial_logs_disk_is_full(
-    launches: Launcher, small_disk: Path, tmp_path: Path, mlflow_template: Path, small_market: Path
+    small_disk: Path, tmp_path: Path, mlflow_template: Path, small_market: Path
 ) -> None:
     """The study goes on, its end says what is missing, and the next launch adds it."""
     work = tmp_path / "work"
@@ -148,36 +149,36 @@ def test_only_the_trial_logs_disk_is_full(
     (small_disk / "logs").mkdir()
     (work / "trial_logs").symlink_to(small_disk / "logs")
     command = _command(small_market)
-    launches.start(*command, cwd=work, **_store(work))
+    study = start_project(*command, cwd=work, **_store(work))
     wait_until(lambda: "Trial 1 epoch 2" in _log(work), "an epoch of trial 1")
     _fill(small_disk)
-    ended = launches.wait()
+    ended = study.complete()
     _assert_one_line(ended, 2, "trial log", "No space left on device", "same command again")
     assert "the study goes on, but trial log" in ended.stderr
     assert _log(work).endswith("\n")
     (small_disk / "filler").unlink()
-    again = launches.run(*command, cwd=work, **_store(work))
+    again = project(*command, cwd=work, **_store(work))
     assert again.returncode == 0, again.stderr
     check_whole(work, N_TRIALS)
 
 
 @pytest.mark.parametrize("finished", [0, 2])
 def test_a_store_that_can_only_be_read_is_refused_in_one_line(
-    launches: Launcher, small_disk: Path, small_market: Path, finished: int
+    small_disk: Path, small_market: Path, finished: int
 ) -> None:
     if finished:
         few = (*_command(small_market), "--n-trials", str(finished))
-        first = launches.run(*few, cwd=small_disk, **_store(small_disk))
+        first = project(*few, cwd=small_disk, **_store(small_disk))
         assert first.returncode == 0, first.stderr
     else:
         (small_disk / "mlflow.db").unlink()
     before = _contents(small_disk)
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-    refused = launches.run(*_command(small_market), cwd=small_disk, **_store(small_disk))
+    refused = project(*_command(small_market), cwd=small_disk, **_store(small_disk))
     _assert_one_line(refused, 2)
     assert _contents(small_disk) == before
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
-    again = launches.run(*_command(small_market), cwd=small_disk, **_store(small_disk))
+    again = project(*_command(small_market), cwd=small_disk, **_store(small_disk))
     assert again.returncode == 0, again.stderr
     check_whole(small_disk, N_TRIALS)
 
@@ -199,8 +200,9 @@ def test_a_clock_that_jumps_loses_and_doubles_nothing(
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
-    command = _command(small_market)
-    process = start_project(*command, cwd=tmp_path, **clock, **_store(tmp_path))
+    # The clock is that of the libraries that a process loads as it starts.
+    command = (*PROJECT, *_command(small_market))
+    process = start_unforked(*command, cwd=tmp_path, **clock, **_store(tmp_path))
     for moment, jump in (("Trial 1 epoch 3", "-2h"), ("Trial 3 epoch 3", "+1d")):
         wait_until(lambda: moment in _log(tmp_path), moment)  # noqa: B023
         jumps.write_text(jump)
@@ -209,7 +211,7 @@ def test_a_clock_that_jumps_loses_and_doubles_nothing(
     process.communicate()
     for jump in ("-1d", "+0"):
         jumps.write_text(jump)
-        again = project(*command, cwd=tmp_path, **clock, **_store(tmp_path))
+        again = unforked(*command, cwd=tmp_path, **clock, **_store(tmp_path))
         assert again.returncode == 0, again.stderr
         trials = check_whole(tmp_path, N_TRIALS)
     assert all(trial.ended_ms >= trial.started_ms for trial in trials.values())

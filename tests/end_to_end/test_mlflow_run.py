@@ -7,13 +7,13 @@ import optuna
 from mlflow import MlflowClient
 
 from mlproject.tracking.names import Metric, Param, Tag
-from tests.end_to_end.processes import mlflow_run
+from tests.end_to_end.processes import MLFLOW_RUN, mlflow_run, unforked
 from tests.recovery.conftest import LEGACY
 
 
 def test_one_command_makes_a_study_of_nested_runs_and_goes_on_with_it(tmp_path: Path) -> None:
-    command = ("-P", "budget=2M", "-P", "horizon=3", "-P", "max_epochs=1")
-    first = mlflow_run(*command, "-P", "n_trials=3", cwd=tmp_path)
+    command = ("-P", "budget=2M", "-P", "horizon=3", "-P", "max_epochs=1", "-P", "max_steps=50")
+    first = unforked(*MLFLOW_RUN, *command, "-P", "n_trials=3", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
 
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
@@ -52,7 +52,8 @@ def test_without_an_experiment_name_live_and_recovered_runs_lie_together(
     assert study.returncode == 0, study.stderr
     logs = tmp_path / "trial_logs"  # the study's own log is in there, and adds nothing
     shutil.copy(LEGACY / "20M_micro_batch.log", logs)
-    backfill = mlflow_run("-e", "backfill", "-P", f"logs={logs}", cwd=tmp_path)
+    recovery = (*MLFLOW_RUN, "-e", "backfill", "-P", f"logs={logs}")
+    backfill = unforked(*recovery, cwd=tmp_path)
     assert backfill.returncode == 0, backfill.stderr
 
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")

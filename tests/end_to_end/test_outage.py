@@ -2,7 +2,6 @@
 
 import signal
 import sqlite3
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +11,12 @@ import pytest
 
 from mlproject.tracking.names import Metric, Param
 from tests.end_to_end.faulty_proxy import Fault, FaultyProxy, faulty_proxy
+from tests.end_to_end.launches import Launch
 from tests.end_to_end.processes import (
+    SERVERS,
     TIMEOUT_SECONDS,
     backfill,
+    constants,
     free_port,
     mlflow_server,
     project,
@@ -23,23 +25,16 @@ from tests.end_to_end.processes import (
 )
 from tests.end_to_end.whole_study import Told, check_whole, told_by_mlflow, told_by_storage
 
+pytestmark = pytest.mark.xdist_group(SERVERS)
+
 N_TRIALS = 6
 MANY = 500
 """More trials than a study comes to before its test ends it."""
 REQUEST_SECONDS = 5
 """How long a study here waits for an answer: longer than a busy machine takes for one."""
 
-StartedStudy = tuple["subprocess.Popen[str]", Path]
+StartedStudy = tuple[Launch, Path]
 Start = Callable[[list[str], str], StartedStudy]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, mlflow_template: Path) -> Iterator[str]:
-    """A real tracking server for all tests here: each has an experiment of its own."""
-    directory = tmp_path_factory.mktemp("server")
-    (directory / "mlflow.db").write_bytes(mlflow_template.read_bytes())
-    with mlflow_server(directory, free_port()) as address:
-        yield address
 
 
 @pytest.fixture
@@ -68,9 +63,8 @@ def _command(market: Path, n_trials: int = N_TRIALS, experiment: str = "phase6a"
 
 
 @pytest.fixture
-def start(work_directory: Path) -> Iterator[Start]:
+def start(work_directory: Path) -> Start:
     """Starts a study, and hands it over with its trial log when it has begun its first trial."""
-    started = []
 
     def start(command: list[str], address: str) -> StartedStudy:
         study = start_project(
@@ -78,19 +72,14 @@ def start(work_directory: Path) -> Iterator[Start]:
             cwd=work_directory,
             MLFLOW_TRACKING_URI=address,
             MLFLOW_HTTP_REQUEST_TIMEOUT=str(REQUEST_SECONDS),
+            **constants({"mlproject.tracking.live_tracking:LONGEST_PAUSE_SECONDS": 1.0}),
         )
-        started.append(study)
         logs = work_directory / "trial_logs"
         wait_until(lambda: any("Trial 0: " in log.read_text() for log in logs.glob("*")), "trial 0")
         (log,) = logs.glob("*.log")
         return study, log
 
-    yield start
-    for study in started:
-        study.kill()
-        study.wait()
-        assert study.stderr is not None
-        study.stderr.close()
+    return start
 
 
 def _ended(log: Path) -> int:

@@ -1,6 +1,5 @@
 """MLflow and Optuna on a real PostgreSQL: the stores of a team."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,15 +7,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mlproject.tracking.names import Param, Tag
-from tests.end_to_end.postgres import Postgres, postgres
-from tests.end_to_end.processes import backfill, free_port, mlflow_server, project
+from tests.end_to_end.postgres import Postgres
+from tests.end_to_end.processes import SERVERS, backfill, free_port, mlflow_server, project
 from tests.recovery.conftest import LEGACY, LOGS
 
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[Postgres]:
-    with postgres() as server:
-        yield server
+pytestmark = pytest.mark.xdist_group(SERVERS)
 
 
 def _trials(uri: str, experiment: str = "phase6a") -> list[Run]:

@@ -1,19 +1,19 @@
 """A password that the program is given is in nothing that it writes, whatever happens."""
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from mlflow import MlflowClient
 
-from tests.end_to_end.postgres import Postgres, postgres
+from tests.end_to_end.postgres import Postgres
 from tests.end_to_end.processes import (
     REPOSITORY,
+    SERVERS,
     free_port,
     mlflow_run,
-    mlflow_server,
     project,
 )
 
@@ -23,12 +23,6 @@ SECRET = "s3cr3t/p@rrot"
 ENCODED = quote(SECRET, safe="")
 _PARTS = ("s3cr3t", "rrot")
 """A driver that takes the password apart would show one of its halves."""
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[Postgres]:
-    with postgres() as server:
-        yield server
 
 
 def _holds_secret(text: str) -> bool:
@@ -43,30 +37,34 @@ def _files_with_secret(directory: Path) -> list[str]:
 STUDY = ("study", "--budget", "100k", "--horizon", "3", "--n-trials", "1", "--max-epochs", "1")
 
 
+@pytest.mark.xdist_group(SERVERS)
 def test_a_password_in_a_url_is_in_nothing_that_is_written(
     database: Postgres,
+    server: str,
+    server_directory: Path,
     work_directory: Path,
     small_market: Path,
     command: Command,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    port = free_port()
-    storage = database.new_database("trials").replace("postgres@", f"postgres:{ENCODED}@", 1)
+    storage = database.new_database("secret_trials").replace("postgres@", f"postgres:{ENCODED}@", 1)
     env = {
-        "MLFLOW_TRACKING_URI": f"http://{ENCODED}:{ENCODED}@127.0.0.1:{port}",
+        "MLFLOW_TRACKING_URI": server.replace("//", f"//{ENCODED}:{ENCODED}@"),
         "MLPROJECT_STORAGE": storage,
     }
-    arguments = ("--debug", *STUDY, "--data", str(small_market))
-    with mlflow_server(work_directory, port):
-        done = project(*arguments, cwd=work_directory, **env)
-        assert done.returncode == 0, done.stderr
-        # As `mlflow run` calls it, when it has made its run.
-        for name, value in {**env, "MLFLOW_RUN_ID": "0123abcd"}.items():
-            monkeypatch.setenv(name, value)
-        code, out, line = command(*STUDY, f"--storage={storage}")
-        assert code == 2
-        assert line.startswith("error: --storage holds a password or a token")
-        assert f"as a param of run 0123abcd in http://***@127.0.0.1:{port}, where it stays" in line
+    arguments = ("--debug", *STUDY, "--experiment", "secret", "--data", str(small_market))
+    done = project(*arguments, cwd=work_directory, **env)
+    assert done.returncode == 0, done.stderr
+    # As `mlflow run` calls it, when it has made its run.
+    for name, value in {**env, "MLFLOW_RUN_ID": "0123abcd"}.items():
+        monkeypatch.setenv(name, value)
+    code, out, line = command(*STUDY, f"--storage={storage}")
+    assert code == 2
+    assert line.startswith("error: --storage holds a password or a token")
+    shown = server.replace("//", "//***@")
+    assert f"as a param of run 0123abcd in {shown}, where it stays" in line
+    port = free_port()
+    env["MLFLOW_TRACKING_URI"] = f"http://{ENCODED}:{ENCODED}@127.0.0.1:{port}"
     away = project(*arguments, cwd=work_directory, **env)
     assert away.returncode != 0
     assert "Traceback" in away.stderr
@@ -74,7 +72,8 @@ def test_a_password_in_a_url_is_in_nothing_that_is_written(
     printed = (done.stdout, done.stderr, out, line, away.stdout, away.stderr)
     assert not any(map(_holds_secret, printed))
     assert _files_with_secret(work_directory) == []
-    assert not _holds_secret(database.dump("trials"))
+    assert _files_with_secret(server_directory) == []
+    assert not _holds_secret(database.dump("secret_trials"))
 
 
 @pytest.mark.parametrize(

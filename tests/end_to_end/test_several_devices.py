@@ -2,7 +2,6 @@
 
 import re
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import psutil
 import pytest
 import torch
 
+from tests.end_to_end.launches import Launch
 from tests.end_to_end.processes import start_project, wait_until
 
 EPOCHS = 20
@@ -25,10 +25,10 @@ def two_cores() -> Iterator[None]:
     torch.set_num_threads(cores)
 
 
-def _command(market: Path, device: str) -> tuple[str, ...]:
+def _command(market: Path, device: str, n_trials: int) -> tuple[str, ...]:
     return (
-        *("study", "--budget", "100k", "--horizon", "3", "--data", str(market), "--n-trials", "3"),
-        *("--max-epochs", str(EPOCHS), "--device", device),
+        *("study", "--budget", "100k", "--horizon", "3", "--data", str(market)),
+        *("--n-trials", str(n_trials), "--max-epochs", str(EPOCHS), "--device", device),
     )
 
 
@@ -55,20 +55,15 @@ def test_the_curves_are_those_of_one_device_and_a_process_that_dies_costs_its_tr
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("two_devices")
     (elsewhere / "mlflow.db").write_bytes((work_directory / "mlflow.db").read_bytes())
-    code, _, error = command(*_command(small_market, "cpu"))
+    code, _, error = command(*_command(small_market, "cpu", 1))
     assert code == 0, error
     alone = _log(work_directory)
 
-    with start_project(
-        *_command(small_market, "cpu,cpu"), cwd=elsewhere, OMP_NUM_THREADS="2"
-    ) as study:
-        try:
-            _follow(study, elsewhere, _curve(alone, 0))
-        finally:
-            study.kill()
+    study = start_project(*_command(small_market, "cpu,cpu", 3), cwd=elsewhere, OMP_NUM_THREADS="2")
+    _follow(study, elsewhere, _curve(alone, 0))
 
 
-def _follow(study: subprocess.Popen[str], directory: Path, first_curve: list[float]) -> None:
+def _follow(study: Launch, directory: Path, first_curve: list[float]) -> None:
     wait_until(lambda: "Trial 1 epoch 1" in _log(directory), "trial 1 trains", STARTING_SECONDS)
     assert len(first_curve) > 1
     assert _curve(_log(directory), 0) == pytest.approx(first_curve, abs=1e-5)

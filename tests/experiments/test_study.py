@@ -21,11 +21,13 @@ from mlproject.experiments.study import StudyOutcome, run_study
 from mlproject.search.remaining_trials import StudyFailing
 from mlproject.tracking.names import NOTE_TAG, Metric, Param, Tag
 from mlproject.training.checkpoint import CheckpointFile
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 from mlproject.training.plan import OptimiserName, Precision
 from mlproject.training.result import StopReason, TrainingResult
 from mlproject.training.train import train
 from tests.conftest import MakeSettings
+
+pytestmark = pytest.mark.slow
 
 RunSmallStudy = Callable[..., StudyOutcome]
 
@@ -227,12 +229,12 @@ def test_the_pruner_stops_a_trial_that_lags(
         architecture: Any,
         data: Any,
         settings: Any,
-        on_epoch: Callable[[EpochLosses], bool],
+        on_epoch: Callable[[EpochMetrics], bool],
         **_more: Any,
     ) -> TrainingResult:
         worse = next(number)
         for epoch in range(1, 31):
-            if on_epoch(EpochLosses(epoch=epoch, train_loss=1.0, val_loss=1.0 + worse)):
+            if on_epoch(EpochMetrics(epoch=epoch, train_loss=1.0, val_loss=1.0 + worse)):
                 break
         result = train(architecture, data, replace(settings, epochs=1), lambda _losses: False)
         stopped = epoch < 30

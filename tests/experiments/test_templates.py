@@ -26,6 +26,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.slow
 def test_the_committed_scripts_are_what_regenerate_writes(command: Command, tmp_path: Path) -> None:
     code, _, _ = command("regenerate", "--output-dir", str(tmp_path / "new" / "scripts"))
     assert code == 0
@@ -34,6 +35,7 @@ def test_the_committed_scripts_are_what_regenerate_writes(command: Command, tmp_
     assert written == {path.name: path.read_text() for path in SCRIPTS.glob("*.py")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_script_says_what_it_is_for(name: str, tmp_path: Path) -> None:
     result = script(name, "--help", cwd=tmp_path)
@@ -99,6 +101,7 @@ def test_a_script_is_named_canonically(tmp_path: Path) -> None:
     assert "phase6a_750k_h5_threshold_0.5pct" in path.read_text()
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_one_line(command: Command, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     code, _, line = command("regenerate", "--output-dir", str(tmp_path / "file" / "scripts"))
@@ -132,6 +135,7 @@ def test_a_script_of_an_older_grid_still_runs_on_that_grid(make_settings: MakeSe
     check_script(old)
 
 
+@pytest.mark.slow
 def test_a_script_goes_on_with_a_study_of_the_command_line_and_back(
     work_directory: Path, small_market: Path
 ) -> None:

@@ -66,6 +66,7 @@ def test_published_rows_keep_their_place(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", NAMED_BUDGETS)
 @pytest.mark.parametrize("num_features", [20, 25])
 def test_the_count_is_that_of_the_built_network(budget: str, num_features: int) -> None:

@@ -13,6 +13,8 @@ from mlproject.tracking.names import PARENT_RUN_ID_TAG
 from tests.recovery.conftest import LEGACY, LOGS
 from tests.recovery.runs import all_runs, trial_runs
 
+pytestmark = pytest.mark.slow
+
 GRIDS = {
     "phase6a_2M_h1_threshold_1pct": "v1/F20",
     "phase6a_2M_h3_threshold_1pct": "v1/F20",

@@ -170,6 +170,7 @@ def test_a_trial_that_always_dies_is_given_up(study: optuna.Study, space: Search
     assert deaths == MAX_ATTEMPTS - 1
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(["die", "finish", "prune", "relaunch"]), max_size=40))
 def test_no_order_of_deaths_loses_or_doubles_an_extreme(
     make_space: MakeSpace, events: list[str]

@@ -15,7 +15,7 @@ from mlproject.tracking.names import (
     TrialState,
 )
 from mlproject.tracking.trial_run import TrialRun, architecture_params
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 
 STUDY = "phase6a_20M_h5_threshold_1pct"
 GRID = architecture_grid(parse_budget("20M"), 25)
@@ -78,7 +78,7 @@ def trial_runs(draw: st.DrawFn, number: int) -> TrialRun:
         params=CONTEXT | architecture | (training if began else {}),
         metrics=sizes | scores,
         epochs=tuple(
-            EpochLosses(epoch=epoch, train_loss=train, val_loss=val)
+            EpochMetrics(epoch=epoch, train_loss=train, val_loss=val)
             for epoch, (train, val) in enumerate(losses, 1)
         ),
         tags=tags,

@@ -19,12 +19,12 @@ from mlproject.tracking.names import Metric, Origin, Param, Tag, TrialState
 from mlproject.tracking.store import TrackingStore, connect, open_experiment
 from mlproject.tracking.study_run import child_runs, open_study_run
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 from tests.end_to_end.processes import wait_until
 
 UNAVAILABLE = MlflowException("the database is locked", error_code=TEMPORARILY_UNAVAILABLE)
 REFUSED = MlflowException("no such value", error_code=INVALID_PARAMETER_VALUE)
-EPOCHS = tuple(EpochLosses(epoch=e, train_loss=1 / e, val_loss=2 / e) for e in (1, 2, 3))
+EPOCHS = tuple(EpochMetrics(epoch=e, train_loss=1 / e, val_loss=2 / e) for e in (1, 2, 3))
 PATIENCE = 1.0
 
 

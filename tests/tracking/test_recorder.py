@@ -14,7 +14,7 @@ from mlproject.tracking.names import Metric, Param, Tag, TrialState
 from mlproject.tracking.store import TrackingStore, connect, open_experiment
 from mlproject.tracking.study_run import child_runs, open_study_run
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 
 STARTED = TrialRun(
     trial_number=7,
@@ -29,7 +29,7 @@ ENDED = replace(
     ended_ms=1_763_000_060_456,
     metrics={Metric.BEST_VAL_LOSS: 0.1 + 0.2, Metric.D_MODEL: 64},
     epochs=tuple(
-        EpochLosses(epoch=epoch, train_loss=1 / epoch, val_loss=2 / epoch) for epoch in (1, 2, 3)
+        EpochMetrics(epoch=epoch, train_loss=1 / epoch, val_loss=2 / epoch) for epoch in (1, 2, 3)
     ),
 )
 

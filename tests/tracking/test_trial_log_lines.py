@@ -16,7 +16,7 @@ from mlproject.tracking.trial_log_lines import (
     trial_lines,
 )
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 from tests.tracking.drawn_trials import trial_runs
 
 TRIAL = TrialRun(
@@ -44,7 +44,7 @@ TRIAL = TrialRun(
         Param.DROPOUT: 0.25,
     },
     metrics={Metric.HORIZON: 5, Metric.PARAM_COUNT: 2_414_273, Metric.PRIOR_LOSS: 0.625},
-    epochs=(EpochLosses(epoch=1, train_loss=0.5625, val_loss=0.53125),),
+    epochs=(EpochMetrics(epoch=1, train_loss=0.5625, val_loss=0.53125),),
     tags={
         Tag.STUDY_NAME.value: "phase6a_2M_h5_threshold_1pct",
         Tag.ORIGIN.value: "live",

@@ -7,7 +7,7 @@ import pytest
 from mlproject.tracking.names import Metric, Tag, TrialState
 from mlproject.tracking.tracked_studies import TrackedTrial, ranked_trials
 from mlproject.tracking.trial_run import TrialRun, best_run
-from mlproject.training.epoch_losses import EXPLODED_LOSS
+from mlproject.training.epoch_metrics import EXPLODED_LOSS
 
 
 def _trial(

@@ -17,7 +17,7 @@ from mlproject.data.labels import parse_task
 from mlproject.data.windows import WindowedData, build_windows
 from mlproject.models.arch_grid import Architecture
 from mlproject.training.checkpoint import CheckpointFile
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 from mlproject.training.plan import FP32_ADAMW, OptimiserName, Precision, TrainingPlan
 from mlproject.training.result import TrainingResult
 from mlproject.training.settings import TrainingSettings
@@ -65,8 +65,8 @@ def _train(
     kill_after: int = -1,
     seconds_a_step: float = 0.0,
     settings: TrainingSettings = SETTINGS,
-) -> tuple[TrainingResult, list[EpochLosses]]:
-    seen: list[EpochLosses] = []
+) -> tuple[TrainingResult, list[EpochMetrics]]:
+    seen: list[EpochMetrics] = []
     steps = 0
 
     def on_step(_step: int, _steps: int) -> None:
@@ -138,7 +138,7 @@ def test_the_earlier_epochs_are_told_again_and_can_stop_it(
         _train(data, FP32_ADAMW, _file(tmp_path), kill_after=3 * STEPS_PER_EPOCH)
     seen: list[int] = []
 
-    def stop_at_two(losses: EpochLosses) -> bool:
+    def stop_at_two(losses: EpochMetrics) -> bool:
         seen.append(losses.epoch)
         return losses.epoch == 2
 
@@ -187,6 +187,7 @@ def test_a_short_training_saves_nothing(data: WindowedData, tmp_path: Path) -> N
     assert not file.path.parent.exists()
 
 
+@pytest.mark.slow
 def test_kill_9_in_the_middle_of_saving_leaves_a_whole_file(tmp_path: Path) -> None:
     """A real process that saves all the time, killed at moments it cannot choose."""
     undisturbed, losses = _train(_data(), PLANS[1], None)

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from mlproject.data.windows import WindowedData
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 from mlproject.training.initial_model import build_model
 from mlproject.training.result import StopReason
 from mlproject.training.scores import prior_loss
@@ -27,7 +27,7 @@ def separable(data: WindowedData) -> WindowedData:
     return replace(data, labels=labels, base_rate=rate)
 
 
-def _keep_going(_losses: EpochLosses) -> bool:
+def _keep_going(_losses: EpochMetrics) -> bool:
     return False
 
 
@@ -42,10 +42,10 @@ def test_it_learns_what_can_be_learnt(separable: WindowedData) -> None:
 
 
 def test_the_same_seed_gives_the_same_training(data: WindowedData) -> None:
-    histories: list[list[EpochLosses]] = [[], [], []]
+    histories: list[list[EpochMetrics]] = [[], [], []]
     for history, seed in zip(histories, (7, 7, 8), strict=True):
 
-        def keep(losses: EpochLosses, history: list[EpochLosses] = history) -> bool:
+        def keep(losses: EpochMetrics, history: list[EpochMetrics] = history) -> bool:
             history.append(losses)
             return False
 
@@ -55,7 +55,7 @@ def test_the_same_seed_gives_the_same_training(data: WindowedData) -> None:
 
 
 def test_the_reported_losses_are_those_of_the_model(data: WindowedData) -> None:
-    seen: list[EpochLosses] = []
+    seen: list[EpochMetrics] = []
     result = train(ARCHITECTURE, data, SETTINGS, lambda losses: bool(seen.append(losses)))
     assert [losses.epoch for losses in seen] == [1, 2, 3]
     assert result.epochs_run == 3
@@ -104,7 +104,7 @@ def test_a_loss_that_explodes_ends_it_as_diverged(data: WindowedData) -> None:
     features = data.features.clone()
     features[data.train] *= torch.linspace(1, 1e4, len(data.train)).unsqueeze(1)
     wild = replace(SETTINGS, learning_rate=50.0, warmup_steps=0, epochs=30)
-    seen: list[EpochLosses] = []
+    seen: list[EpochMetrics] = []
     result = train(
         ARCHITECTURE,
         replace(data, features=features),
@@ -155,7 +155,7 @@ def test_the_loss_is_the_mean_over_windows_whatever_the_last_batch_holds(
     # 100 windows in batches of 64 and 36, a learning rate that changes nothing.
     few = replace(data, train=data.train[:100])
     still = replace(SETTINGS, learning_rate=1e-12, dropout=0.0, epochs=1)
-    seen: list[EpochLosses] = []
+    seen: list[EpochMetrics] = []
     train(ARCHITECTURE, few, still, lambda losses: bool(seen.append(losses)))
     model = build_model(ARCHITECTURE, few, still)
     logits = predict(model, few, few.train)
@@ -166,7 +166,7 @@ def test_the_loss_is_the_mean_over_windows_whatever_the_last_batch_holds(
 def test_max_steps_caps_training_and_validation(data: WindowedData) -> None:
     capped = replace(SETTINGS, max_steps=1, epochs=2)
     steps: list[tuple[int, int]] = []
-    few: list[EpochLosses] = []
+    few: list[EpochMetrics] = []
     train(
         ARCHITECTURE,
         data,
@@ -176,6 +176,6 @@ def test_max_steps_caps_training_and_validation(data: WindowedData) -> None:
     )
     assert steps == [(1, 1), (1, 1)]
     one_batch = replace(data, validation=data.validation[:64])
-    same: list[EpochLosses] = []
+    same: list[EpochMetrics] = []
     train(ARCHITECTURE, one_batch, capped, lambda losses: bool(same.append(losses)))
     assert few == same

@@ -9,6 +9,7 @@ import pytest
 from tests.end_to_end.processes import REPOSITORY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("budget", "arch_idx", "optimiser", "precision", "allowed"),
     [

@@ -9,7 +9,7 @@ from mlproject.data.windows import WindowedData
 from mlproject.models.dropout import Dropout
 from mlproject.models.patchtst import PatchTST
 from mlproject.training import train as one_device
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 from mlproject.training.plan import (
     FP32_ADAMW,
     Layout,
@@ -21,6 +21,7 @@ from mlproject.training.train import train
 from tests.training.small_training import ARCHITECTURE, SETTINGS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16])
 def test_precision_and_the_cut_of_a_batch_change_the_losses_by_rounding_only(
     data: WindowedData, precision: Precision, monkeypatch: pytest.MonkeyPatch
@@ -34,10 +35,10 @@ def test_precision_and_the_cut_of_a_batch_change_the_losses_by_rounding_only(
         Layout(micro_batch=20, checkpoint_every=1),
     ):
         monkeypatch.setattr(one_device, "choose_layout", lambda *_, layout=layout: layout)
-        curve: list[EpochLosses] = []
+        curve: list[EpochMetrics] = []
         train(ARCHITECTURE, data, still, lambda losses, c=curve: bool(c.append(losses)), plan=plan)
         curves.append([loss for losses in curve for loss in (losses.train_loss, losses.val_loss)])
-    exact: list[EpochLosses] = []
+    exact: list[EpochMetrics] = []
     train(ARCHITECTURE, data, still, lambda losses: bool(exact.append(losses)), plan=FP32_ADAMW)
     true = [loss for losses in exact for loss in (losses.train_loss, losses.val_loss)]
     for curve_of_layout in curves:
@@ -55,7 +56,7 @@ def test_out_of_memory_halves_the_micro_batch_and_goes_on(
         return whole(self, windows, *rest, **more)
 
     monkeypatch.setattr(PatchTST, "forward", forward)
-    seen: list[EpochLosses] = []
+    seen: list[EpochMetrics] = []
     train(
         ARCHITECTURE,
         data,
@@ -64,7 +65,7 @@ def test_out_of_memory_halves_the_micro_batch_and_goes_on(
         plan=FP32_ADAMW,
     )
     monkeypatch.setattr(PatchTST, "forward", whole)
-    undisturbed: list[EpochLosses] = []
+    undisturbed: list[EpochMetrics] = []
     train(
         ARCHITECTURE,
         data,

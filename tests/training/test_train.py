@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from mlproject.data.windows import WindowedData
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 from mlproject.training.loop import TrainingDiverged
 from mlproject.training.step import predict
 from mlproject.training.train import train, train_final
@@ -16,9 +16,9 @@ from tests.training.small_training import ARCHITECTURE, SETTINGS
 
 
 def test_a_final_training_is_the_trial_without_its_validation(data: WindowedData) -> None:
-    watched: list[EpochLosses] = []
+    watched: list[EpochMetrics] = []
 
-    def stop_at_two(losses: EpochLosses) -> bool:
+    def stop_at_two(losses: EpochMetrics) -> bool:
         watched.append(losses)
         return losses.epoch == 2
 

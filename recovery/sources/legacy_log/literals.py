@@ -26,13 +26,13 @@ def parse_params(text: str) -> dict[str, Value]:
     if len(text) > MAX_CHARACTERS:
         raise NotALiteral("the parameters are longer than any study's")
     found: dict[str, Value] = {}
-    place = 0
-    while place < len(text):
-        match = _ITEM.match(text, place)
+    position = 0
+    while position < len(text):
+        match = _ITEM.match(text, position)
         if match is None or match[1] in found:
             raise NotALiteral("the parameters cannot be read")
         found[match[1]] = _value(match[2])
-        place = match.end()
+        position = match.end()
     if text.endswith(", "):
         raise NotALiteral("the parameters are cut off")
     return found

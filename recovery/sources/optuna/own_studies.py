@@ -24,14 +24,13 @@ from mlproject.tracking.names import (
     METRICS_ATTR,
     PROCESS_DIED,
     SEARCHED_PARAMS,
-    TRAIN_LOSSES_ATTR,
     WHOLE_PARAMS,
     Metric,
     Param,
     Tag,
 )
 from mlproject.tracking.trial_run import architecture_params
-from mlproject.training.epoch_losses import EpochLosses, pair_losses
+from mlproject.training.epoch_metrics import restore_epochs
 from recovery.records import TrialRecord
 from recovery.sources import fingerprints
 from recovery.study_names import StudyFacts, facts_of
@@ -123,7 +122,7 @@ def own_record(record: TrialRecord, trial: "FrozenTrial", identity: Identity) ->
         params=params | proven,
         absent=absent,
         metrics=metrics,
-        epochs=_epochs(trial),
+        epochs=restore_epochs(trial.user_attrs, trial.intermediate_values),
         tags=tags,
         problems=tuple(problems),
         failure_reason=(
@@ -140,13 +139,6 @@ def _metrics(attrs: Mapping[str, Any]) -> dict[Metric, float]:
     found = attrs.get(METRICS_ATTR)
     known = found if isinstance(found, Mapping) else {}
     return {m: known[m] for m in Metric if isinstance(known.get(m), float)}
-
-
-def _epochs(trial: "FrozenTrial") -> tuple[EpochLosses, ...]:
-    found = trial.user_attrs.get(TRAIN_LOSSES_ATTR)
-    train_losses = found if isinstance(found, list) else []
-    known = [loss if isinstance(loss, float) else None for loss in train_losses]
-    return pair_losses(known, trial.intermediate_values)
 
 
 def _architecture(trial: "FrozenTrial", grid: ArchitectureGrid) -> Mapping[Param, int]:

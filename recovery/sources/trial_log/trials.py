@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from mlproject.tracking.names import Origin, Param, Tag, TrialState
 from mlproject.tracking.trial_log_lines import EpochLine, UnreadableLine, parse_line
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 from recovery.records import Accounting, LaunchId, TrialRecord
 from recovery.sources import fingerprints
 from recovery.sources.legacy_log.trials import DIED
@@ -25,7 +25,7 @@ class _LoggedTrial:
     last_line: int
     start: TrialRun | None = None
     end: TrialRun | None = None
-    epochs: dict[int, EpochLosses] = field(default_factory=dict)
+    epochs: dict[int, EpochMetrics] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
-from mlproject.analysis.trial_params import architecture_of
+from mlproject.analysis.dimensions import architecture_of
 from mlproject.data.features import FEATURES
 from mlproject.models.arch_grid import (
     CURRENT_GRID_VERSION,
@@ -17,7 +17,7 @@ from mlproject.models.arch_grid import (
     architecture_grid,
 )
 from mlproject.models.budget import Budget, UnknownBudget, parse_budget
-from mlproject.tracking.names import PLANNED_TRIALS_TAG, Param, Tag
+from mlproject.tracking.names import PLANNED_TRIALS_TAG, Origin, Param, Tag
 from mlproject.tracking.tracked_studies import TrackedStudy, TrackedTrial
 
 DEFAULT_PLANNED = 50
@@ -88,6 +88,17 @@ class AnalysedStudy:
     def current_grid(self) -> ArchitectureGrid | None:
         """Today's grid at the study's budget, for today's features: what can be run now."""
         return architecture_grid(self.budget, len(FEATURES)) if self.budget else None
+
+    @cached_property
+    def supplement_grid(self) -> ArchitectureGrid | None:
+        """The grid of further trials of the study: that of its live trials, or today's.
+
+        A study that this program began goes on with the version it began with; what is known from
+        logs alone was another program's.
+        """
+        live = (t for t in self.trials if t.trial.tags.get(Tag.ORIGIN) == Origin.LIVE)
+        begun = next((grid for t in live if (grid := self.grid_of(t)) is not None), None)
+        return begun or self.current_grid
 
     @cached_property
     def own_grid(self) -> ArchitectureGrid | None:

@@ -15,7 +15,6 @@ from mlproject.tracking.names import (
     ATTR_TAGS,
     HYPERPARAMETER_PARAMS,
     METRICS_ATTR,
-    TRAIN_LOSSES_ATTR,
     Metric,
     Origin,
     Param,
@@ -23,7 +22,7 @@ from mlproject.tracking.names import (
     TrialState,
 )
 from mlproject.tracking.trial_run import TrialRun, architecture_params
-from mlproject.training.epoch_losses import pair_losses
+from mlproject.training.epoch_metrics import restore_epochs
 
 
 def running_trial(trial: optuna.Trial, space: SearchSpace) -> TrialRun:
@@ -56,7 +55,7 @@ def ended_trial(trial: FrozenTrial, space: SearchSpace) -> TrialRun:
         params=_params(trial.number, trial.params, space),
         metrics=_sizes(architecture, space)
         | {Metric(k): v for k, v in trial.user_attrs.get(METRICS_ATTR, {}).items()},
-        epochs=pair_losses(trial.user_attrs.get(TRAIN_LOSSES_ATTR, []), trial.intermediate_values),
+        epochs=restore_epochs(trial.user_attrs, trial.intermediate_values),
         tags=tags,
     )
 

@@ -18,13 +18,12 @@ from mlproject.text.credentials import hide_credentials
 from mlproject.tracking.names import (
     IDENTITY_ATTR,
     METRICS_ATTR,
-    TRAIN_LOSSES_ATTR,
     Metric,
     Tag,
 )
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.checkpoint import CheckpointFile
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics, kept_values
 from mlproject.training.plan import TrainingPlan
 from mlproject.training.result import StopReason, TrainingResult
 from mlproject.training.train import train
@@ -33,7 +32,7 @@ from mlproject.training.train import train
 class TrialWatcher(Protocol):
     """What hears of a trial as it trains: the trial log, its MLflow run, the progress bar."""
 
-    def add(self, losses: EpochLosses) -> None:
+    def add(self, losses: EpochMetrics) -> None:
         """An epoch has ended."""
 
     def add_step(self, step: int, steps: int) -> None:
@@ -77,12 +76,13 @@ class Objective:
     def _run(self, trial: optuna.Trial) -> float:
         architecture, settings = self.space.suggest(trial)
         watcher = self.watch(running_trial(trial, self.space))
-        train_losses: list[float | None] = []
+        epochs: list[EpochMetrics] = []
 
-        def on_epoch(losses: EpochLosses) -> bool:
+        def on_epoch(losses: EpochMetrics) -> bool:
             # First the storage, which is the truth; the trial log and MLflow can be mended from it.
-            train_losses.append(losses.train_loss)
-            trial.set_user_attr(TRAIN_LOSSES_ATTR, train_losses)
+            epochs.append(losses)
+            for attr, values in kept_values(epochs).items():
+                trial.set_user_attr(attr, values)
             trial.report(losses.val_loss, losses.epoch)
             watcher.add(losses)
             return may_be_pruned(self.space.version, losses.epoch) and trial.should_prune()

@@ -19,7 +19,7 @@ from mlproject.tracking.live_tracking import LiveTracking
 from mlproject.tracking.names import Param
 from mlproject.tracking.trial_log_lines import end_line, epoch_line, start_line
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 
 
 class TrialWatch:
@@ -32,7 +32,7 @@ class TrialWatch:
         self._progress = progress
         self._epochs_ended = 0
 
-    def add(self, losses: EpochLosses) -> None:
+    def add(self, losses: EpochMetrics) -> None:
         """An epoch has ended."""
         write_line(epoch_line(self._number, losses))
         self._epochs_ended = losses.epoch

@@ -115,9 +115,9 @@ def refuse_credentials(arguments: Sequence[str]) -> None:
     Raises:
         CredentialsInSight: names the option and where to put it instead.
     """
-    for place, argument in enumerate(arguments):
+    for index, argument in enumerate(arguments):
         if holds_credentials(argument):
-            names = (argument.partition("=")[0], *arguments[max(place - 1, 0) : place])
+            names = (argument.partition("=")[0], *arguments[max(index - 1, 0) : index])
             option = next((name for name in names if _OPTION.fullmatch(name)), "a URL")
             raise CredentialsInSight(
                 f"{option} holds a password or a token, and others can read command lines: give "

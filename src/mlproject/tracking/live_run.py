@@ -6,7 +6,7 @@ import time
 from mlproject.tracking import recorder
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 
 FLUSH_SECONDS = 2.0
 """Epochs shorter than this share a call to MLflow."""
@@ -23,14 +23,14 @@ class LiveRun:
         """The run in MLflow; None before there is one, as far as is known."""
         self.is_refused = False
         """MLflow does not take its values: no more are sent before it has ended."""
-        self._epochs: list[EpochLosses] = []
+        self._epochs: list[EpochMetrics] = []
         self._times_ms: list[int] = []
         self._epochs_written = 0
         self._params_written = False
         self._flushed = time.monotonic()
         self._changed = changed
 
-    def add(self, losses: EpochLosses) -> None:
+    def add(self, losses: EpochMetrics) -> None:
         """Take the losses of an epoch."""
         with self._changed:
             self._epochs.append(losses)

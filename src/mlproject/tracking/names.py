@@ -1,8 +1,10 @@
 """The name of every param, metric and tag, the same in code, MLflow, the trial log and docs."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from enum import StrEnum
 
+from mlproject.training.epoch_metrics import EpochMetrics
 from mlproject.training.settings import HYPERPARAMETERS
 
 
@@ -109,7 +111,7 @@ def lead_over(baseline: str) -> str:
     return f"loss_minus.{baseline}"
 
 
-EPOCH_METRICS = (Metric.TRAIN_LOSS, Metric.VAL_LOSS)
+EPOCH_METRICS = tuple(Metric(f.name) for f in fields(EpochMetrics) if f.name != "epoch")
 SIZE_METRICS = (Metric.PARAM_COUNT, Metric.HORIZON, Metric.D_MODEL, Metric.N_LAYERS)
 
 
@@ -136,10 +138,6 @@ IMPLIED_IDENTITY: Mapping[str, str | int] = {"search_space": 1}
 """What the identity of a study means that began before this was said."""
 METRICS_ATTR = "metrics"
 """User attribute of a trial: its metrics with one value, by name."""
-TRAIN_LOSSES_ATTR = "train_losses"
-"""User attribute of a trial: its training losses, one per epoch; the validation losses are the
-intermediate values that its pruner saw."""
-
 PROCESS_DIED = "its process died (killed, out of memory, or power lost)"
 """The failure reason of a trial that left no word."""
 

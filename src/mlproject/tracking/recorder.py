@@ -22,7 +22,7 @@ from mlproject.tracking.names import (
 )
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 
 
 def create_trial_run(store: TrackingStore, parent_run_id: str, trial: TrialRun) -> str:
@@ -47,7 +47,7 @@ def log_params(store: TrackingStore, run_id: str, trial: TrialRun) -> None:
 def log_epochs(
     store: TrackingStore,
     run_id: str,
-    epochs: Sequence[EpochLosses],
+    epochs: Sequence[EpochMetrics],
     timestamps_ms: Sequence[int] | None = None,
 ) -> None:
     """Log the losses of some epochs, each with its time, by default now: one call.
@@ -148,7 +148,7 @@ def _metrics(trial: TrialRun, timestamp_ms: int) -> list[MlflowMetric]:
 
 
 def _epoch_metrics(
-    epochs: Sequence[EpochLosses], timestamps_ms: Sequence[int]
+    epochs: Sequence[EpochMetrics], timestamps_ms: Sequence[int]
 ) -> list[MlflowMetric]:
     return [
         MlflowMetric(str(name), value, timestamp_ms, epoch.epoch)

@@ -27,7 +27,7 @@ from mlproject.tracking.names import (
     TrialState,
 )
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 
 ENDED = "ended"
 """The part of a trial that its last line tells of; see `line_key`."""
@@ -54,7 +54,7 @@ _REASON = f", {Tag.FAILURE_REASON}="
 _ENDS = {state.value: state for state in TrialState if state is not TrialState.RUNNING}
 _LOSSES = {
     name: NoneType in get_args(hint)
-    for name, hint in get_type_hints(EpochLosses).items()
+    for name, hint in get_type_hints(EpochMetrics).items()
     if name != "epoch"
 }
 """What an epoch's line holds, and whether it may be unknown: such a loss is not on the line."""
@@ -81,7 +81,7 @@ class EpochLine:
     """What the line of an epoch holds."""
 
     trial_number: int
-    losses: EpochLosses
+    losses: EpochMetrics
 
 
 def has_begun(trial: TrialRun) -> bool:
@@ -113,7 +113,7 @@ def start_line(trial: TrialRun) -> str:
     return f"Trial {trial.trial_number}: {_joined(fields)}."
 
 
-def epoch_line(trial_number: int, losses: EpochLosses) -> str:
+def epoch_line(trial_number: int, losses: EpochMetrics) -> str:
     """The line of one epoch; a loss that is not known is left out."""
     values = {name: getattr(losses, name) for name in _LOSSES}
     known = {name: value for name, value in values.items() if value is not None}
@@ -182,12 +182,12 @@ def _joined(fields: Mapping[str, object]) -> str:
     return ", ".join(f"{name}={value}" for name, value in fields.items())
 
 
-def _parse_losses(epoch: int, text: str) -> EpochLosses:
+def _parse_losses(epoch: int, text: str) -> EpochMetrics:
     found = {name: _float(value) for name, value in _split(text).items()}
     losses: dict[str, Any] = _UNKNOWN_LOSSES | found
     if losses.keys() != _LOSSES.keys():
         raise ValueError(text)
-    return EpochLosses(epoch=epoch, **losses)
+    return EpochMetrics(epoch=epoch, **losses)
 
 
 def _parse_start(trial_number: int, text: str) -> TrialRun:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from mlproject.models.arch_grid import Architecture
 from mlproject.tracking.names import FINISHED_STATES, Metric, Origin, Param, Tag, TrialState
-from mlproject.training.epoch_losses import EpochLosses, has_exploded
+from mlproject.training.epoch_metrics import EpochMetrics, has_exploded
 
 
 def architecture_params(architecture: Architecture) -> dict[Param, int]:
@@ -37,7 +37,7 @@ class TrialRun:
     params: Mapping[Param, int | float | str] = field(default_factory=dict)
     metrics: Mapping[Metric, float] = field(default_factory=dict)
     """Metrics with one value; the losses per epoch are in `epochs`."""
-    epochs: tuple[EpochLosses, ...] = ()
+    epochs: tuple[EpochMetrics, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     """All tags but `trial_number` and `trial_state`, which follow from the fields above."""
     known_by: tuple[tuple[str, str], ...] = ()

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from mlproject.errors import UserError
 from mlproject.training.checkpoint import CheckpointFile
-from mlproject.training.epoch_losses import EpochLosses, has_exploded
+from mlproject.training.epoch_metrics import EpochMetrics, has_exploded
 from mlproject.training.progress import BestEpoch, Progress
 from mlproject.training.result import StopReason, TrainingResult
 from mlproject.training.schedule import learning_rate_factor
@@ -26,7 +26,7 @@ from mlproject.training.scores import score
 from mlproject.training.step import Step
 from mlproject.training.system.peak_memory import PeakMemory
 
-OnEpoch = Callable[[EpochLosses], bool]
+OnEpoch = Callable[[EpochMetrics], bool]
 """Called after each epoch; training stops when it returns True."""
 
 OnStep = Callable[[int, int], None]
@@ -140,7 +140,7 @@ class TrainingLoop:
             return StopReason.DIVERGED
         if val_loss < progress.best.val_loss:
             progress.best = BestEpoch(progress.epoch, val_loss, score(logits, labels))
-        losses = EpochLosses(epoch=progress.epoch, train_loss=train_loss, val_loss=val_loss)
+        losses = EpochMetrics(epoch=progress.epoch, train_loss=train_loss, val_loss=val_loss)
         progress.losses.append(losses)
         if on_epoch(losses):
             return StopReason.STOPPED

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 from mlproject.training.scores import Scores
 
 
@@ -31,7 +31,7 @@ class Progress:
     """Steps of this epoch that are done."""
     loss_sum: float = 0.0
     """Nats, summed over the windows of these steps."""
-    losses: list[EpochLosses] = field(default_factory=list)
+    losses: list[EpochMetrics] = field(default_factory=list)
     """Of the epochs that are done."""
     best: BestEpoch = BestEpoch()
     windows: int = 0
@@ -53,6 +53,6 @@ class Progress:
             **{
                 **saved,
                 "best": BestEpoch(**{**best, "scores": Scores(**scores) if scores else None}),
-                "losses": [EpochLosses(**losses) for losses in saved["losses"]],
+                "losses": [EpochMetrics(**losses) for losses in saved["losses"]],
             }
         )

@@ -16,6 +16,8 @@ from mlproject.tracking.study_run import open_study_run
 from tests.analysis.audit.conftest import trial_of
 from tests.analysis.audit.test_findings import GRID
 
+pytestmark = pytest.mark.slow
+
 Command = Callable[..., tuple[int, str, str]]
 
 

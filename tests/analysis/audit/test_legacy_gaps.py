@@ -16,6 +16,8 @@ from mlproject.tracking.store import connect_to_read
 from mlproject.tracking.tracked_studies import read_studies
 from tests.conftest import LEGACY
 
+pytestmark = pytest.mark.slow
+
 SUMMARIES = sorted(LEGACY.glob("*.truth/*.json"))
 
 

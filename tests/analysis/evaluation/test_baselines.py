@@ -24,6 +24,7 @@ def data() -> WindowedData:
     return replace(whole, labels=risen, train=whole.train[-400:], validation=whole.validation[:150])
 
 
+@pytest.mark.slow
 def test_they_learn_what_can_be_learnt(data: WindowedData, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "MAX_TREES", 40)
     both = torch.cat([data.train, data.validation])

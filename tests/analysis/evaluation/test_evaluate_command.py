@@ -32,6 +32,8 @@ from mlproject.tracking.tracked_studies import read_studies
 from mlproject.training.loop import TrainingDiverged
 from tests.analysis.audit.conftest import STARTED_MS, trial_of
 
+pytestmark = pytest.mark.slow
+
 Command = Callable[..., tuple[int, str, str]]
 
 STUDY = "phase6a_100k_h3_threshold_1pct"
@@ -70,7 +72,7 @@ def evaluated(
         (directory / "mlflow.db").write_bytes(mlflow_template.read_bytes())
         with pytest.MonkeyPatch.context() as patch:
             _work_in(directory, patch)
-            patch.setattr(baselines, "MAX_TREES", 20)
+            _choose_among_few(patch)
             of_study = ("--n-trials", "2", "--max-epochs", "3", "--data", str(market))
             cli.cli.main(["study", *WHICH, *of_study], standalone_mode=False)
             of_evaluation = ("--seeds", str(SEEDS), "--data", str(market))
@@ -83,6 +85,12 @@ def market(evaluated: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """The first of these directories, worked in."""
     _work_in(evaluated["market"], monkeypatch)
     return evaluated["market"]
+
+
+def _choose_among_few(patch: pytest.MonkeyPatch) -> None:
+    """Baselines that are fitted in a moment."""
+    patch.setattr(baselines, "MAX_TREES", 5)
+    patch.setattr(baselines, "INVERSE_PENALTIES", (1e-6, 1e-5))
 
 
 def _work_in(directory: Path, patch: pytest.MonkeyPatch) -> None:
@@ -156,7 +164,7 @@ def test_the_baselines_are_scored_on_the_same_windows(
     assert predictions["label"].tolist() == [int(rise) for rise in rises]
     assert predictions["network_1"].ne(predictions["network_2"]).any()
     # Fitted and asked anew, window by window.
-    monkeypatch.setattr(baselines, "MAX_TREES", 20)
+    _choose_among_few(monkeypatch)
     windows = partial(
         build_windows, load_bars(_market_of(market)), horizon_days=3, task=parse_task("1pct")
     )
@@ -238,7 +246,7 @@ def test_a_recovered_study_is_evaluated_and_what_was_assumed_is_said(
     small_market: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(baselines, "MAX_TREES", 5)
+    _choose_among_few(monkeypatch)
     grid = architecture_grid(parse_budget("100k"), 25)
     params = {Param.EPOCHS: 2, Param.WEIGHT_DECAY: None, Param.DROPOUT: None}
     trial = trial_of(grid.architectures[0], grid, 5, params=params)

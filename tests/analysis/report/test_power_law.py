@@ -26,6 +26,7 @@ def test_an_exact_law_is_found_exactly() -> None:
     assert law.per_tenfold == pytest.approx((10**-0.05 - 1,) * 3)
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_true_exponent_about_as_often_as_it_says() -> None:
     held = 0
     for repeat in range(40):
@@ -37,6 +38,7 @@ def test_the_interval_holds_the_true_exponent_about_as_often_as_it_says() -> Non
     assert held >= 32
 
 
+@pytest.mark.slow
 def test_a_study_searched_longer_does_not_look_better_for_it() -> None:
     """The best of 200 trials is lower than the best of 12; the best fifth is not."""
     slopes = []

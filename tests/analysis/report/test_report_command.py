@@ -20,6 +20,8 @@ from mlproject.tracking.study_run import open_recovered_study_run
 from mlproject.tracking.tracked_studies import read_studies
 from tests.conftest import LEGACY
 
+pytestmark = pytest.mark.slow
+
 Command = Callable[..., tuple[int, str, str]]
 
 PICTURES = [

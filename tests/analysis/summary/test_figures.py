@@ -5,7 +5,7 @@ from dataclasses import replace
 from mlproject.analysis.summary.figures import MOST_SHOWN, study_over_architectures, thinned
 from mlproject.tracking.names import Metric, Param, Tag, TrialState
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 
 
 def _trials(values: list[float | None]) -> list[TrialRun]:
@@ -43,7 +43,7 @@ def test_a_pruned_trial_is_drawn_with_its_last_loss_and_a_diverged_one_not_at_al
         state=TrialState.PRUNED,
         metrics={},
         params={Param.D_MODEL: 64, Param.LEARNING_RATE: 1e-4},
-        epochs=tuple(EpochLosses(epoch=e, train_loss=0.7, val_loss=0.6 + e) for e in (1, 2)),
+        epochs=tuple(EpochMetrics(epoch=e, train_loss=0.7, val_loss=0.6 + e) for e in (1, 2)),
     )
     shown = [complete, replace(diverged, tags={Tag.DIVERGED.value: "true"}), pruned]
     trials = study_over_architectures(shown).get_trials()

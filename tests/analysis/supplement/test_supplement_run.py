@@ -22,6 +22,8 @@ from mlproject.tracking.study_run import open_recovered_study_run
 from mlproject.tracking.tracked_studies import read_studies
 from tests.analysis.audit.conftest import STARTED_MS, trial_of
 
+pytestmark = pytest.mark.slow
+
 Command = Callable[..., tuple[int, str, str]]
 
 STUDY = "phase6a_2M_h3_threshold_1pct"

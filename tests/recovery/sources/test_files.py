@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.end_to_end.processes import REPOSITORY, environment
 from tests.recovery.conftest import LEGACY
 from tests.recovery.legacy_lines import Collect
@@ -15,6 +17,7 @@ def test_a_packed_log_is_unpacked(collect: Collect) -> None:
     assert collect(gzip.compress(path.read_bytes())).trials == 100
 
 
+@pytest.mark.slow
 def test_a_log_that_unpacks_without_end_takes_constant_memory(tmp_path: Path) -> None:
     path = tmp_path / "bomb.log.gz"
     with gzip.open(path, "wb", compresslevel=1) as bomb:

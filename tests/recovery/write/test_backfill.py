@@ -11,6 +11,8 @@ from mlproject.tracking.errors import TrackingUnreachable
 from tests.recovery.conftest import LEGACY
 from tests.recovery.runs import all_runs, content, run, trial_runs
 
+pytestmark = pytest.mark.slow
+
 LOG = LEGACY / "20M_micro_batch.log"
 
 

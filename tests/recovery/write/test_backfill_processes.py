@@ -1,37 +1,27 @@
 """Backfills in real processes: killed, at the same time, and repeated."""
 
-import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.launches import Launch
+from tests.end_to_end.processes import start_backfill
 from tests.recovery.conftest import LEGACY
 from tests.recovery.runs import all_runs, content
 
-ROOT = Path(__file__).parents[3]
+pytestmark = pytest.mark.slow
+
 LOG = LEGACY / "2M_no_heads.log"
 KILLS = 10
 
 
-def _start(directory: Path, *arguments: str) -> "subprocess.Popen[bytes]":
-    environment = {
-        **os.environ,
-        "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
-        "MLFLOW_TRACKING_URI": f"sqlite:///{directory / 'mlflow.db'}",
-    }
-    return subprocess.Popen(
-        [sys.executable, "-m", "recovery", "backfill", str(LOG), *arguments],
-        cwd=directory,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+def _start(directory: Path) -> Launch:
+    store = f"sqlite:///{directory / 'mlflow.db'}"
+    return start_backfill(str(LOG), cwd=directory, MLFLOW_TRACKING_URI=store)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +43,7 @@ def test_killed_at_random_moments_and_run_again_it_is_as_if_run_once(
         process = _start(tmp_path)
         before = _count(tmp_path)
         while process.poll() is None and _count(tmp_path) == before:
-            time.sleep(0.02)  # importing takes seconds, and killing that shows nothing
+            time.sleep(0.02)  # killing what has written nothing shows nothing
         time.sleep(rng.uniform(0, 0.12))
         process.send_signal(signal.SIGKILL)
         process.wait()

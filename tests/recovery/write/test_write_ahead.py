@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from mlflow import MlflowClient
 from recovery.write.backfill import open_store
 from recovery.write.write_ahead import write_ahead
@@ -40,6 +41,7 @@ def test_what_is_written_is_in_the_file_alone_at_the_end(work_directory: Path) -
     assert MlflowClient(f"sqlite:///{copy}").get_run(run_id).info.run_id == run_id
 
 
+@pytest.mark.slow
 def test_a_file_that_somebody_else_uses_stays_as_it_is(work_directory: Path) -> None:
     path = work_directory / "mlflow.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:

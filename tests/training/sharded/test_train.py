@@ -19,7 +19,7 @@ from mlproject.data.windows import WindowedData, build_windows
 from mlproject.models.arch_grid import Architecture
 from mlproject.training import train as one_device
 from mlproject.training.checkpoint import CheckpointFile
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 from mlproject.training.loop import OnStep
 from mlproject.training.plan import FP32_ADAMW, Layout, OptimiserName, Precision, TrainingPlan
 from mlproject.training.result import StopReason, TrainingResult
@@ -29,6 +29,8 @@ from mlproject.training.sharded.processes import ProcessFailed
 from mlproject.training.sharded.train import train_sharded
 from mlproject.training.train import train
 from tests.end_to_end.processes import environment, wait_until
+
+pytestmark = pytest.mark.slow
 
 TWO = (torch.device("cpu"),) * 2
 ARCHITECTURE = Architecture(
@@ -68,10 +70,10 @@ def _train(
     checkpoint: CheckpointFile | None = None,
     on_step: OnStep | None = None,
     last_epoch: int = 0,
-) -> tuple[TrainingResult, list[EpochLosses]]:
-    seen: list[EpochLosses] = []
+) -> tuple[TrainingResult, list[EpochMetrics]]:
+    seen: list[EpochMetrics] = []
 
-    def on_epoch(losses: EpochLosses) -> bool:
+    def on_epoch(losses: EpochMetrics) -> bool:
         seen.append(losses)
         return losses.epoch == last_epoch
 
@@ -94,7 +96,7 @@ def _train(
     return result, seen
 
 
-def _curve(losses: list[EpochLosses]) -> list[float | None]:
+def _curve(losses: list[EpochMetrics]) -> list[float | None]:
     return [loss for epoch in losses for loss in (epoch.train_loss, epoch.val_loss)]
 
 
@@ -103,7 +105,7 @@ class Undisturbed:
     """A training to its end, and what it had saved on the way, as a kill would have left it."""
 
     result: TrainingResult
-    losses: list[EpochLosses]
+    losses: list[EpochMetrics]
     saved: bytes
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar
 
-from mlproject.analysis.trial_params import DIMENSIONS, TRAINING_PARAMS
+from mlproject.analysis.dimensions import DIMENSIONS
 from mlproject.data.bars import Bars
 from mlproject.data.features import FEATURES
 from mlproject.data.labels import LabelPrice
@@ -13,6 +13,7 @@ from mlproject.models.arch_grid import Architecture, Shape, architecture_grid
 from mlproject.search.search_space import derived_seed
 from mlproject.search.study_settings import StudySettings
 from mlproject.tracking.names import (
+    HYPERPARAMETER_PARAMS,
     PLAN_OPTIMISER_PARAM,
     PLAN_PRECISION_PARAM,
     Metric,
@@ -22,24 +23,16 @@ from mlproject.tracking.names import (
 )
 from mlproject.tracking.tracked_studies import TrackedStudy, TrackedTrial, ranked_trials
 from mlproject.training.plan import OptimiserName, Precision
-from mlproject.training.settings import TrainingSettings
+from mlproject.training.settings import HYPERPARAMETERS, TrainingSettings
 
-ASSUMED: Mapping[Param, int | float | str] = {
-    **{
-        Param(field.name): field.default
-        for field in fields(TrainingSettings)
-        if field.name in TRAINING_PARAMS and field.default is not MISSING
-    },
-    Param.EPOCHS: 100,
-    Param.BATCH_SIZE: 256,
-    Param.WEIGHT_DECAY: 1e-4,
-    Param.WARMUP_STEPS: 200,
-    Param.DROPOUT: 0.2,
-}
-"""Training settings that are taken where a trial's run does not say them: what they are by default,
-the batch size and the longest training of today's studies, and about the middle of their search."""
+ASSUMED = {Param(row.name): row.assumed for row in HYPERPARAMETERS if row.assumed is not None}
+"""Training settings that are taken where a trial's run does not say them."""
 
-_REQUIRED = (*DIMENSIONS, *(param for param in TRAINING_PARAMS if param not in ASSUMED))
+_DEFAULTS = [each.name for each in fields(TrainingSettings) if each.default is not MISSING]
+_REQUIRED = (
+    *DIMENSIONS,
+    *(p for p in HYPERPARAMETER_PARAMS if p not in ASSUMED and p not in _DEFAULTS),
+)
 """Without these a trial cannot be trained again: the architecture and the learning rate."""
 
 _Choice = TypeVar("_Choice", OptimiserName, Precision)
@@ -162,15 +155,11 @@ def _training_settings(
     assumed = {param: value for param, value in ASSUMED.items() if param not in known}
     values: dict[Param, Any] = {**known, **assumed}
     settings = TrainingSettings(
-        **{param.value: values[param] for param in TRAINING_PARAMS},
+        **{param.value: values[param] for param in HYPERPARAMETER_PARAMS if param in values},
         max_steps=_whole(study_params.get("max_steps")),
         seed=derived_seed(_whole(study_params.get("seed")), trial.trial.trial_number),
     )
-    return settings, [f"{param} {_shown(value)}" for param, value in assumed.items()]
-
-
-def _shown(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
+    return settings, [f"{param} {value:g}" for param, value in assumed.items()]
 
 
 def _whole(text: str | None) -> int:

@@ -5,14 +5,21 @@ from pathlib import Path
 
 import pandas as pd
 
+from mlproject.analysis.dimensions import DIMENSIONS
 from mlproject.analysis.evaluation.context import EvaluationContext
 from mlproject.analysis.evaluation.note import as_note, prediction_table, score_table
 from mlproject.analysis.evaluation.pictures import draw_pictures
 from mlproject.analysis.evaluation.results import TestResults
-from mlproject.analysis.trial_params import DIMENSIONS, TRAINING_PARAMS
 from mlproject.data.bars import Bars
 from mlproject.models.arch_grid import Architecture
-from mlproject.tracking.names import Param, TestMetric, lead_over, of_baseline, spread_of
+from mlproject.tracking.names import (
+    HYPERPARAMETER_PARAMS,
+    Param,
+    TestMetric,
+    lead_over,
+    of_baseline,
+    spread_of,
+)
 from mlproject.training.plan import TrainingPlan
 from mlproject.training.settings import TrainingSettings
 
@@ -26,7 +33,7 @@ def run_params(context: EvaluationContext, plan: TrainingPlan, bars: Bars) -> di
         "study": chosen.study_name,
         "trial_number": chosen.number,
         **_values(chosen.architecture, (*DIMENSIONS, Param.PARAM_COUNT)),
-        **_values(chosen.settings, TRAINING_PARAMS),
+        **_values(chosen.settings, HYPERPARAMETER_PARAMS),
         "label_price": chosen.label_price,
         "optimiser": plan.optimiser.value,
         "precision": plan.precision.value,

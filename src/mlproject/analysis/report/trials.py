@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mlproject.analysis.analysed_study import AnalysedStudy
-from mlproject.analysis.trial_params import DIMENSIONS
+from mlproject.analysis.dimensions import DIMENSIONS
 from mlproject.data.labels import parse_horizon, parse_task
 from mlproject.errors import UserError
 from mlproject.tracking.names import REAL_PARAMS, Metric, Origin, Param, Tag, TrialState

@@ -58,12 +58,12 @@ def thinned(runs: Sequence[TrialRun]) -> list[TrialRun]:
     """Not many more than `MOST_SHOWN` trials, in order: all, or every n-th and each record."""
     step = -(-len(runs) // MOST_SHOWN)
     shown, lowest = [], math.inf
-    for place, run in enumerate(runs):
+    for index, run in enumerate(runs):
         value = _value(run) if run.state is TrialState.COMPLETE else None
         if value is not None and value < lowest:
             lowest = value
             shown.append(run)
-        elif place % step == 0:
+        elif index % step == 0:
             shown.append(run)
     return shown
 

@@ -122,8 +122,8 @@ def _log_interactive(
         except (ValueError, RuntimeError) as error:  # too few trials for this one
             _logger.warning("%s is left out of the page of figures: %s", figure.name, error)
     parts = [
-        picture.to_html(full_html=False, include_plotlyjs=place == 0)
-        for place, picture in enumerate(drawn)
+        picture.to_html(full_html=False, include_plotlyjs=index == 0)
+        for index, picture in enumerate(drawn)
     ]
     title = html.escape(study_name)
     head = f"<!doctype html><meta charset='utf-8'><title>{title}</title>"

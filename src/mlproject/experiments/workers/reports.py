@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from logging import LogRecord
 
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class StepDone:
 class EpochEnded:
     """An epoch of the trial has ended."""
 
-    losses: EpochLosses
+    losses: EpochMetrics
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from mlproject.search.search_space import SearchSpace
 from mlproject.text.credentials import keep_credentials_unseen
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.device import select_devices
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 from mlproject.training.memory_plan import MemoryPlan
 from mlproject.training.system.free_memory import free_memory_bytes
 
@@ -164,7 +164,7 @@ class _Reporter:
         self._reported_step = time.monotonic()
         reports.put(TrialBegan(trial))
 
-    def add(self, losses: EpochLosses) -> None:
+    def add(self, losses: EpochMetrics) -> None:
         """An epoch has ended."""
         self._reports.put(EpochEnded(losses))
 

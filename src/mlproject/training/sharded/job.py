@@ -1,6 +1,6 @@
 """The job of the processes that share one training, and what they tell their caller.
 
-Beside these messages a process sends the `EpochLosses` of each epoch and its `TrainingResult`.
+Beside these messages a process sends the `EpochMetrics` of each epoch and its `TrainingResult`.
 """
 
 from dataclasses import dataclass

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 from mlproject.training.loop import OnEpoch, OnStep
 from mlproject.training.result import TrainingResult
 from mlproject.training.sharded.job import Failure, Job, StepTaken
@@ -90,7 +90,7 @@ class Processes:
         """
         while len(self._results) < len(self._processes):
             for message in self._hear():
-                if isinstance(message, EpochLosses):
+                if isinstance(message, EpochMetrics):
                     self._tell(on_epoch(message))
                 elif on_step is not None:
                     on_step(message.step, message.steps)
@@ -99,7 +99,7 @@ class Processes:
         peak_bytes = max(result.peak_memory_bytes for result in self._results.values())
         return replace(self._results[0], peak_memory_bytes=peak_bytes)
 
-    def _hear(self, timeout_seconds: float | None = None) -> Iterator[EpochLosses | StepTaken]:
+    def _hear(self, timeout_seconds: float | None = None) -> Iterator[EpochMetrics | StepTaken]:
         """The messages of the first process that have come; how each process ends is kept."""
         for connection in wait([c for c in self._connections if not c.closed], timeout_seconds):
             assert isinstance(connection, Connection)

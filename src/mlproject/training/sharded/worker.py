@@ -18,7 +18,7 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
 
 from mlproject.training.checkpoint import identity_of
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 from mlproject.training.initial_model import predict_base_rate
 from mlproject.training.loop import run_training
 from mlproject.training.result import TrainingResult
@@ -52,7 +52,7 @@ def _end_with_the_caller() -> None:
 def _train(rank: int, job: Job, meeting_place: str, connection: Connection) -> TrainingResult:
     """The result of the training, as this process sees it."""
 
-    def on_epoch(losses: EpochLosses) -> bool:
+    def on_epoch(losses: EpochMetrics) -> bool:
         if rank == 0:
             connection.send(losses)
         stop: bool = connection.recv()

@@ -33,7 +33,6 @@ from mlproject.tracking.names import (
     IDENTITY_ATTR,
     METRICS_ATTR,
     PROCESS_DIED,
-    TRAIN_LOSSES_ATTR,
     Metric,
     Param,
     Tag,
@@ -104,6 +103,7 @@ def _break_at(broken: int) -> Callable[..., Any]:
     return sometimes_break
 
 
+@pytest.mark.slow
 def test_backfilled_into_an_empty_experiment_the_runs_are_those_of_the_live_study(
     live_study: optuna.Study, work_directory: Path
 ) -> None:
@@ -124,6 +124,7 @@ def test_backfilled_into_an_empty_experiment_the_runs_are_those_of_the_live_stud
     assert {run.info.run_id: run.to_dictionary() for run in trial_runs(work_directory)} == runs
 
 
+@pytest.mark.slow
 def test_the_trial_log_and_the_storage_of_a_study_tell_of_the_same_trials(
     live_study: optuna.Study, work_directory: Path
 ) -> None:
@@ -193,9 +194,7 @@ def ended_trials(draw: st.DrawFn, space: SearchSpace) -> optuna.trial.FrozenTria
     floats = st.floats(allow_nan=False, allow_infinity=False)
     losses = draw(st.lists(floats, max_size=4 if began else 0))
     if draw(st.booleans()):
-        attrs[TRAIN_LOSSES_ATTR] = draw(
-            st.lists(floats, min_size=len(losses), max_size=len(losses))
-        )
+        attrs["train_losses"] = draw(st.lists(floats, min_size=len(losses), max_size=len(losses)))
         names_of_metrics = st.sampled_from([m.value for m in METRIC_NAMES])
         attrs[METRICS_ATTR] = draw(st.dictionaries(names_of_metrics, floats))
     value = draw(st.floats(0, 5)) if state is OptunaState.COMPLETE else None
@@ -211,6 +210,7 @@ def ended_trials(draw: st.DrawFn, space: SearchSpace) -> optuna.trial.FrozenTria
     )
 
 
+@pytest.mark.slow
 @given(drawn=studies())
 def test_every_value_is_that_of_the_live_run(drawn: tuple[SearchSpace, optuna.Study]) -> None:
     space, study = drawn

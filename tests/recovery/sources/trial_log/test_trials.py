@@ -20,7 +20,7 @@ from mlproject.tracking.store import connect, open_experiment
 from mlproject.tracking.study_run import open_study_run
 from mlproject.tracking.trial_log_lines import end_line, epoch_line, start_line
 from mlproject.tracking.trial_run import TrialRun
-from mlproject.training.epoch_losses import EpochLosses
+from mlproject.training.epoch_metrics import EpochMetrics
 from tests.recovery.runs import all_runs, backfill, trial_runs
 from tests.tracking.drawn_trials import CONTEXT, GRID, STUDY, studies
 
@@ -76,6 +76,7 @@ def as_live(trial: TrialRun) -> TrialRun:
 _PLACES = itertools.count()
 
 
+@pytest.mark.slow
 @given(study=studies())
 def test_a_trial_log_gives_back_every_value(
     study: list[TrialRun], tmp_path_factory: pytest.TempPathFactory
@@ -150,7 +151,9 @@ def _example(number: int) -> TrialRun:
             Metric.N_LAYERS: row.n_layers,
             Metric.BEST_VAL_LOSS: 0.51 + number / 7,
         },
-        epochs=tuple(EpochLosses(epoch=e, train_loss=0.7 / e, val_loss=0.6 / e) for e in (1, 2, 3)),
+        epochs=tuple(
+            EpochMetrics(epoch=e, train_loss=0.7 / e, val_loss=0.6 / e) for e in (1, 2, 3)
+        ),
         tags={Tag.STUDY_NAME.value: STUDY, Tag.ORIGIN.value: "live"}
         | ({Tag.FAILURE_REASON.value: 'bad, "worse"=1.'} if state is TrialState.FAIL else {}),
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mlproject.analysis.analysed_study import AnalysedStudy
 from mlproject.analysis.audit.findings import Finding, FindingKind, run_refs
-from mlproject.analysis.trial_params import DIMENSIONS
+from mlproject.analysis.dimensions import DIMENSIONS
 from mlproject.models.arch_grid import GRID_VERSIONS, count_parameters
 from mlproject.tracking.names import MLFLOW_STATUS, SIZE_METRICS, Param
 from mlproject.tracking.tracked_studies import TrackedTrial

@@ -1,6 +1,7 @@
 """The checks for what a study never tested, though its budget allows it today.
 
-A study is measured against the current grid, so values that only a newer version has count too. A
+A study is measured against the current grid, so values that only a newer version has count too;
+those are no gap that a supplement could close where the study goes on with an older version. A
 pruned or diverged trial has tested its architecture: the answer was that it is bad. A failed one
 has not. Where the budget is not known there is nothing to measure against, and nothing is found.
 """
@@ -14,16 +15,18 @@ from mlproject.analysis.audit.findings import (
     UntestedExtreme,
     UntestedValue,
 )
-from mlproject.analysis.trial_params import DIMENSIONS, architecture_of
+from mlproject.analysis.dimensions import DIMENSIONS, architecture_of
 from mlproject.models.extremes import distinct_extremes
 
 UNTESTED_VALUE = FindingKind(title="value never tested", advice="supplement the study")
 UNTESTED_EXTREME = FindingKind(title="extreme never tested", advice="supplement the study")
 
+_ONLY_ANEW = "a study of its own, under another experiment name, can test it"
+
 
 def untested_values(study: AnalysedStudy) -> Iterator[Finding]:
     """Find values of the current grid, by dimension, that no finished trial had."""
-    if study.current_grid is None:
+    if study.current_grid is None or study.supplement_grid is None:
         return
     for dimension in DIMENSIONS:
         tested = {t.trial.params.get(dimension) for t in study.finished}
@@ -33,15 +36,19 @@ def untested_values(study: AnalysedStudy) -> Iterator[Finding]:
                 is_new = own is not None and value not in own
                 since = study.first_version_with(dimension, value) if is_new else None
                 gap = UntestedValue(dimension=dimension, value=value, since_version=since)
-                yield Finding(kind=UNTESTED_VALUE, text=_value_text(gap, study), gap=gap)
+                text = _value_text(gap, study)
+                if value in study.supplement_grid.values(dimension):
+                    yield Finding(kind=UNTESTED_VALUE, text=text, gap=gap)
+                else:
+                    yield Finding(kind=UNTESTED_VALUE, text=f"{text}; {_ONLY_ANEW}")
 
 
 def untested_extremes(study: AnalysedStudy) -> Iterator[Finding]:
-    """Find forced extremes of the current grid whose architecture no finished trial had."""
-    if study.current_grid is None:
+    """Find forced extremes of the supplement's grid whose architecture no finished trial had."""
+    if study.supplement_grid is None:
         return
     tested = {architecture_of(trial) for trial in study.finished}
-    for label, extreme in distinct_extremes(study.current_grid).items():
+    for label, extreme in distinct_extremes(study.supplement_grid).items():
         if tuple(getattr(extreme, dimension) for dimension in DIMENSIONS) not in tested:
             gap = UntestedExtreme(label=label, architecture=extreme)
             yield Finding(kind=UNTESTED_EXTREME, text=_extreme_text(gap), gap=gap)

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mlproject.analysis.analysed_study import AnalysedStudy
 from mlproject.analysis.audit.findings import Finding, FindingKind, run_refs
-from mlproject.analysis.trial_params import DIMENSIONS, TRAINING_PARAMS, architecture_of
-from mlproject.tracking.names import REAL_PARAMS, Param
+from mlproject.analysis.dimensions import DIMENSIONS, architecture_of
+from mlproject.tracking.names import HYPERPARAMETER_PARAMS, REAL_PARAMS, Param
 from mlproject.tracking.tracked_studies import TrackedTrial
 
 DIVERGED = FindingKind(
@@ -22,9 +22,8 @@ _TELLING = 2.0
 """A value is named as shared if it is this much more frequent among the trials concerned."""
 
 # The last param first, as audits have always named them.
-_COUNTED = (*DIMENSIONS, *(p for p in reversed(TRAINING_PARAMS) if p not in REAL_PARAMS))
+_COUNTED = (*DIMENSIONS, *(p for p in reversed(HYPERPARAMETER_PARAMS) if p not in REAL_PARAMS))
 """Params of few values, which trials have in common or not; of the others, ranges are compared."""
-_RANGED = tuple(param for param in TRAINING_PARAMS if param in REAL_PARAMS)
 
 
 def diverged_trials(study: AnalysedStudy) -> Iterator[Finding]:
@@ -55,7 +54,7 @@ def _shared(group: Sequence[TrackedTrial], all_trials: Sequence[TrackedTrial]) -
             share = count / len(group)
             if share > 0.5 and share >= _TELLING * usual:
                 yield f"{param} {value} ({count} of {len(group)})"
-    for param in _RANGED:
+    for param in REAL_PARAMS:
         theirs, every = _values(group, param), sorted(_values(all_trials, param))
         if len(theirs) == len(group) and len(every) >= _QUARTERS_AT_LEAST:
             low, high = every[len(every) // 4], every[-len(every) // 4]

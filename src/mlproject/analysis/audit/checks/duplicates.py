@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from mlproject.analysis.analysed_study import AnalysedStudy
 from mlproject.analysis.audit.findings import Finding, FindingKind, run_refs
-from mlproject.analysis.trial_params import DIMENSIONS, TRAINING_PARAMS, architecture_of
-from mlproject.tracking.names import Param
+from mlproject.analysis.dimensions import DIMENSIONS, architecture_of
+from mlproject.tracking.names import HYPERPARAMETER_PARAMS, Param
 from mlproject.tracking.tracked_studies import TrackedTrial
 
 DUPLICATES = FindingKind(title="near-duplicates", advice="count them as one", names_trials=True)
@@ -44,14 +44,12 @@ def _clusters(trials: Sequence[TrackedTrial]) -> list[list[TrackedTrial]]:
 def _are_nearly_the_same(one: TrackedTrial, other: TrackedTrial) -> bool:
     """Whether both know the same settings, the learning rate among them, and these agree."""
     ours, theirs = one.trial.params, other.trial.params
-    known = [param for param in TRAINING_PARAMS if param in ours or param in theirs]
+    known = [param for param in HYPERPARAMETER_PARAMS if param in ours or param in theirs]
     return Param.LEARNING_RATE in known and all(
-        param in ours and param in theirs and _agree(ours[param], theirs[param]) for param in known
+        param in ours and param in theirs and _are_near(float(ours[param]), float(theirs[param]))
+        for param in known
     )
 
 
-def _agree(a: float | str, b: float | str) -> bool:
-    """Whether two numbers are nearly the same, or two texts the same."""
-    if isinstance(a, str) or isinstance(b, str):
-        return a == b
+def _are_near(a: float, b: float) -> bool:
     return abs(a - b) <= NEARLY * max(abs(a), abs(b))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from mlproject.analysis.analysed_study import AnalysedStudy
 from mlproject.analysis.audit.findings import Finding, FindingKind, run_refs
-from mlproject.analysis.trial_params import architecture_of
+from mlproject.analysis.dimensions import architecture_of
 from mlproject.tracking.names import Tag, TrialState
 from mlproject.tracking.tracked_studies import TrackedTrial
 
