@@ -6,6 +6,7 @@ To add one, add a line: an expectation of Great Expectations over the columns of
 tag.
 """
 
+import math
 from typing import Any
 
 import great_expectations as gx
@@ -15,6 +16,7 @@ from great_expectations.expectations.row_conditions import Column
 from mlproject.models.budget import TOLERANCE
 from mlproject.tracking.names import TrialState
 from mlproject.training.epoch_metrics import EXPLODED_LOSS
+from mlproject.training.settings import HYPERPARAMETERS
 
 ROW = "row"
 MESSAGE = "message"
@@ -82,7 +84,7 @@ def build_suite() -> gx.ExpectationSuite:
             ),
             *(
                 _between(column, critical, f"its {column} is impossible", least=1)
-                for column in ("d_model", "n_layers", "n_heads", "d_ff", "epochs", "batch_size")
+                for column in ("d_model", "n_layers", "n_heads", "d_ff")
             ),
             _between("heads_remainder", critical, "n_heads does not divide d_model", most=0),
             _between(
@@ -98,10 +100,16 @@ def build_suite() -> gx.ExpectationSuite:
                 "its parameter count is outside the budget of its study",
                 most=float(TOLERANCE),
             ),
-            _between("learning_rate", critical, "its learning rate is impossible", least=0, most=1),
-            _between("weight_decay", critical, "its weight decay is impossible", least=0, most=1),
-            _between("warmup_steps", critical, "its warm-up is impossible", least=0),
-            _between("dropout", critical, "its dropout is impossible", least=0, most=0.99),
+            *(
+                _between(
+                    row.name,
+                    critical,
+                    f"its {row.name} is impossible",
+                    least=row.least,
+                    most=row.most if math.isfinite(row.most) else None,
+                )
+                for row in HYPERPARAMETERS
+            ),
             _between("best_val_loss", warning, "it diverged", most=EXPLODED_LOSS),
             _check(
                 gxe.ExpectColumnValuesToNotBeNull,

@@ -3,7 +3,16 @@
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
-from mlproject.tracking.names import WHOLE_PARAMS, Metric, Origin, Param, Tag, TrialState
+from mlproject.tracking.names import (
+    HYPERPARAMETER_PARAMS,
+    WHOLE_PARAMS,
+    Metric,
+    Origin,
+    Param,
+    Tag,
+    TrialState,
+)
+from mlproject.training.settings import HYPERPARAMETERS
 from recovery.records import LaunchId, TimesFrom, TrialRecord
 from recovery.sources import fingerprints
 from recovery.sources.legacy_log.literals import Value
@@ -16,16 +25,13 @@ DIVERGED_VALUE = 100.0
 
 DIED = "the log ends before the trial does: its process died (killed, out of memory or power lost)"
 
-SAMPLED = {
-    "arch_idx": Param.ARCH_IDX,
-    "learning_rate": Param.LEARNING_RATE,
-    "epochs": Param.EPOCHS,
-    "batch_size": Param.BATCH_SIZE,
-    "weight_decay": Param.WEIGHT_DECAY,
-    "warmup_steps": Param.WARMUP_STEPS,
-    "dropout": Param.DROPOUT,
+SAMPLED = {str(param): param for param in (Param.ARCH_IDX, *HYPERPARAMETER_PARAMS)}
+"""What the old program's sampler chose, by its name on the line of a trial's end."""
+_PRINTED_DECIMALS = {
+    Param(row.name): row.legacy_decimals
+    for row in HYPERPARAMETERS
+    if row.legacy_decimals is not None
 }
-_PRINTED_DECIMALS = {Param.LEARNING_RATE: 6, Param.DROPOUT: 2}
 
 
 @dataclass(kw_only=True)

@@ -52,7 +52,8 @@ class Hyperparameter:
     """One number that decides how a network is trained."""
 
     name: str
-    """Its field in `TrainingSettings`, its param in MLflow and its name for the sampler."""
+    """Its field in `TrainingSettings`, its param in MLflow and its name for the sampler, the old
+    program's included."""
     type: type[int] | type[float]
     least: Number
     """No training can have less."""

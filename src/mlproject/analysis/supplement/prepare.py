@@ -36,11 +36,9 @@ def prepare_supplement(
     Raises:
         NoSuchStudy: there is no study of this name to supplement.
     """
-    study = find_study(experiment, settings.study_name, to="supplement")
-    facts = AnalysedStudy(study)
-    settings = replace(settings, n_trials=facts.planned)
-    space = SearchSpace.of(settings, len(FEATURES))
+    study = AnalysedStudy(find_study(experiment, settings.study_name, to="supplement"))
+    space = SearchSpace.of(replace(settings, n_trials=study.planned), len(FEATURES))
     trials = plan_supplement(
-        facts, audit_study(facts).gaps, space, trials_per_value=trials_per_value
+        study, audit_study(study).gaps, space, trials_per_value=trials_per_value
     )
     return Supplement(settings=space.settings, space=space, trials=tuple(trials))
