@@ -1,7 +1,7 @@
 """The settings of a study, and which of them make it the study it is."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Self, TypedDict, TypeVar
@@ -16,6 +16,13 @@ from mlproject.training.plan import OptimiserName, Precision, TrainingPlan
 from mlproject.training.settings import SEARCH_SPACE_VERSIONS
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\- ]{0,99}", re.ASCII)
+_OPEN_SETTINGS: Mapping[str, Callable[[Any], Any]] = {
+    "grid_version": int,
+    "search_space": int,
+    "optimiser": OptimiserName,
+    "precision": Precision,
+}
+"""What a user may leave open, for the study to go on with what it began with."""
 
 
 class BadSetting(UserError):
@@ -145,15 +152,11 @@ class StudySettings:
 
     def as_begun(self, identity: Mapping[str, str | int]) -> Self:
         """The settings with what they leave open as the study began; unchanged if it has not."""
-        if not identity:
-            return self
-        begun: dict[str, Any] = {
-            "grid_version": int(identity["grid_version"]),
-            "search_space": int(identity["search_space"]),
-            "optimiser": OptimiserName(str(identity["optimiser"])),
-            "precision": Precision(str(identity["precision"])),
+        left_open = {
+            name: kind(identity[name])
+            for name, kind in _OPEN_SETTINGS.items()
+            if getattr(self, name) is None and name in identity
         }
-        left_open = {name: value for name, value in begun.items() if getattr(self, name) is None}
         return replace(self, **left_open)
 
     def identity(self, bars: Bars, n_features: int, plan: TrainingPlan) -> dict[str, str | int]:
