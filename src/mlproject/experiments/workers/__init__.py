@@ -1,4 +1,7 @@
-"""Who runs the trials of a launch: this process, or processes that Ray places and restarts."""
+"""Who runs the trials of a launch: this process, or processes that Ray places and restarts.
+
+What a trial does is in `mlproject.experiments.objective`, wherever it runs.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
