@@ -53,7 +53,8 @@ def test_the_sample_is_what_arch_itself_loads(sp500: Bars):
 @pytest.mark.slow
 def test_loading_the_sample_imports_no_slow_package():
     program = (
-        "import sys, mlproject.data as d; d.load_bars('sp500');"
+        "import sys, mlproject.data.checks, mlproject.data.windows;"
+        "from mlproject.data.bars import load_bars; load_bars('sp500');"
         "print([m for m in ('arch', 'statsmodels', 'great_expectations', 'optuna', 'mlflow')"
         " if m in sys.modules])"
     )
