@@ -83,6 +83,7 @@ def test_a_missing_column_is_named(command: Command, small_market: Path) -> None
     assert "no_volume.csv" in line
 
 
+@pytest.mark.slow
 def test_bars_of_any_columns_are_trained_on_and_their_shape_is_kept(
     command: Command, small_market: Path
 ) -> None:

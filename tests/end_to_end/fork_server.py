@@ -34,16 +34,15 @@ _IMPORTED = (
     "mlflow.pyfunc",
     "optuna.visualization.matplotlib",
     "plotly.graph_objects",
-    "ray",
     "torch._dynamo",  # by the first optimiser of a process
     "mlproject.analysis.audit",
     "mlproject.analysis.evaluation",
     "mlproject.analysis.report",
     "mlproject.analysis.supplement.prepare",
     "mlproject.experiments.study",
-    "mlproject.experiments.workers.ray_workers",
     "recovery.write.backfill",
 )
+"""Not Ray, which reads from the environment how it is to authenticate when it is imported."""
 
 
 def _serve(address: str) -> dict[str, Any]:

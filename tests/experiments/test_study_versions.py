@@ -11,6 +11,8 @@ from mlproject.models.arch_grid import architecture_grid
 from mlproject.models.budget import parse_budget
 from mlproject.tracking.names import PARENT_RUN_ID_TAG, Param, Tag
 
+pytestmark = pytest.mark.slow
+
 Command = Callable[..., tuple[int, str, str]]
 
 OLD = architecture_grid(parse_budget("20M"), 25, 2)

@@ -4,10 +4,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from recovery.cli import cli as recovery
 
 from tests.conftest import LEGACY
 from tests.end_to_end.processes import REPOSITORY
+
+pytestmark = pytest.mark.slow
 
 Command = Callable[..., tuple[int, str, str]]
 

@@ -15,6 +15,7 @@ from tests.recovery.conftest import LEGACY
 from tests.recovery.runs import trial_runs
 
 
+@pytest.mark.slow
 def test_the_log_and_the_summary_file_tell_of_the_same_trials(
     work_directory: Path, tmp_path: Path
 ) -> None:

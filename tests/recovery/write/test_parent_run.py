@@ -12,6 +12,8 @@ from mlproject.tracking.names import NOTE_TAG, Tag
 from tests.recovery.conftest import LEGACY
 from tests.recovery.runs import all_runs, run, trial_runs
 
+pytestmark = pytest.mark.slow
+
 PICTURES = {
     "optimization_history",
     "parallel_coordinate_architecture",

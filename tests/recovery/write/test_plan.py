@@ -12,6 +12,8 @@ from mlproject.tracking.names import NOTE_TAG, Tag
 from tests.recovery.conftest import LEGACY
 from tests.recovery.runs import all_runs, backfill
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_file_name_is_only_a_name(
     work_directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

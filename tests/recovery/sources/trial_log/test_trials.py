@@ -87,6 +87,7 @@ def test_a_trial_log_gives_back_every_value(
     path.unlink()
 
 
+@pytest.mark.slow
 @given(study=studies(), killed_after=st.integers(0, 12))
 def test_after_a_kill_the_next_launch_makes_the_log_whole(
     study: list[TrialRun], killed_after: int, tmp_path_factory: pytest.TempPathFactory
