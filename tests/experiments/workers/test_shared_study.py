@@ -12,14 +12,16 @@ from optuna.trial import TrialState
 from mlproject.experiments.storage import open_study, open_study_storage
 from mlproject.experiments.workers.shared_study import share_study
 
+SEARCH_SPACE = 1
+
 
 def test_an_enqueued_trial_is_handed_out_once(tmp_path: Path) -> None:
     storage = open_study_storage(None, "shared", tmp_path)
-    study = open_study(storage, {})
+    study = open_study(storage, {"search_space": SEARCH_SPACE})
     for number in range(20):
         study.enqueue_trial({"x": number})
     with share_study(storage, "127.0.0.1") as shared:
-        workers = [shared.load() for _ in range(4)]
+        workers = [shared.load(SEARCH_SPACE) for _ in range(4)]
         with ThreadPoolExecutor(4) as pool:
             rounds = [list(pool.map(lambda worker: worker.ask().number, workers)) for _ in range(5)]
     assert sorted(number for taken in rounds for number in taken) == list(range(20))
@@ -28,13 +30,13 @@ def test_an_enqueued_trial_is_handed_out_once(tmp_path: Path) -> None:
 
 def test_nobody_else_can_write_into_the_study(tmp_path: Path) -> None:
     storage = open_study_storage(None, "shared", tmp_path)
-    open_study(storage, {})
+    open_study(storage, {"search_space": SEARCH_SPACE})
     with share_study(storage, "127.0.0.1") as shared:
         assert shared.proxy is not None
-        shared.load().ask()
+        shared.load(SEARCH_SPACE).ask()
         guessed = replace(shared.proxy, secret="guessed")
         with pytest.raises(grpc.RpcError, match="served to its own workers"):
-            replace(shared, proxy=guessed).load()
+            replace(shared, proxy=guessed).load(SEARCH_SPACE)
         intruder = GrpcStorageProxy(host=shared.proxy.host, port=shared.proxy.port)
         with pytest.raises(grpc.RpcError, match="served to its own workers"):
             intruder.get_all_studies()
@@ -43,9 +45,9 @@ def test_nobody_else_can_write_into_the_study(tmp_path: Path) -> None:
 
 def test_a_worker_prunes_by_what_the_others_report(tmp_path: Path) -> None:
     storage = open_study_storage(None, "shared", tmp_path)
-    open_study(storage, {})
+    open_study(storage, {"search_space": SEARCH_SPACE})
     with share_study(storage, "127.0.0.1") as shared:
-        one, other = shared.load(), shared.load()
+        one, other = shared.load(SEARCH_SPACE), shared.load(SEARCH_SPACE)
         for _ in range(6):
             trial = one.ask()
             for epoch in range(1, 12):
