@@ -12,6 +12,7 @@ from mlproject.training.system.environment import set_torch_environment
 set_torch_environment()  # before anything imports torch
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
+import hypothesis
 import mlflow
 import pytest
 from mlflow import MlflowClient
@@ -22,6 +23,9 @@ from mlproject.data.labels import parse_task
 from mlproject.models.budget import parse_budget
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
+
+hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one is slow, not wrong
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

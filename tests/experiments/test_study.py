@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -349,17 +350,18 @@ def test_a_killed_trial_goes_on_from_its_checkpoint_with_the_same_seed(
     assert not list(Path("checkpoints").rglob("*.pt"))
 
 
-def test_the_memory_plan_is_printed_and_kept(
-    run_small_study: RunSmallStudy, client: MlflowClient, capsys: pytest.CaptureFixture[str]
+def test_the_memory_plan_is_said_and_kept(
+    run_small_study: RunSmallStudy, client: MlflowClient, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     outcome = run_small_study(n_trials=1)
-    printed = capsys.readouterr().out
-    assert "memory plan: adamw, " in printed
+    said = caplog.text
+    assert "memory plan: adamw, " in said
     kept = client.download_artifacts(outcome.parent_run_id, "memory_plan.txt")
-    assert Path(kept).read_text() in printed
+    assert Path(kept).read_text() in said
     parent, _ = _runs(client)
     assert parent.data.params["plan.optimiser"] == "adamw"
-    assert parent.data.params["plan.precision"] in printed
+    assert parent.data.params["plan.precision"] in said
 
 
 def test_a_study_keeps_the_plan_it_began_with(
