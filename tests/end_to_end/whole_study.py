@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -66,7 +66,7 @@ def check_whole(
     assert in_log.keys() == in_mlflow.keys() == in_storage.keys()
     for number, told in in_log.items():
         assert in_mlflow[number] == told, f"trial {number} in MLflow and in the trial log"
-        assert _is_told_by(in_storage[number], told), f"trial {number} in storage and trial log"
+        assert in_storage[number] == told, f"trial {number} in storage and trial log"
     states = Counter(told.state for told in in_storage.values())
     assert sum(states[state] for state in FINISHED) == n_trials, states
     (study,) = optuna.get_all_study_summaries(storage)
@@ -104,19 +104,6 @@ def _attempts(trials: Mapping[int, Told], number: int) -> int:
     """How often a trial was tried, this being the last time."""
     earlier = trials[number].tags.get(Tag.RETRY_OF)
     return 1 if earlier is None else 1 + _attempts(trials, int(earlier))
-
-
-def _is_told_by(in_storage: Told, in_log: Told) -> bool:
-    """Whether they are equal; of a trial that died, the storage may know less of its curves.
-
-    Optuna is told the training losses at a trial's end, and of an epoch after the log.
-    """
-    if in_storage.tags.get(Tag.FAILURE_REASON) != PROCESS_DIED:
-        return in_storage == in_log
-    known = in_storage.curves[Metric.VAL_LOSS]
-    logged = in_log.curves[Metric.VAL_LOSS]
-    is_start = known == logged[: len(known)] and len(logged) - len(known) <= 1
-    return is_start and replace(in_storage, curves={}) == replace(in_log, curves={})
 
 
 def told_by_log(path: Path) -> dict[int, Told]:
