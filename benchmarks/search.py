@@ -210,11 +210,12 @@ def read_results(learning_rates: Sequence[float] | None = None) -> Results:
         budget=parse_budget(BUDGET),
         horizon_days=3,
         task=parse_task("threshold_1pct"),
+        search_space=SEARCH_SPACE,
     )
     return Results(
         curves=curves,
         learning_rates=tuple(learning_rates or rates),
-        space=SearchSpace(grid=grid_of_table(), settings=settings, version=SEARCH_SPACE),
+        space=SearchSpace(grid=grid_of_table(), settings=settings),
     )
 
 

@@ -1,7 +1,7 @@
 """The command line of a generated study script: the study stands in the script, the rest can vary.
 
 What the script states is the default of the options. What makes the study another one (budget,
-horizon, task, batch size, grid version) has no option.
+horizon, task, batch size, grid version, search space) has no option.
 """
 
 from typing import Any, NoReturn

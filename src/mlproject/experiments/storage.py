@@ -102,22 +102,19 @@ def open_study_storage(url: str | None, study_name: str, default_directory: Path
     return StudyStorage(rdb=rdb, study_name=study_name, shown_url=shown, directory=directory)
 
 
-def begun_identity(
+def find_study_storage(
     url: str | None, study_name: str, default_directory: Path
-) -> Mapping[str, str | int]:
-    """The identity of a study as it began; empty where it has not. No SQLite file is made.
-
-    Raises:
-        StorageUnreachable, AmbiguousUrl: as `open_study_storage`.
-    """
+) -> StudyStorage | None:
+    """As `open_study_storage`; None where that would have to make the SQLite file."""
     file = sqlite_file(url or _default_url(default_directory))
     if file is not None and not file.exists():
-        return {}
-    return _stored_identity(open_study_storage(url, study_name, default_directory))
+        return None
+    return open_study_storage(url, study_name, default_directory)
 
 
-def _stored_identity(storage: StudyStorage) -> Mapping[str, str | int]:
-    if storage.study_name not in optuna.get_all_study_names(storage.rdb):
+def begun_identity(storage: StudyStorage | None) -> Mapping[str, str | int]:
+    """The identity of a study as it began; empty where it has not."""
+    if storage is None or storage.study_name not in optuna.get_all_study_names(storage.rdb):
         return {}
     study = optuna.load_study(study_name=storage.study_name, storage=storage.rdb)
     found = study.user_attrs.get(IDENTITY_ATTR)
@@ -132,7 +129,7 @@ def check_unoccupied(storage: StudyStorage, identity: Mapping[str, str | int]) -
     """
     if storage.study_name not in optuna.get_all_study_names(storage.rdb):
         return
-    found = _stored_identity(storage)
+    found = begun_identity(storage)
     study = optuna.load_study(study_name=storage.study_name, storage=storage.rdb)
     if not found and not study.get_trials(deepcopy=False):
         return

@@ -22,6 +22,7 @@ from mlproject.experiments.storage import (
     begun_identity,
     check_unoccupied,
     fail_dead_trials,
+    find_study_storage,
     open_study,
     open_study_storage,
     storage_errors,
@@ -145,11 +146,12 @@ def run_study_in(
         task=settings.task,
         label_price=settings.label_price,
     )
-    begun = begun_identity(storage_url, settings.study_name, store.directory)
-    space = SearchSpace.of(settings.as_begun(begun), windows.n_features)
+    where = (storage_url, settings.study_name, store.directory)
+    found = find_study_storage(*where)
+    space = SearchSpace.of(settings.as_begun(begun_identity(found)), windows.n_features)
     with open_workers(workers, device) as crew:
         plan = crew.plan(space)  # what fits in no way is refused before a storage is made
-        storage = open_study_storage(storage_url, settings.study_name, store.directory)
+        storage = found or open_study_storage(*where)
         identity = space.settings.identity(bars, windows.n_features, plan.training)
         check_unoccupied(storage, identity)
         plan_text = f"{crew.as_text()}{plan.as_text()}"

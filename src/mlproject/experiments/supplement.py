@@ -11,7 +11,7 @@ from mlproject.analysis.supplement.plan import TRIALS_PER_VALUE, SupplementTrial
 from mlproject.analysis.supplement.prepare import prepare_supplement
 from mlproject.analysis.supplement.render import plan_text
 from mlproject.data.bars import Bars
-from mlproject.experiments.storage import begun_identity
+from mlproject.experiments.storage import begun_identity, find_study_storage
 from mlproject.experiments.study import StudyOutcome, run_study_in
 from mlproject.experiments.workers.settings import WorkerSettings
 from mlproject.search.study_settings import StudySettings
@@ -71,7 +71,7 @@ def supplement(
     """
     store = connect(settings.experiment, tracking_uri, request_retries=0)
     tracked = read_studies(require_experiment(store))
-    begun = begun_identity(storage, settings.study_name, store.directory)
+    begun = begun_identity(find_study_storage(storage, settings.study_name, store.directory))
     planned = prepare_supplement(
         tracked, settings.as_begun(begun), trials_per_value=trials_per_value
     )

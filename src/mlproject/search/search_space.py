@@ -47,8 +47,6 @@ class SearchSpace:
 
     grid: ArchitectureGrid
     settings: StudySettings
-    version: int = CURRENT_SEARCH_SPACE
-    """Which ranges, sampler and pruner; immutable once published, as the grid's versions are."""
 
     @classmethod
     def of(cls, settings: StudySettings, n_features: int) -> Self:
@@ -62,8 +60,12 @@ class SearchSpace:
         return cls(
             grid=architecture_grid(settings.budget, n_features, grid_version),
             settings=replace(settings, grid_version=grid_version, search_space=version),
-            version=version,
         )
+
+    @property
+    def version(self) -> int:
+        """Which ranges, sampler and pruner; never edited once published, as the grid's versions."""
+        return self.settings.search_space or CURRENT_SEARCH_SPACE
 
     @property
     def ranges(self) -> dict[str, Range]:
