@@ -26,7 +26,11 @@ STUDY = "phase6a_200k_h3_threshold_1pct"
 RESUME = ("study", "--budget", "200k", "--horizon", "3", "--max-epochs", "3", "--max-steps", "2")
 NEW = {Param.SEARCH_SPACE: "1"}
 """What is logged today and was not then."""
-NEW_OF_THE_STUDY = {**NEW, "source_shape": load_bars("sp500").source_shape}
+NEW_OF_THE_STUDY = {
+    **NEW,
+    "source_shape": load_bars("sp500").source_shape,
+    "n_markets": "1",
+}
 DIED = "7"
 
 Command = Callable[..., tuple[int, str, str]]

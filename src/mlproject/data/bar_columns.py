@@ -12,7 +12,7 @@ import pandas as pd
 from mlproject.data.bar_dates import Dates, read_dates, unfinished_time
 from mlproject.data.bar_files import DELIMITERS, RawTable
 from mlproject.data.bar_limits import PRICES
-from mlproject.data.bar_markets import market_column, one_market
+from mlproject.data.bar_markets import one_market
 from mlproject.data.bar_numbers import Numbers, read_numbers, unread
 from mlproject.data.bar_shapes import (
     AmbiguousColumns,
@@ -91,9 +91,10 @@ def parse_columns(
     Raises `MissingColumns`, `AmbiguousColumns`, `BadColumnMap`, `UnparsableValues`,
     `AmbiguousValues` or `SeveralMarkets`.
     """
-    market = one_market(table.symbols, source)
+    if any(table.symbols):  # before the columns of several markets are found to repeat
+        one_market(table, None, source)
     columns = find_columns([str(n) for n in table.frame.columns], column_map or {}, source)
-    market = market or one_market(market_column(table, columns), source)
+    market = one_market(table, columns, source)
     volume, volume_note = _volume(table, columns, source)
     _log_ignored(table, columns, volume, source)
     at = {**columns.positions, "volume": volume}

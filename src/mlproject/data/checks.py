@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mlproject.data import bar_measures
-from mlproject.data.bars import Bars, load_bars
+from mlproject.data.bars import Bars
 from mlproject.errors import UserError
 from mlproject.text.phrases import counted
 
@@ -21,13 +21,6 @@ _DATES_SHOWN = 3
 
 class BadBars(UserError):
     """The bars do not make sense as daily bars of a market."""
-
-
-def checked_bars(data: Bars | str) -> Bars:
-    """The bars of a source, see `load_bars`, or those given, if they make sense; else `BadBars`."""
-    bars = load_bars(data) if isinstance(data, str) else data
-    check_bars(bars)
-    return bars
 
 
 def check_bars(bars: Bars) -> None:
