@@ -223,7 +223,7 @@ def _write(kept: Path, results: dict[Cell, Result]) -> None:
     new.replace(kept)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table, or the figures of loading."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="where everything is kept")
@@ -232,7 +232,7 @@ def main() -> None:
     parser.add_argument("--rules", nargs="+", default=RULES, choices=RULES)
     parser.add_argument("--draws", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--trials", type=int, default=4)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     set_torch_environment()
     options.folder.mkdir(parents=True, exist_ok=True)
     if options.load:
