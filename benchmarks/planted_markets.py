@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from scipy.stats import norm
+from scipy.special import ndtr
 from torch.nn import functional
 
 from mlproject.data.bars import Bars, digest_of
@@ -131,17 +131,17 @@ class PlantedMarkets:
         rng: np.random.Generator,
     ) -> Floats:
         paths = PATHS if horizon_days > 1 else 1
-        returns, volumes = (np.repeat(past[:, None], paths, axis=1) for past in (returns, volumes))
-        left = np.full(returns.shape[:2], needed)
-        risen = np.zeros(returns.shape[:2], bool)
-        for _ in range(horizon_days - 1):
-            move, volume = _next_day(self.rule, returns, volumes, rng)
+        days = np.empty((2, len(returns), paths, MEMORY_DAYS + horizon_days - 1))
+        days[..., :MEMORY_DAYS] = np.stack([returns, volumes])[:, :, None]
+        left = np.full(days.shape[1:3], needed)
+        risen = np.zeros(days.shape[1:3], bool)
+        for day in range(horizon_days - 1):
+            past = days[..., day : day + MEMORY_DAYS]
+            days[..., day + MEMORY_DAYS] = move, _ = _next_day(self.rule, *past, rng)
             left -= move
             risen |= left <= 0
-            returns = np.concatenate([returns[..., 1:], move[..., None]], axis=-1)
-            volumes = np.concatenate([volumes[..., 1:], volume[..., None]], axis=-1)
-        last = norm.sf(left / DAILY_MOVE - self.rule.drift * self.rule.sign(returns, volumes))
-        return np.where(risen, 1.0, last).mean(axis=1)
+        drift = self.rule.drift * self.rule.sign(*days[..., -MEMORY_DAYS:])
+        return np.where(risen, 1.0, ndtr(drift - left / DAILY_MOVE)).mean(axis=1)
 
 
 def planted_markets(rule: Rule, n_markets: int, draw: int, days: int = DAYS) -> PlantedMarkets:
