@@ -403,3 +403,32 @@ def test_stooqs_own_folders_are_read(frames, tmp_path: Path):
         stooq(frame).to_csv(path, index=False)
     markets = load_markets(str(tmp_path / "d_us_txt"))
     assert [bars.name for bars in markets.each] == [f"{name}.us" for name in NAMES]
+
+
+def test_markets_without_volume_are_refused_unless_the_user_says_so(frames, tmp_path: Path):
+    for name, frame in frames.items():
+        frame.drop(columns="volume").to_csv(tmp_path / f"{name}.csv", index=False)
+    with pytest.raises(UnusableMarkets, match=r"missing column volume .*volume=none"):
+        load_markets(str(tmp_path))
+    markets = load_markets(str(tmp_path), {"volume": None})
+    assert markets.each[0].source_shape == "plain columns, no volume, 700 rows"
+    data = build_windows(markets, horizon_days=3, task=ONE_PERCENT)
+    whole = build_windows(as_markets(frames), horizon_days=3, task=ONE_PERCENT)
+    assert data.n_features == 21
+    kept = [whole.feature_names.index(name) for name in data.feature_names]
+    assert not {"volume", "obv", "adosc", "vwap_20"} & set(data.feature_names)
+    np.testing.assert_array_equal(data.features.numpy(), whole.features[:, kept].numpy())
+    # A volume that is there is not read, and the checks that need none still hold.
+    frames["aaa"].assign(volume=0.0).to_csv(tmp_path / "aaa.csv", index=False)
+    assert load_markets(str(tmp_path), {"volume": None}).digest == markets.digest
+    frames["aaa"].assign(close=-1).to_csv(tmp_path / "aaa.csv", index=False)
+    with pytest.raises(UnusableMarkets, match="close must be above 0"):
+        load_markets(str(tmp_path), {"volume": None})
+
+
+def test_one_market_without_volume_is_checked_too(make_frame, tmp_path: Path):
+    path = tmp_path / "eurusd.csv"
+    make_frame().drop(columns="volume").to_csv(path, index=False)
+    (bars,) = load_markets(str(path), {"volume": None}).each
+    assert not bars.has_volume
+    assert (bars.frame["volume"] == 0).all()

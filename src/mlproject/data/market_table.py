@@ -86,8 +86,8 @@ def what_data_tells(data: WindowedData) -> str:
     disjoint = int((windows // WINDOW_DAYS).sum())
     n_markets = len(data.markets)
     counts = (
-        f"{len(data.train):,} training windows of {WINDOW_DAYS} days ({disjoint:,} disjoint ones) of "
-        f"{counted(n_markets, 'market')}"
+        f"{len(data.train):,} training windows of {WINDOW_DAYS} days ({disjoint:,} disjoint ones) "
+        f"of {counted(n_markets, 'market')}"
     )
     if disjoint < TOO_FEW_DISJOINT_WINDOWS:
         return (
