@@ -358,5 +358,21 @@ def test_without_the_extra_one_line_says_how_to_get_it(
 
 def test_one_worker_needs_nothing_of_ray() -> None:
     """Importing it takes seconds, and not everybody has it."""
-    whole = "import sys, mlproject.experiments.study; sys.exit('ray' in sys.modules)"
-    subprocess.run([sys.executable, "-c", whole], env=environment(), check=True)
+    assert not _imports("mlproject.experiments.study", "ray")
+
+
+def test_a_worker_needs_nothing_of_mlflow() -> None:
+    """The launcher alone writes to it, and importing it would hold up each worker's start."""
+    assert not _imports("mlproject.experiments.workers.trial_worker", "mlflow")
+
+
+def _imports(module: str, other: str) -> bool:
+    code = f"import sys, {module}; print({other!r} in sys.modules)"
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {"True\n": True, "False\n": False}[said.stdout]
