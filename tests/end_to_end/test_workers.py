@@ -28,6 +28,7 @@ from tests.end_to_end.processes import (
     TIMEOUT_SECONDS,
     environment,
     free_port,
+    is_alive,
     mlflow_server,
     project,
     start_project,
@@ -200,7 +201,7 @@ def test_a_launcher_that_is_interrupted_or_killed_goes_on_with_the_same_command(
     launcher.kill()
     launcher.communicate()
     wait_until(
-        lambda: not any(map(_lives, its_own)), "Ray's processes have ended with the launcher"
+        lambda: not any(map(is_alive, its_own)), "Ray's processes have ended with the launcher"
     )
 
     again = project(*command, cwd=work_directory)
@@ -232,10 +233,6 @@ def test_workers_that_die_at_once_every_time_end_the_launch(
     (parent,), runs = _runs(f"sqlite:///{work_directory / 'mlflow.db'}")
     assert parent.info.status == "FAILED"
     assert "RUNNING" not in {run.info.status for run in runs}
-
-
-def _lives(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 @pytest.fixture(scope="module")
