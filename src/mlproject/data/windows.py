@@ -172,7 +172,7 @@ def build_windows(
         features=torch.from_numpy(features),
         labels=torch.from_numpy(labels),
         train=torch.from_numpy(train),
-        validation=torch.from_numpy(_thinned(validation, dates)),
+        validation=torch.from_numpy(thinned(validation, dates, MAX_VALIDATION_WINDOWS)),
         test=torch.from_numpy(_ends([splits.test for splits in every], starts)),
         feature_names=FEATURES,
         base_rate=base_rate,
@@ -225,15 +225,14 @@ def _ends(of_markets: Sequence[range], starts: npt.NDArray[np.int64]) -> npt.NDA
     return np.concatenate([start + np.arange(r.start, r.stop) for start, r in counted])
 
 
-def _thinned(
-    ends: npt.NDArray[np.int64], dates: npt.NDArray[np.datetime64]
+def thinned(
+    ends: npt.NDArray[np.int64], dates: npt.NDArray[np.datetime64], most: int
 ) -> npt.NDArray[np.int64]:
-    """At most `MAX_VALIDATION_WINDOWS` of the end rows, evenly over their days."""
-    if len(ends) <= MAX_VALIDATION_WINDOWS:
+    """At most `most` of the end rows, evenly over their days; `dates` are of all rows."""
+    if len(ends) <= most:
         return ends
     by_day = ends[np.argsort(dates[ends], kind="stable")]
-    taken = np.arange(MAX_VALIDATION_WINDOWS) * len(ends) // MAX_VALIDATION_WINDOWS
-    return np.sort(by_day[taken])
+    return np.sort(by_day[np.arange(most) * len(ends) // most])
 
 
 def _scaling(

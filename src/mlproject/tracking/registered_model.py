@@ -7,7 +7,7 @@ itself a run of `mlflow run` has others of both.
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -42,6 +42,8 @@ class ServableModel:
     outputs: Mapping[str, str]
     """The columns of an answer, likewise."""
     input_example: pd.DataFrame
+    optional_inputs: Mapping[str, str | None] = field(default_factory=dict)
+    """Columns that a request may have, likewise."""
 
 
 def register_model(
@@ -96,11 +98,12 @@ def register_model(
 
 
 def _signature(model: ServableModel) -> ModelSignature:
-    return ModelSignature(inputs=_schema(model.inputs), outputs=_schema(model.outputs))
+    inputs = [*_columns(model.inputs), *_columns(model.optional_inputs, required=False)]
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema(_columns(model.outputs)))
 
 
-def _schema(columns: Mapping[str, str | None]) -> Schema:
-    return Schema([ColSpec(kind or AnyType(), name) for name, kind in columns.items()])
+def _columns(columns: Mapping[str, str | None], *, required: bool = True) -> list[ColSpec]:
+    return [ColSpec(kind or AnyType(), name, required) for name, kind in columns.items()]
 
 
 def _pinned(package: str) -> str:
