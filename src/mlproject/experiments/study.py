@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import optuna
+import pandas as pd
 from optuna.trial import FrozenTrial
 
 from mlproject.analysis.summary.note import study_note
@@ -18,6 +19,7 @@ from mlproject.data.markets import Markets
 from mlproject.data.windows import build_windows
 from mlproject.errors import UserError
 from mlproject.experiments.describe import ended_trial
+from mlproject.experiments.market_validation import market_validation
 from mlproject.experiments.progress import show_progress
 from mlproject.experiments.storage import (
     StudyStorage,
@@ -279,7 +281,18 @@ class StudyLaunch:
             [*recovered_trials(self.store, self.parent_run_id), *self._ended_trials()],
             note=partial(study_note, self.space.settings),
             trial_log=self.trial_log,
+            tables=self._tables(),
         )
+
+    def _tables(self) -> dict[str, Callable[[], pd.DataFrame]]:
+        if len(self.context.data.markets) == 1:
+            return {}
+        trials = self.study.get_trials(deepcopy=False)
+        return {
+            "validation_by_market.csv": partial(
+                market_validation, trials, self.context.data, self.space.settings
+            )
+        }
 
     def _ended_trials(self) -> list[TrialRun]:
         return [

@@ -20,6 +20,7 @@ from mlproject.data.windows import WindowedData
 from mlproject.errors import UserError
 from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.epoch_metrics import EpochMetrics, has_exploded
+from mlproject.training.market_losses import market_losses
 from mlproject.training.progress import BestEpoch, Progress
 from mlproject.training.result import StopReason, TrainingResult
 from mlproject.training.schedule import learning_rate_factor
@@ -45,6 +46,11 @@ would mean something else. No market alone has as many."""
 def epoch_windows(data: WindowedData) -> int:
     """How many training windows an epoch takes."""
     return min(len(data.train), EPOCH_WINDOWS)
+
+
+def validation_ends(data: WindowedData, max_steps: int, batch_size: int) -> Tensor:
+    """The end rows of the windows that a training is validated on: all, but for `max_steps`."""
+    return data.validation[: max_steps * batch_size] if max_steps else data.validation
 
 
 class TrainingDiverged(UserError):
@@ -76,6 +82,7 @@ def run_training(
         best_epoch=best.epoch or None,
         best_val_loss=best.val_loss if best.epoch else None,
         best_scores=best.scores,
+        market_losses=best.market_losses,
         epochs_run=progress.epoch,
         duration_seconds=progress.seconds,
         samples_per_second=progress.windows / progress.training_seconds,
@@ -143,16 +150,19 @@ class TrainingLoop:
         """Train and validate for one epoch; the reason to stop after it, or None."""
         progress, settings, data = self.progress, self._settings, self._data
         train_loss = self._train_epoch()
-        ends = data.validation
-        if settings.max_steps:
-            ends = ends[: settings.max_steps * settings.batch_size]
+        ends = validation_ends(data, settings.max_steps, settings.batch_size)
         logits = self._step.predict(ends)
         labels = data.labels[ends]
         val_loss = functional.binary_cross_entropy_with_logits(logits, labels).item()
         if has_exploded(train_loss) or has_exploded(val_loss):
             return StopReason.DIVERGED
         if val_loss < progress.best.val_loss:
-            progress.best = BestEpoch(progress.epoch, val_loss, score(logits, labels))
+            progress.best = BestEpoch(
+                epoch=progress.epoch,
+                val_loss=val_loss,
+                scores=score(logits, labels),
+                market_losses=market_losses(data, ends, logits) if len(data.markets) > 1 else (),
+            )
         losses = EpochMetrics(epoch=progress.epoch, train_loss=train_loss, val_loss=val_loss)
         progress.losses.append(losses)
         if on_epoch(losses):
