@@ -45,7 +45,7 @@ def market_validation(
             Tag.TRIAL_NUMBER.value: np.repeat(np.array(shown, np.int64), len(at)),
             "market": np.tile(np.array(data.markets, object)[at], len(shown)),
             "windows": np.tile(windows[at], len(shown)),
-            "val_loss": np.concatenate([losses[number][at] for number in shown] or [[]]),
+            "val_loss": [loss for number in shown for loss in losses[number][at]],
             "prior_loss": np.tile(prior[at], len(shown)),
         }
     )

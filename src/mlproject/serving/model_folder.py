@@ -86,7 +86,7 @@ def load_model(folder: Path) -> TrainedModel:
             markets = {_UNNAMED: {name: card.pop(name) for name in _SCALING}}
         case _:
             raise UnreadableModel(f"{folder}: {_CARD} is not of format 1 or {FORMAT}")
-    scaling = {name: np.array([of[name] for of in markets.values()]) for name in _SCALING}
+    mean, std = (np.array([of[name] for of in markets.values()]) for name in _SCALING)
     architecture = Architecture(**card.pop("architecture"))
     feature_names = tuple(card.pop("feature_names"))
     with torch.device("meta"):
@@ -101,6 +101,7 @@ def load_model(folder: Path) -> TrainedModel:
         architecture=architecture,
         feature_names=feature_names,
         markets=tuple(markets),
-        **scaling,
+        scaling_mean=mean,
+        scaling_std=std,
         **card,
     )

@@ -18,7 +18,7 @@ from mlflow.entities.logged_model_status import LoggedModelStatus
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
-from mlflow.types.schema import AnyType, ColSpec, Schema
+from mlflow.types.schema import AnyType, ColSpec, Schema, TensorSpec
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from mlproject.tracking.errors import tracking_errors
@@ -102,7 +102,9 @@ def _signature(model: ServableModel) -> ModelSignature:
     return ModelSignature(inputs=Schema(inputs), outputs=Schema(_columns(model.outputs)))
 
 
-def _columns(columns: Mapping[str, str | None], *, required: bool = True) -> list[ColSpec]:
+def _columns(
+    columns: Mapping[str, str | None], *, required: bool = True
+) -> list[ColSpec | TensorSpec]:
     return [ColSpec(kind or AnyType(), name, required) for name, kind in columns.items()]
 
 

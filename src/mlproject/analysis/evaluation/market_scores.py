@@ -12,8 +12,10 @@ def market_score_table(results: TestResults) -> pd.DataFrame:
     """The scores within each market: a row per market and network, by the number of its seed, or
     baseline."""
     assert results.markets is not None
-    predictors = [(NETWORK, number, each) for number, each in enumerate(results.network, 1)]
-    predictors += [(name, None, each) for name, each in results.baselines.items()]
+    predictors = [
+        *((NETWORK, number, each) for number, each in enumerate(results.network, 1)),
+        *((name, None, each) for name, each in results.baselines.items()),
+    ]
     names, of_window, counts = np.unique(results.markets, return_inverse=True, return_counts=True)
     windows = np.split(np.argsort(of_window, kind="stable"), np.cumsum(counts)[:-1])
     rows: list[dict[str, object]] = []
