@@ -31,6 +31,7 @@ NEW_OF_THE_STUDY = {
     "source_shape": load_bars("sp500").source_shape,
     "n_markets": "1",
 }
+NEW_ARTIFACTS = {"parent": ["markets.csv"]}
 DIED = "7"
 
 Command = Callable[..., tuple[int, str, str]]
@@ -88,7 +89,9 @@ def test_it_goes_on_with_every_name_the_same(begun: Path, command: Command) -> N
         assert gained == written_today.get(number, {})
         known = {k: v for k, v in run["params"].items() if v is not None}
         assert known.items() <= now[number]["params"].items()
-        for field in ("status", "run_name", "tags", "artifacts"):
+        artifacts = sorted(run["artifacts"] + NEW_ARTIFACTS.get(number, []))
+        assert now[number]["artifacts"] == artifacts
+        for field in ("status", "run_name", "tags"):
             assert now[number][field] == run[field], (number, field)
         curves, metrics = dict(run["curves"]), list(run["metrics"])
         if number == DIED:

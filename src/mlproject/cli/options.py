@@ -81,6 +81,13 @@ _WHICH_DATA = (
         help="Which column of the data is which, such as close=Last,date=Day.  [default: as known]",
     ),
     click.option(
+        "--volume",
+        type=click.Choice(["required", "none"]),
+        default="required",
+        show_default=True,
+        help="none: the bars have no volume; the four features that need it are left out.",
+    ),
+    click.option(
         "--bad-markets",
         type=click.Choice(["refuse", "leave_out"]),
         default="refuse",
@@ -189,7 +196,7 @@ def markets_of(options: Mapping[str, Any]) -> "Markets":
 
     return load_markets(
         options["data"],
-        parse_column_map(options["columns"]),
+        parse_column_map(options["columns"], volume=options["volume"] != "none"),
         bad_markets=options["bad_markets"],
     )
 

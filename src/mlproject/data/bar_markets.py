@@ -3,7 +3,6 @@
 A file of several markets is taken apart into one table for each.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from mlproject.data.bar_files import RawTable
 from mlproject.data.bar_numbers import is_empty
 from mlproject.data.bar_shapes import FoundColumns, find_columns
+from mlproject.data.column_map import ColumnMap
 from mlproject.errors import UserError
 from mlproject.text.phrases import counted
 
@@ -42,9 +42,7 @@ def one_market(table: RawTable, columns: FoundColumns | None, source: str) -> st
     return "".join(markets)
 
 
-def split_by_market(
-    table: RawTable, column_map: Mapping[str, str], source: str
-) -> dict[str, RawTable]:
+def split_by_market(table: RawTable, column_map: ColumnMap, source: str) -> dict[str, RawTable]:
     """A table for each market of a table, by name; one that names no market is given back whole.
 
     Of two levels of columns, which pandas fills up to the days of all markets, each market keeps

@@ -14,6 +14,7 @@ import pandas as pd
 
 from mlproject.data.bar_columns import REQUIRED_COLUMNS, Places, parse_columns
 from mlproject.data.bar_files import RawTable, ending_of, read_table
+from mlproject.data.column_map import ColumnMap
 from mlproject.errors import UserError
 
 EMBEDDED: Mapping[str, tuple[str, ...]] = {
@@ -62,6 +63,9 @@ class Bars:
     """What was understood of the file, in one line such as 'Stooq, newest first turned round,
     5,031 rows'."""
 
+    has_volume: bool = True
+    """False for a market without volume, such as a currency: it is then 0 in every row."""
+
     places: Places | None = None
     """Where each row stands in the file; None for bars of no file."""
 
@@ -77,15 +81,21 @@ class Bars:
         if not self.frame.index.equals(pd.RangeIndex(len(self.frame))):
             raise ValueError("the index must count the rows from 0")
 
+    @property
+    def to_check(self) -> pd.DataFrame:
+        """The frame as checks take it: where there is no volume, none of them can fail for it."""
+        return self.frame if self.has_volume else self.frame.assign(volume=1.0)
 
-def load_bars(source: str, columns: Mapping[str, str] | None = None) -> Bars:
+
+def load_bars(source: str, columns: ColumnMap | None = None) -> Bars:
     """Bars of one market: of 'sp500' or 'nasdaq' (1999-01-04 to 2018-12-31), or of a file.
 
     A file is text or Parquet, from any source of `mlproject.data.bar_shapes` or of plain columns:
     their names in any case, the date a column or the index. For others `columns` says which column
-    is which: required names to names of the file. Other columns are ignored (a log message of level
-    INFO names them). A file with its newest day first is turned round, and days whose prices are
-    all `null` are left out; nothing else is sorted, filled or dropped.
+    is which: required names to names of the file, and ``{"volume": None}`` that there is no volume.
+    Other columns are ignored (a log message of level INFO names them). A file with its newest day
+    first is turned round, and days whose prices are all `null` are left out; nothing else is
+    sorted, filled or dropped.
 
     >>> from mlproject import load_bars
     >>> bars = load_bars("sp500")
@@ -113,9 +123,7 @@ def digest_of(frame: pd.DataFrame) -> str:
     return sha.hexdigest()[:16]
 
 
-def bars_of_table(
-    name: str, source: str, table: RawTable, columns: Mapping[str, str] | None
-) -> Bars:
+def bars_of_table(name: str, source: str, table: RawTable, columns: ColumnMap | None) -> Bars:
     """The bars of a table of one market; raises what `parse_columns` does."""
     read = parse_columns(table, source, columns)
     return Bars(
@@ -124,6 +132,7 @@ def bars_of_table(
         frame=read.frame,
         digest=digest_of(read.frame),
         source_shape=read.source_shape,
+        has_volume=read.has_volume,
         places=read.places,
         unfinished_time=read.unfinished_time,
     )

@@ -22,10 +22,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlproject.data.bars import Bars, digest_of
-from mlproject.data.column_map import REQUIRED_COLUMNS
+from mlproject.data.column_map import REQUIRED_COLUMNS, ColumnMap
 
 _NUMBERS = list(REQUIRED_COLUMNS[1:])
-_TEXTS = ("name", "source", "digest", "source_shape")
+_TOLD = ("name", "source", "digest", "source_shape", "has_volume")
 """What is kept of bars beside their rows. Where a row stands in its file is not: it is asked for
 where something is wrong, and these have passed the checks."""
 
@@ -50,7 +50,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlproject" / "bars"
 
 
-def entry_of(path: Path, source: str, columns: Mapping[str, str]) -> Path:
+def entry_of(path: Path, source: str, columns: ColumnMap) -> Path:
     """Where the markets of a file are kept, whether they are or not.
 
     Raises:
@@ -93,7 +93,7 @@ def store_entry(entry: Path, markets: FileMarkets) -> None:
 def _pack(markets: FileMarkets) -> dict[str, npt.NDArray[Any]]:
     """The rows of all markets behind one another, and a card that says whose they are."""
     cards = [
-        {**{name: getattr(bars, name) for name in _TEXTS}, "rows": len(bars.frame)}
+        {**{name: getattr(bars, name) for name in _TOLD}, "rows": len(bars.frame)}
         for bars in markets.bars
     ]
     frames = [bars.frame for bars in markets.bars]
@@ -116,7 +116,7 @@ def _unpack(arrays: Mapping[str, npt.NDArray[Any]]) -> FileMarkets:
         frame.insert(0, "date", days[rows])
         if digest_of(frame) != of_bars["digest"]:
             raise ValueError(f"the bars of {of_bars['name']} are not those that were kept")
-        bars.append(Bars(frame=frame, **{name: of_bars[name] for name in _TEXTS}))
+        bars.append(Bars(frame=frame, **{name: of_bars[name] for name in _TOLD}))
         start = rows.stop
     return FileMarkets(bars=tuple(bars), bad=card["bad"])
 

@@ -45,8 +45,8 @@ def validate_bars(bars: Bars) -> "ExpectationSuiteValidationResult":
 
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
 
-    frame = bars.frame.assign(row=bars.frame.index + 1).join(
-        bar_measures.measure(bars.frame, bars.unfinished_time)
+    frame = bars.to_check.assign(row=bars.frame.index + 1).join(
+        bar_measures.measure(bars.to_check, bars.unfinished_time)
     )
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}

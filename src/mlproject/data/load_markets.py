@@ -1,6 +1,6 @@
 """Loading the markets of a study: each is read, checked, and used, refused or left out."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -14,6 +14,7 @@ from mlproject.data.bar_rules import broken_rules
 from mlproject.data.bars import EMBEDDED, Bars, bars_of_table, load_bars
 from mlproject.data.bars_cache import FileMarkets, entry_of, load_entry, store_entry
 from mlproject.data.checks import check_bars
+from mlproject.data.column_map import ColumnMap
 from mlproject.data.long_files import is_long, read_long_file
 from mlproject.data.market_files import MarketFiles, find_market_files
 from mlproject.data.markets import Markets
@@ -38,7 +39,7 @@ class SameMarketTwice(UserError):
 
 def load_markets(
     source: str,
-    columns: Mapping[str, str] | None = None,
+    columns: ColumnMap | None = None,
     *,
     bad_markets: BadMarkets = "refuse",
 ) -> Markets:
@@ -89,7 +90,7 @@ def load_markets(
 
 
 def _load_files(
-    source: str, files: MarketFiles, columns: Mapping[str, str], bad_markets: BadMarkets
+    source: str, files: MarketFiles, columns: ColumnMap, bad_markets: BadMarkets
 ) -> Markets:
     bars: list[Bars] = []
     bad: dict[str, str] = {}
@@ -115,7 +116,7 @@ def _load_files(
 
 
 def _cached(
-    path: Path, source: str, columns: Mapping[str, str], read: Callable[[], FileMarkets]
+    path: Path, source: str, columns: ColumnMap, read: Callable[[], FileMarkets]
 ) -> FileMarkets:
     try:
         entry = entry_of(path, source, columns)
@@ -128,7 +129,7 @@ def _cached(
     return kept
 
 
-def _read_file(name: str, path: Path, columns: Mapping[str, str]) -> FileMarkets:
+def _read_file(name: str, path: Path, columns: ColumnMap) -> FileMarkets:
     source = str(path)
     try:
         bars = bars_of_table(name, source, read_table(path, source), columns)
@@ -139,7 +140,7 @@ def _read_file(name: str, path: Path, columns: Mapping[str, str]) -> FileMarkets
 
 
 def _read_tables(
-    source: str, tables: Iterable[tuple[str, RawTable]], columns: Mapping[str, str]
+    source: str, tables: Iterable[tuple[str, RawTable]], columns: ColumnMap
 ) -> FileMarkets:
     bars: list[Bars] = []
     bad: dict[str, str] = {}
@@ -172,7 +173,7 @@ def _with_progress(markets: Iterable[_T]) -> Iterable[_T]:
 
 def _check(bars: Bars) -> None:
     """As `check_bars`, which is only asked for its words where something is wrong."""
-    if len(bars.frame) < MIN_ROWS or broken_rules(bars.frame, bars.unfinished_time):
+    if len(bars.frame) < MIN_ROWS or broken_rules(bars.to_check, bars.unfinished_time):
         check_bars(bars)
 
 

@@ -5,7 +5,7 @@ import csv
 import gzip
 import zlib
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
@@ -21,6 +21,7 @@ from mlproject.data.bar_files import (
 from mlproject.data.bar_markets import refuse_nameless
 from mlproject.data.bar_numbers import EMPTY
 from mlproject.data.bar_shapes import find_columns
+from mlproject.data.column_map import ColumnMap
 
 MAX_LONG_FILE_CHARACTERS = 2 << 30
 """Unpacked. They are held in memory once, beside the bars that were read of them so far."""
@@ -40,7 +41,7 @@ def is_long(path: Path) -> bool:
 
 
 def read_long_file(
-    path: Path, source: str, column_map: Mapping[str, str]
+    path: Path, source: str, column_map: ColumnMap
 ) -> Iterator[tuple[str, RawTable]]:
     """A table for each market that a column of the file names, one at a time, with its name.
 

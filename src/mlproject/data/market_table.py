@@ -43,17 +43,41 @@ def market_table(markets: Markets, data: WindowedData) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def left_out_lines(markets: Markets, data: WindowedData) -> list[str]:
-    """Lines on the markets that are there and not used; none where all are."""
+def remarks(markets: Markets, data: WindowedData) -> list[str]:
+    """Lines on what is unusual: files and markets that are not used, calendars that differ."""
     unused = [bars.name for bars in markets.each if bars.name not in set(data.markets)]
-    lines = [f"left out: {why}" for _, why in sorted(markets.left_out.items())]
+    lines = [*markets.notes, *(f"left out: {why}" for _, why in sorted(markets.left_out.items()))]
     if unused:
         shown = ", ".join(unused[:_SHOWN]) + ", …" * (len(unused) > _SHOWN)
         lines.append(
             f"left out, with no day to train on before the others' validation: {shown} "
             f"({counted(len(unused), 'market')})"
         )
+    ends = min(bars.frame["date"].iloc[-1] for bars in markets.each)
+    begins = max(bars.frame["date"].iloc[0] for bars in markets.each)
+    if begins > ends:
+        lines.append(
+            f"no day is common to all markets: one ends on {ends:%Y-%m-%d}, another begins on "
+            f"{begins:%Y-%m-%d}"
+        )
+    missing = _days_missing(markets)
+    most = max(missing, key=lambda name: missing[name])
+    if missing[most] > 0:
+        lines.append(
+            f"calendars differ: {most} has no row on {missing[most]:.1%} of the days of its years "
+            "on which another market has one (allowed: days are counted in each market)"
+        )
     return lines
+
+
+def _days_missing(markets: Markets) -> dict[str, float]:
+    """Of each market: the share of days between its first and last that others alone have."""
+    days = {bars.name: bars.frame["date"].to_numpy() for bars in markets.each}
+    every = np.unique(np.concatenate(list(days.values())))
+    return {
+        name: 1 - len(own) / (np.searchsorted(every, own[-1]) - np.searchsorted(every, own[0]) + 1)
+        for name, own in days.items()
+    }
 
 
 def what_data_tells(data: WindowedData) -> str:
@@ -62,8 +86,8 @@ def what_data_tells(data: WindowedData) -> str:
     disjoint = int((windows // WINDOW_DAYS).sum())
     n_markets = len(data.markets)
     counts = (
-        f"{len(data.train):,} training windows of {WINDOW_DAYS} days, {disjoint:,} of them without "
-        f"a day in common, of {counted(n_markets, 'market')}"
+        f"{len(data.train):,} training windows of {WINDOW_DAYS} days ({disjoint:,} disjoint ones) "
+        f"of {counted(n_markets, 'market')}"
     )
     if disjoint < TOO_FEW_DISJOINT_WINDOWS:
         return (

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mlproject.data.bars import Bars
+from mlproject.data.features import feature_names
 from mlproject.text.phrases import counted
 
 
@@ -41,6 +42,11 @@ class Markets:
         if isinstance(data, Markets):
             return data
         return cls(name=data.name, source=data.source, each=(data,))
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The features of a day in every market: without volume in one, those that need none."""
+        return feature_names(has_volume=all(bars.has_volume for bars in self.each))
 
     @property
     def digest(self) -> str:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 
 from mlproject.data.bars import Bars
-from mlproject.data.features import FEATURES, WARM_UP_ROWS, compute_features
+from mlproject.data.features import WARM_UP_ROWS, compute_features
 from mlproject.data.labels import LabelPrice, Task, label_rows
 from mlproject.data.markets import Markets
 from mlproject.data.splits import Splits, rows_needed, split_markets, usable
@@ -146,7 +146,8 @@ def build_windows(
     ]
     lengths = [len(bars.frame) if with_test else splits.test.start for bars, splits in used]
     starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    rows, n_features = int(starts[-1]), len(FEATURES)
+    names = list(markets.feature_names)
+    rows, n_features = int(starts[-1]), len(names)
     features = np.empty((rows, n_features), np.float32)
     labels = np.empty(rows, np.float32)
     dates = np.empty(rows, "datetime64[D]")
@@ -157,7 +158,7 @@ def build_windows(
         labels[here] = label_rows(
             frame, horizon_days=horizon_days, task=task, label_price=label_price
         )
-        unscaled = compute_features(frame).to_numpy(np.float64)
+        unscaled = compute_features(frame)[names].to_numpy(np.float64)
         scaling[:, at] = _scaling(unscaled[WARM_UP_ROWS : splits.train.stop])
         features[here] = scale(unscaled, *scaling[:, at])
         dates[here] = frame["date"].to_numpy("datetime64[D]")
@@ -174,7 +175,7 @@ def build_windows(
         train=torch.from_numpy(train),
         validation=torch.from_numpy(thinned(validation, dates, MAX_VALIDATION_WINDOWS)),
         test=torch.from_numpy(_ends([splits.test for splits in every], starts)),
-        feature_names=FEATURES,
+        feature_names=tuple(names),
         base_rate=base_rate,
         markets=tuple(bars.name for bars, _ in used),
         market_starts=starts,

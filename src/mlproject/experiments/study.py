@@ -14,7 +14,7 @@ from mlproject.analysis.summary.note import study_note
 from mlproject.analysis.summary.parent_run import summarise_study
 from mlproject.data.bars import Bars
 from mlproject.data.load_markets import checked_markets
-from mlproject.data.market_table import left_out_lines, what_data_tells
+from mlproject.data.market_table import remarks, what_data_tells
 from mlproject.data.markets import Markets
 from mlproject.data.windows import build_windows
 from mlproject.errors import UserError
@@ -151,7 +151,7 @@ def run_study_in(
         label_price=settings.label_price,
     )
     where = (storage_url, settings.study_name, store.directory)
-    for line in (*markets.notes, *left_out_lines(markets, windows), what_data_tells(windows)):
+    for line in (*remarks(markets, windows), what_data_tells(windows)):
         progress(line)
     found = find_study_storage(*where)
     space = SearchSpace.of(settings.as_begun(begun_identity(found)), windows.n_features)
