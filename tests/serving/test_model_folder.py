@@ -170,3 +170,23 @@ def test_a_model_of_one_market_takes_any_name_and_one_at_a_time() -> None:
     pd.testing.assert_frame_equal(renamed.drop(columns="symbol"), unnamed)
     with pytest.raises(UserError, match=r"of 2 markets \(sp500, nasdaq\), and the model"):
         forecast(model, bars)
+
+
+def test_a_model_without_volume_asks_for_none() -> None:
+    markets = load_markets("sp500")
+    (bars,) = markets.each
+    quiet = replace(bars, frame=bars.frame.assign(volume=0.0), has_volume=False)
+    windows = build_windows(quiet, horizon_days=3, task=parse_task("1pct"))
+    model = replace(
+        _model(),
+        network=PatchTST.build(ARCHITECTURE, num_features=windows.n_features),
+        feature_names=windows.feature_names,
+        scaling_mean=windows.scaling_mean,
+        scaling_std=windows.scaling_std,
+    )
+    asked = bars.frame.tail(FEWEST_BARS)
+    answer = forecast(model, asked.drop(columns="volume"))
+    pd.testing.assert_frame_equal(forecast(model, asked), answer)
+    assert len(answer) == 1
+    with pytest.raises(UserError, match="missing column volume"):
+        forecast(_model(), asked.drop(columns="volume"))

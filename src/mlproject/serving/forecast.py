@@ -11,7 +11,7 @@ from mlproject.data.windows import gather_windows, scale
 from mlproject.errors import UserError
 from mlproject.models.arch_grid import WINDOW_DAYS
 from mlproject.serving.model_folder import TrainedModel
-from mlproject.serving.new_bars import read_new_bars, tables_by_market
+from mlproject.serving.new_bars import NO_VOLUME, read_new_bars, tables_by_market
 
 SYMBOL = "symbol"
 DATE = "date"
@@ -39,10 +39,11 @@ def forecast(model: TrainedModel, bars: pd.DataFrame) -> pd.DataFrame:
         UserError: the bars cannot be used (see `read_new_bars`), or are of a market that the model
             does not know.
     """
-    tables = tables_by_market(bars)
+    columns = NO_VOLUME if model.needs_no_volume else {}
+    tables = tables_by_market(bars, columns)
     positions = _positions(model, list(tables))
     answers = [
-        _forecast_market(model, position, read_new_bars(table, market), market)
+        _forecast_market(model, position, read_new_bars(table, market, columns), market)
         for position, (market, table) in zip(positions, tables.items(), strict=True)
     ]
     return pd.concat(answers, ignore_index=True)

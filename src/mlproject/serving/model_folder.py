@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from mlproject.data.features import NEED_VOLUME
 from mlproject.errors import UserError
 from mlproject.models.arch_grid import Architecture
 from mlproject.models.patchtst import PatchTST
@@ -47,6 +48,11 @@ class TrainedModel:
     label_price: str
     trained_until: str
     """ISO date of the last window that the network was trained on."""
+
+    @property
+    def needs_no_volume(self) -> bool:
+        """Whether bars without volume will do."""
+        return not set(NEED_VOLUME) & set(self.feature_names)
 
 
 def save_model(model: TrainedModel, folder: Path) -> None:

@@ -27,7 +27,6 @@ from mlproject.analysis.evaluation.results import TestResults, score_test_set
 from mlproject.analysis.evaluation.servable import servable_model
 from mlproject.analysis.find_study import find_study
 from mlproject.data.bars import Bars
-from mlproject.data.features import FEATURES
 from mlproject.data.load_markets import checked_markets
 from mlproject.data.markets import Markets
 from mlproject.data.windows import WindowedData, build_windows
@@ -108,7 +107,7 @@ def _evaluate_in(
     """Evaluate the study of a store; the markets have passed `checked_markets`."""
     study = find_study(read_studies(store), settings.study_name, to="evaluate")
     chosen = choose_trial(study, settings, markets, partial(validation_losses, store))
-    plan = _plan(chosen, device)
+    plan = _plan(chosen, len(markets.feature_names), device)
     windows = partial(
         build_windows,
         markets,
@@ -171,11 +170,9 @@ def _evaluate_in(
     )
 
 
-def _plan(chosen: ChosenTrial, device: torch.device) -> TrainingPlan:
+def _plan(chosen: ChosenTrial, n_features: int, device: torch.device) -> TrainingPlan:
     """The training plan: the study's own where it is known, else what memory allows."""
-    workload = Workload(
-        device=device, n_features=len(FEATURES), batch_size=chosen.settings.batch_size
-    )
+    workload = Workload(device=device, n_features=n_features, batch_size=chosen.settings.batch_size)
     found = plan_memory(
         [chosen.architecture], workload, optimiser=chosen.optimiser, precision=chosen.precision
     )

@@ -7,6 +7,7 @@ import pandas as pd
 
 import mlproject
 from mlproject.data.bar_limits import PRICES
+from mlproject.data.features import NEED_VOLUME
 from mlproject.data.markets import Markets
 from mlproject.data.windows import WindowedData
 from mlproject.serving import pyfunc
@@ -16,7 +17,8 @@ from mlproject.tracking.registered_model import ServableModel
 
 # MLflow would refuse ISO text as a datetime, a datetime as text, whole numbers of shares as floats,
 # and symbols of digits as text; all of them are read (see `mlproject.serving.new_bars`).
-_INPUTS = {"date": None, **dict.fromkeys(PRICES, "double"), "volume": None}
+_INPUTS = {"date": None, **dict.fromkeys(PRICES, "double")}
+_VOLUME = {"volume": None}
 _OPTIONAL_INPUTS = {SYMBOL: None}
 _OUTPUTS = {DATE: "string", PROBABILITY: "double"}
 _PACKAGES = ("mlflow", "torch", "numpy", "pandas", "TA-Lib")
@@ -30,27 +32,28 @@ def servable_model(folder: Path, markets: Markets, data: WindowedData) -> Servab
     Its example are the last bars that `data` has of its first markets.
     """
     several = len(data.markets) > 1
+    example = _example(markets, data)
+    inputs = _INPUTS | (_VOLUME if set(NEED_VOLUME) & set(data.feature_names) else {})
     return ServableModel(
         folder=folder,
         loader_module=pyfunc.__name__,
         code=Path(mlproject.__file__).parent,
         packages=_PACKAGES,
-        inputs=_INPUTS,
+        inputs=inputs,
         optional_inputs=_OPTIONAL_INPUTS,
         outputs={SYMBOL: "string", **_OUTPUTS} if several else _OUTPUTS,
-        input_example=_example(markets, data, several=several),
+        input_example=example[[*inputs, SYMBOL] if several else [*inputs]],
     )
 
 
-def _example(markets: Markets, data: WindowedData, *, several: bool) -> pd.DataFrame:
+def _example(markets: Markets, data: WindowedData) -> pd.DataFrame:
     frames = {bars.name: bars.frame for bars in markets.each}
     rows = dict(zip(data.markets, np.diff(data.market_starts), strict=True))
     example = pd.concat(
         [
-            frames[market].head(rows[market]).tail(_EXAMPLE_BARS).assign(symbol=market)
+            frames[market].head(rows[market]).tail(_EXAMPLE_BARS).assign(**{SYMBOL: market})
             for market in data.markets[:_EXAMPLE_MARKETS]
         ],
         ignore_index=True,
     )
-    example["date"] = example["date"].dt.strftime("%Y-%m-%d")
-    return example if several else example.drop(columns=SYMBOL)
+    return example.assign(date=example["date"].dt.strftime("%Y-%m-%d"))
