@@ -76,6 +76,7 @@ def test_each_trial_tells_its_loss_in_each_market(
     columns = ["trial_number", "market", "windows", "val_loss", "prior_loss", "skill"]
     assert list(table.columns) == columns
     assert table["trial_number"].tolist() == [0, 0, 1, 1]
+    assert _table(_parent(), "markets.csv")["market"].tolist() == ["'=nasdaq", "sp500"]
     assert table["market"].tolist() == ["'=nasdaq", "sp500"] * 2
     data = _windows(markets)
     assert table["windows"].tolist() == np.bincount(data.market_of(data.validation)).tolist() * 2
