@@ -46,13 +46,9 @@ class Thinning:
         self, ends: npt.NDArray[np.int64], dates: npt.NDArray[np.datetime64]
     ) -> npt.NDArray[np.int64]:
         """The end rows that are kept, in their order: evenly over their days, or the earliest."""
-        if len(ends) <= self.most:
-            return ends
         if self.earliest:
             return ends[: self.most]
-        by_day = ends[np.argsort(dates[ends], kind="stable")]
-        taken = np.arange(self.most) * len(ends) // self.most
-        return np.sort(by_day[taken])
+        return thinned(ends, dates, self.most)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -261,6 +257,16 @@ def _ends(of_markets: Sequence[range], starts: npt.NDArray[np.int64]) -> npt.NDA
     """The end rows among the rows of all markets, of end rows counted in each."""
     counted = zip(starts, of_markets, strict=False)
     return np.concatenate([start + np.arange(r.start, r.stop) for start, r in counted])
+
+
+def thinned(
+    ends: npt.NDArray[np.int64], dates: npt.NDArray[np.datetime64], most: int
+) -> npt.NDArray[np.int64]:
+    """At most `most` of the end rows, evenly over their days; `dates` are of all rows."""
+    if len(ends) <= most:
+        return ends
+    by_day = ends[np.argsort(dates[ends], kind="stable")]
+    return np.sort(by_day[np.arange(most) * len(ends) // most])
 
 
 def _scaling(

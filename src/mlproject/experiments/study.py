@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import optuna
+import pandas as pd
 from optuna.trial import FrozenTrial
 
 from mlproject.analysis.claims.references import References
@@ -20,6 +21,7 @@ from mlproject.data.markets import Markets
 from mlproject.data.windows import build_windows
 from mlproject.errors import UserError
 from mlproject.experiments.describe import ended_trial
+from mlproject.experiments.market_validation import market_validation
 from mlproject.experiments.progress import show_progress
 from mlproject.experiments.storage import (
     StudyStorage,
@@ -289,7 +291,14 @@ class StudyLaunch:
             note=partial(study_note, self.space.settings),
             claims=partial(claims_of, ended, self.references),
             trial_log=self.trial_log,
+            tables=self._tables(),
         )
+
+    def _tables(self) -> dict[str, Callable[[], pd.DataFrame]]:
+        if len(self.context.data.markets) == 1:
+            return {}
+        trials = self.study.get_trials(deepcopy=False)
+        return {"validation_by_market.csv": partial(market_validation, trials, self.context.data)}
 
     def _ended_trials(self) -> list[TrialRun]:
         return [

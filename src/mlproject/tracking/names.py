@@ -159,6 +159,8 @@ IMPLIED_IDENTITY: Mapping[str, str | int] = {"search_space": 1, "validation": "e
 """What the identity of a study means that began before this was said."""
 METRICS_ATTR = "metrics"
 """User attribute of a trial: its metrics with one value, by name."""
+MARKET_LOSSES_ATTR = "val_loss_by_market"
+"""User attribute of a trial of several markets: the validation loss of each at the best epoch."""
 PROCESS_DIED = "its process died (killed, out of memory, or power lost)"
 """The failure reason of a trial that left no word."""
 

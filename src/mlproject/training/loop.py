@@ -20,6 +20,7 @@ from mlproject.data.windows import WindowedData
 from mlproject.errors import UserError
 from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.epoch_metrics import EpochMetrics, has_exploded
+from mlproject.training.market_losses import market_losses
 from mlproject.training.progress import BestEpoch, Progress
 from mlproject.training.result import StopReason, TrainingResult
 from mlproject.training.schedule import learning_rate_factor
@@ -76,6 +77,7 @@ def run_training(
         best_epoch=best.epoch or None,
         best_val_loss=best.val_loss if best.epoch else None,
         best_scores=best.scores,
+        market_losses=best.market_losses,
         epochs_run=progress.epoch,
         duration_seconds=progress.seconds,
         samples_per_second=progress.windows / progress.training_seconds,
@@ -149,7 +151,12 @@ class TrainingLoop:
         if has_exploded(train_loss) or has_exploded(val_loss):
             return StopReason.DIVERGED
         if val_loss < progress.best.val_loss:
-            progress.best = BestEpoch(progress.epoch, val_loss, score(logits, labels))
+            progress.best = BestEpoch(
+                epoch=progress.epoch,
+                val_loss=val_loss,
+                scores=score(logits, labels),
+                market_losses=market_losses(data, logits) if len(data.markets) > 1 else (),
+            )
         losses = EpochMetrics(
             epoch=progress.epoch,
             train_loss=train_loss,

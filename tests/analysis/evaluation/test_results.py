@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, log_loss
 
+from mlproject.analysis.evaluation.market_scores import market_score_table
 from mlproject.analysis.evaluation.note import prediction_table, score_table, verdicts
 from mlproject.analysis.evaluation.pictures import draw_pictures
 from mlproject.analysis.evaluation.results import TestResults, Verdict, score_test_set
@@ -104,6 +105,55 @@ def test_equal_predictions_differ_by_nothing() -> None:
     found = paired_block_bootstrap(np.zeros(79), block_days=63)
     assert (found.mean, found.low, found.high) == (0, 0, 0)
     assert found.blocks == pytest.approx(79 / 39)
+
+
+def test_markets_that_go_together_are_no_more_days() -> None:
+    """Eight markets whose losses of a day are the same tell no more than one of them."""
+    rng = np.random.default_rng(3)
+    labels = (rng.random(DAYS) < 0.35).astype(float)
+    network = np.clip(0.35 + 0.05 * labels + rng.normal(0, 0.1, DAYS), 0.01, 0.99)
+
+    def results(markets: int) -> TestResults:
+        order = rng.permutation(markets * DAYS)  # neither by day nor by market
+        day = (np.arange(markets * DAYS) // markets)[order]
+        return score_test_set(
+            dates=(np.datetime64("2016-01-01") + np.arange(DAYS))[day],
+            labels=labels[day],
+            network=network[None, day],
+            baselines={"prior": np.full(markets * DAYS, 0.35)},
+            horizon_days=3,
+            markets=np.array([f"m{number}" for number in range(markets)])[order % markets],
+        )
+
+    one, eight = results(1).differences["prior"], results(8).differences["prior"]
+    assert eight.mean == pytest.approx(one.mean)
+    assert (eight.low, eight.high) == pytest.approx((one.low, one.high))
+
+
+def test_a_day_of_few_markets_weighs_as_its_windows() -> None:
+    """The mean over days is the mean over windows, whatever market ends when."""
+    rng = np.random.default_rng(4)
+    dates = np.datetime64("2016-01-01") + np.concatenate([np.arange(300), np.arange(250, 280)])
+    labels = (rng.random(330) < 0.4).astype(float)
+    network = rng.uniform(0.2, 0.8, (1, 330))
+    results = score_test_set(
+        dates=dates,
+        labels=labels,
+        network=network,
+        baselines={"prior": np.full(330, 0.4)},
+        horizon_days=3,
+        markets=np.repeat(["a", "b"], [300, 30]),
+    )
+    losses = log_losses(network[0], labels) - log_losses(np.full(330, 0.4), labels)
+    assert results.differences["prior"].mean == pytest.approx(losses.mean())
+    table = market_score_table(results)
+    assert table["market"].tolist() == ["a", "a", "b", "b"]
+    assert table["windows"].tolist() == [300, 300, 30, 30]
+    weighted = (table["test_loss"] * table["windows"])[::2].sum() / 330
+    assert weighted == pytest.approx(results.mean(TestMetric.LOSS))
+    predictions = prediction_table(results)
+    assert list(predictions.columns) == ["market", "date", "label", "network_1", "prior"]
+    assert predictions["market"].tolist() == ["a"] * 300 + ["b"] * 30
 
 
 def test_tables_hold_every_seed_and_baseline() -> None:

@@ -48,6 +48,8 @@ class TestResults:
     baseline_scores: Mapping[str, Mapping[TestMetric, float]]
     differences: Mapping[str, LossDifference]
     """Loss of the network, the mean over its seeds, minus that of each baseline."""
+    markets: npt.NDArray[np.str_] | None = None
+    """(windows,): the market of each; None where they are all of one."""
 
     def mean(self, metric: TestMetric) -> float | None:
         """The network's mean over the seeds; None where the metric means nothing."""
@@ -74,11 +76,13 @@ def score_test_set(
     network: Floats,
     baselines: Mapping[str, Floats],
     horizon_days: int,
+    markets: npt.NDArray[np.str_] | None = None,
 ) -> TestResults:
     """Score all probabilities of the test span and compare them, window by window.
 
     Two windows share a day, of input or of outcome, when they end less than `WINDOW_DAYS` +
-    `horizon_days` days apart: that is the bootstrap's block.
+    `horizon_days` days apart: that is the bootstrap's block. Windows of one date, of several
+    markets, count as one day.
     """
     network_losses = np.mean([log_losses(each, labels) for each in network], axis=0)
     return TestResults(
@@ -92,8 +96,18 @@ def score_test_set(
         },
         differences={
             name: paired_block_bootstrap(
-                network_losses - log_losses(each, labels), block_days=WINDOW_DAYS + horizon_days
+                by_day(network_losses - log_losses(each, labels), dates),
+                block_days=WINDOW_DAYS + horizon_days,
             )
             for name, each in baselines.items()
         },
+        markets=markets,
     )
+
+
+def by_day(windows: Floats, dates: npt.NDArray[np.datetime64]) -> Floats:
+    """One figure per date, in time order, weighted so that their mean is that of the windows."""
+    days, day = np.unique(dates, return_inverse=True)
+    mean = windows.mean()
+    sums = np.bincount(day, weights=windows - mean, minlength=len(days))
+    return np.asarray(mean + sums * len(days) / len(windows), dtype=np.float64)

@@ -8,12 +8,14 @@ command writes the summary later.
 import html
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import pandas as pd
 
 from mlproject.analysis.claims.verdicts import StudyClaims
 from mlproject.analysis.summary.claims import claims_as_logged
@@ -44,9 +46,12 @@ def summarise_study(
     note: Callable[[Sequence[TrialRun], StudyClaims | None], str],
     claims: Callable[[], StudyClaims] | None = None,
     trial_log: Path | None = None,
+    tables: Mapping[str, Callable[[], pd.DataFrame]] = MappingProxyType({}),
 ) -> None:
     """Log the best trial, a note, what may be claimed, the table of trials, the trial log and the
     pictures.
+
+    `tables` are further ones, by the names of their files.
 
     Raises:
         MlflowError: MLflow does not answer; what is left would wait for it part by part.
@@ -64,6 +69,9 @@ def summarise_study(
     if trial_log is not None:
         with _part("trial log"):
             store.client.log_artifact(run_id, str(trial_log))
+    for name, table in tables.items():
+        with _part(name):
+            store.client.log_text(run_id, table().to_csv(index=False), name)
     with _part("pictures"):
         _log_pictures(store, run_id, study_name, runs)
 
