@@ -57,7 +57,7 @@ def test_where_there_is_no_effect_the_interval_mostly_holds_zero() -> None:
 
 
 def test_of_all_intervals_of_a_report_none_leaves_out_zero_by_chance() -> None:
-    """They hold at once: of 40 reports over three budgets two or so hold a false one, not twelve."""
+    """They hold at once: of 40 reports over three budgets a few hold a false one, not twelve."""
     false = 0
     for seed in range(40):
         budgets = [

@@ -78,12 +78,10 @@ class SizeEffect:
     """Change of the logarithm of the loss per tenfold parameters, of the best fifth."""
     low: float
     high: float
-    detectable: float
-    """The smallest such change, up or down, that studies like these would show in `POWER`."""
-    detectable_with_more_trials: float
-    """The same with four times the trials in each."""
-    detectable_with_more_studies: float
-    """The same with two more studies of every size, with other seeds."""
+    residual: float
+    """Variance of the studies about the line, in the logarithm of the loss."""
+    within: float
+    """What of it is due to which trials happened to be tried."""
 
     @property
     def verdict(self) -> SizeVerdict:
@@ -97,6 +95,27 @@ class SizeEffect:
         """Relative change of the loss with ten times the parameters: fitted, lowest, highest."""
         fitted, low, high = (math.expm1(each) for each in (self.slope, self.low, self.high))
         return fitted, low, high
+
+    @property
+    def detectable(self) -> float:
+        """The smallest slope, up or down, that studies like these would show in `POWER`."""
+        return _detectable(self.residual, self._spread, len(self.params))
+
+    @property
+    def detectable_with_more_trials(self) -> float:
+        """The same with four times the trials in each."""
+        fewer = max(self.residual - 0.75 * self.within, self.residual / 4)
+        return _detectable(fewer, self._spread, len(self.params))
+
+    @property
+    def detectable_with_more_studies(self) -> float:
+        """The same with two more studies of every size, with other seeds."""
+        return _detectable(self.residual, 3 * self._spread, 3 * len(self.params))
+
+    @property
+    def _spread(self) -> float:
+        steps = np.log10(self.params)
+        return float(((steps - steps.mean()) ** 2).sum())
 
     def line(self, params: Floats) -> tuple[Floats, Floats, Floats]:
         """Give the fitted loss, and what the least and the greatest slope make of it.
@@ -151,9 +170,6 @@ def size_effect(studies: Sequence[SizedStudy]) -> SizeEffect | NoSizeEffect:
     ]
     best = np.array([_best(losses) for losses in samples["finished"]])
     slope, _, residual = lines[0]
-    within = float(np.mean([_sampling_variance(losses) for losses in samples["finished"]]))
-    spread = float(((steps - steps.mean()) ** 2).sum())
-    fewer = max(residual - 0.75 * within, residual / 4)
     return SizeEffect(
         trials=trials,
         sizes=sizes,
@@ -162,9 +178,8 @@ def size_effect(studies: Sequence[SizedStudy]) -> SizeEffect | NoSizeEffect:
         slope=slope,
         low=min(line[0] - line[1] for line in lines),
         high=max(line[0] + line[1] for line in lines),
-        detectable=_detectable(residual, spread, len(studies)),
-        detectable_with_more_trials=_detectable(fewer, spread, len(studies)),
-        detectable_with_more_studies=_detectable(residual, 3 * spread, 3 * len(studies)),
+        residual=residual,
+        within=float(np.mean([_sampling_variance(losses) for losses in samples["finished"]])),
     )
 
 
