@@ -53,6 +53,11 @@ def _group(item: pytest.Item) -> str:
     return str(marker.args[0])
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_bars(tmp_path_factory: pytest.TempPathFactory) -> None:
+    os.environ["MLPROJECT_CACHE"] = str(tmp_path_factory.mktemp("bars"))
+
+
 LEGACY = Path(__file__).parent / "recovery" / "legacy"
 
 MakeSettings = Callable[..., StudySettings]

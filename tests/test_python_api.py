@@ -113,7 +113,7 @@ def test_the_functions_print_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     mlproject.report()
     assert capfd.readouterr().out == ""
     assert said[0].startswith("source shape: ")
-    assert "memory plan" in said[1]
+    assert any("memory plan" in line for line in said)
 
 
 @pytest.mark.slow

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mlproject.analysis.evaluation.evaluate import Evaluated, evaluate
     from mlproject.analysis.report.report import ReportOutcome, report
     from mlproject.data.bars import Bars, load_bars
+    from mlproject.data.load_markets import load_markets
+    from mlproject.data.markets import Markets
     from mlproject.errors import UserError
     from mlproject.experiments.study import StudyOutcome, run_study
     from mlproject.experiments.supplement import SupplementOutcome, supplement
@@ -35,6 +37,7 @@ __all__ = [
     "AuditOutcome",
     "Bars",
     "Evaluated",
+    "Markets",
     "ReportOutcome",
     "StudyOutcome",
     "StudySettings",
@@ -46,6 +49,7 @@ __all__ = [
     "evaluate",
     "generate_hpo_script",
     "load_bars",
+    "load_markets",
     "report",
     "run_study",
     "supplement",
@@ -56,6 +60,8 @@ _DEFINED_IN = {
     "mlproject.analysis.evaluation.evaluate": ("Evaluated", "evaluate"),
     "mlproject.analysis.report.report": ("ReportOutcome", "report"),
     "mlproject.data.bars": ("Bars", "load_bars"),
+    "mlproject.data.load_markets": ("load_markets",),
+    "mlproject.data.markets": ("Markets",),
     "mlproject.errors": ("UserError",),
     "mlproject.experiments.study": ("StudyOutcome", "run_study"),
     "mlproject.experiments.supplement": ("SupplementOutcome", "supplement"),

@@ -4,10 +4,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlproject.data.bar_expectations import MIN_ROWS
+from mlproject.data.bar_limits import MIN_ROWS
 from mlproject.data.features import FEATURES, WARM_UP_ROWS, compute_features
 from mlproject.data.labels import Task, label_rows
-from mlproject.data.splits import rows_needed, split_ends
+from mlproject.data.splits import rows_needed, split_ends, usable
 from mlproject.data.windows import (
     OneClassOnly,
     TooFewRows,
@@ -27,7 +27,7 @@ def windowed(sp500) -> WindowedData:
 @given(rows=st.integers(0, 6000), horizon_days=st.integers(1, 250))
 def test_no_label_looks_into_the_days_of_a_later_split(rows, horizon_days):
     splits = split_ends(rows, horizon_days=horizon_days)
-    if splits.usable:
+    if usable([splits]):
         assert splits.train[-1] + horizon_days < splits.validation[0]
         assert splits.validation[-1] + horizon_days < splits.test[0]
         assert splits.test[-1] + horizon_days == rows - 1
@@ -115,7 +115,7 @@ def test_a_constant_feature_is_centred_and_not_blown_up(rounding, make_frame, as
     frame["volume"] = 0.1 * (1 + rounding * (frame.index % 3))
     data = build_windows(as_bars(frame), horizon_days=3, task=ONE_PERCENT)
     volume = FEATURES.index("volume")
-    assert data.scaling_std[volume] == 1
+    assert data.scaling_std[0, volume] == 1
     windows, _ = data.gather(data.test)
     np.testing.assert_allclose(windows[:, :, volume], 0, atol=1e-6)
 

@@ -26,7 +26,12 @@ STUDY = "phase6a_200k_h3_threshold_1pct"
 RESUME = ("study", "--budget", "200k", "--horizon", "3", "--max-epochs", "3", "--max-steps", "2")
 NEW = {Param.SEARCH_SPACE: "1"}
 """What is logged today and was not then."""
-NEW_OF_THE_STUDY = {**NEW, "source_shape": load_bars("sp500").source_shape}
+NEW_OF_THE_STUDY = {
+    **NEW,
+    "source_shape": load_bars("sp500").source_shape,
+    "n_markets": "1",
+}
+NEW_ARTIFACTS = {"parent": ["markets.csv"]}
 DIED = "7"
 
 Command = Callable[..., tuple[int, str, str]]
@@ -84,7 +89,9 @@ def test_it_goes_on_with_every_name_the_same(begun: Path, command: Command) -> N
         assert gained == written_today.get(number, {})
         known = {k: v for k, v in run["params"].items() if v is not None}
         assert known.items() <= now[number]["params"].items()
-        for field in ("status", "run_name", "tags", "artifacts"):
+        artifacts = sorted(run["artifacts"] + NEW_ARTIFACTS.get(number, []))
+        assert now[number]["artifacts"] == artifacts
+        for field in ("status", "run_name", "tags"):
             assert now[number][field] == run[field], (number, field)
         curves, metrics = dict(run["curves"]), list(run["metrics"])
         if number == DIED:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mlproject.analysis.dimensions import architecture_of
-from mlproject.data.features import FEATURES
+from mlproject.data.features import FEATURES, feature_names
 from mlproject.models.arch_grid import (
     CURRENT_GRID_VERSION,
     GRID_VERSIONS,
@@ -87,7 +87,7 @@ class AnalysedStudy:
     @cached_property
     def current_grid(self) -> ArchitectureGrid | None:
         """Today's grid at the study's budget, for today's features: what can be run now."""
-        return architecture_grid(self.budget, len(FEATURES)) if self.budget else None
+        return architecture_grid(self.budget, self.features_today) if self.budget else None
 
     @cached_property
     def supplement_grid(self) -> ArchitectureGrid | None:
@@ -120,10 +120,19 @@ class AnalysedStudy:
         """The grid version that first offers a value of the current grid at this budget."""
         assert self.budget is not None
         for version in sorted(GRID_VERSIONS):
-            grid = _grid_or_none(self.budget, len(FEATURES), version)
+            grid = _grid_or_none(self.budget, self.features_today, version)
             if grid is not None and value in grid.values(dimension):
                 return version
         return CURRENT_GRID_VERSION
+
+    @property
+    def features_today(self) -> int:
+        """How many features a further trial of the study has: with volume or, as it was, without.
+
+        What is known from logs alone may have had others, which can't be run today.
+        """
+        possible = {len(feature_names(has_volume=has)) for has in (True, False)}
+        return self._n_features if self._n_features in possible else len(FEATURES)
 
     @property
     def _n_features(self) -> int:

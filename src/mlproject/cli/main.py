@@ -14,10 +14,11 @@ from mlproject.cli.options import (
     how_it_runs,
     how_many_trials,
     launch_study,
+    markets_of,
     on_device,
     study_settings,
     surroundings,
-    which_columns,
+    which_data,
     which_study,
     which_versions,
 )
@@ -140,31 +141,23 @@ def report(experiment: str | None, output_dir: str | None) -> None:
     show_default=True,
     help="How many times the architecture is trained.",
 )
-@click.option(
-    "--data",
-    default="sp500",
-    show_default=True,
-    help="The bars of the study: sp500, or a CSV or Parquet file.",
-)
-@which_columns
+@which_data
 @on_device
 @_EXPERIMENT_TO_READ
-def evaluate(
-    seeds: int, data: str, columns: str, device: str, experiment: str | None, **which: str
-) -> None:
+def evaluate(seeds: int, device: str, experiment: str | None, **options: str) -> None:
     """Test a study's best architecture, once, on days that nothing was chosen by.
 
     It is trained on training and validation with several seeds, compared with simple baselines on
     the same windows, and registered, ready to be served. Results are kept in a run of their own.
     """
     from mlproject.analysis.evaluation import evaluate as run_evaluation
-    from mlproject.data.bars import load_bars
-    from mlproject.data.column_map import parse_column_map
     from mlproject.search.study_settings import StudySettings
 
+    which = {name: options[name] for name in ("budget", "horizon", "task")}
     settings = StudySettings.parse(**which, experiment=experiment or None)
-    bars = load_bars(data, parse_column_map(columns))
-    done = run_evaluation(settings, data=bars, seeds=seeds, device=device, progress=click.echo)
+    done = run_evaluation(
+        settings, data=markets_of(options), seeds=seeds, device=device, progress=click.echo
+    )
     click.echo(done.text)
     click.echo(f"kept as artifacts of run {done.run_id}")
     click.echo(f"model      models:/{done.model_name}/{done.model_version}")

@@ -12,6 +12,7 @@ import click
 from mlproject.text.credentials import STORAGE_VARIABLE
 
 if TYPE_CHECKING:
+    from mlproject.data.markets import Markets
     from mlproject.search.study_settings import StudySettings
 
 _SETTINGS = (
@@ -66,12 +67,34 @@ _DEVICES = "auto, cpu, cuda, cuda:1, mps"
 on_device = click.option("--device", default="auto", show_default=True, help=f"{_DEVICES}.")
 """Give a command the option of where it computes."""
 
-which_columns = click.option(
-    "--columns",
-    default="",
-    help="Which column of the data is which, such as close=Last,date=Day.  [default: as known]",
+_WHICH_DATA = (
+    click.option(
+        "--data",
+        default="sp500",
+        show_default=True,
+        help="sp500, nasdaq, us_indices, a CSV or Parquet file of bars, or a folder or pattern of "
+        "such files.",
+    ),
+    click.option(
+        "--columns",
+        default="",
+        help="Which column of the data is which, such as close=Last,date=Day.  [default: as known]",
+    ),
+    click.option(
+        "--volume",
+        type=click.Choice(["required", "none"]),
+        default="required",
+        show_default=True,
+        help="none: the bars have no volume; the four features that need it are left out.",
+    ),
+    click.option(
+        "--bad-markets",
+        type=click.Choice(["refuse", "leave_out"]),
+        default="refuse",
+        show_default=True,
+        help="What is done about a market that cannot be used, where there are others.",
+    ),
 )
-"""Give a command the option that says which column of the bars is which."""
 
 _HOW_IT_RUNS = (
     click.option(
@@ -102,13 +125,7 @@ _HOW_IT_RUNS = (
         show_default=True,
         help="auto: bf16 where the device computes in it.",
     ),
-    click.option(
-        "--data",
-        default="sp500",
-        show_default=True,
-        help="sp500, or a CSV or Parquet file of bars.",
-    ),
-    which_columns,
+    *_WHICH_DATA,
     click.option(
         "--label-price", type=click.Choice(["close", "high"]), default="close", show_default=True
     ),
@@ -167,6 +184,23 @@ def how_it_runs(command: Any) -> Any:
     return _with(_HOW_IT_RUNS, command)
 
 
+def which_data(command: Any) -> Any:
+    """Give a command the options that say what bars it is about."""
+    return _with(_WHICH_DATA, command)
+
+
+def markets_of(options: Mapping[str, Any]) -> "Markets":
+    """The markets that the options name, read and checked."""
+    from mlproject.data.column_map import parse_column_map
+    from mlproject.data.load_markets import load_markets
+
+    return load_markets(
+        options["data"],
+        parse_column_map(options["columns"], volume=options["volume"] != "none"),
+        bad_markets=options["bad_markets"],
+    )
+
+
 def study_settings(options: Mapping[str, Any], **fixed: Any) -> "StudySettings":
     """What the options say of the study itself, with the settings that no option has as `fixed`."""
     from mlproject.search.study_settings import StudySettings
@@ -177,12 +211,10 @@ def study_settings(options: Mapping[str, Any], **fixed: Any) -> "StudySettings":
 
 def surroundings(options: Mapping[str, Any]) -> dict[str, Any]:
     """Where a study finds its data, its storage, its device and its workers."""
-    from mlproject.data.bars import load_bars
-    from mlproject.data.column_map import parse_column_map
     from mlproject.experiments.workers.settings import parse_workers
 
     return {
-        "data": load_bars(options["data"], parse_column_map(options["columns"])),
+        "data": markets_of(options),
         # `mlflow run` passes every parameter, an unset one as an empty text.
         "storage": options["storage"] or None,
         "device": options["device"],

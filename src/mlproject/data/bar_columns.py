@@ -12,7 +12,7 @@ import pandas as pd
 from mlproject.data.bar_dates import Dates, read_dates, unfinished_time
 from mlproject.data.bar_files import DELIMITERS, RawTable
 from mlproject.data.bar_limits import PRICES
-from mlproject.data.bar_markets import market_column, one_market
+from mlproject.data.bar_markets import one_market
 from mlproject.data.bar_numbers import Numbers, read_numbers, unread
 from mlproject.data.bar_shapes import (
     AmbiguousColumns,
@@ -20,7 +20,7 @@ from mlproject.data.bar_shapes import (
     MissingColumns,
     find_columns,
 )
-from mlproject.data.column_map import REQUIRED_COLUMNS
+from mlproject.data.column_map import REQUIRED_COLUMNS, ColumnMap
 from mlproject.errors import UserError
 from mlproject.text.escaping import for_terminal
 from mlproject.text.phrases import counted
@@ -79,25 +79,29 @@ class ReadBars:
     source_shape: str
     """One line: the source and all that was not read as it stands."""
 
+    has_volume: bool
+    """False where the column map says that there is none: `volume` is then 0 all along."""
+
     unfinished_time: str
     """See `mlproject.data.bar_dates.unfinished_time`."""
 
 
-def parse_columns(
-    table: RawTable, source: str, column_map: Mapping[str, str] | None = None
-) -> ReadBars:
+def parse_columns(table: RawTable, source: str, column_map: ColumnMap | None = None) -> ReadBars:
     """The bars of a table, whatever source it is of; `column_map` says which column is which.
 
     Raises `MissingColumns`, `AmbiguousColumns`, `BadColumnMap`, `UnparsableValues`,
     `AmbiguousValues` or `SeveralMarkets`.
     """
-    market = one_market(table.symbols, source)
+    if any(table.symbols):  # before the columns of several markets are found to repeat
+        one_market(table, None, source)
     columns = find_columns([str(n) for n in table.frame.columns], column_map or {}, source)
-    market = market or one_market(market_column(table, columns), source)
-    volume, volume_note = _volume(table, columns, source)
-    _log_ignored(table, columns, volume, source)
-    at = {**columns.positions, "volume": volume}
-    raw = {name: table.frame.iloc[:, at[name]] for name in REQUIRED_COLUMNS}
+    market = one_market(table, columns, source)
+    at, volume_note = dict(columns.positions), "no volume"
+    if columns.volumes:
+        at["volume"], volume_note = _volume(table, columns, source)
+    _log_ignored(table, at, source)
+    raw = {name: table.frame.iloc[:, position] for name, position in at.items()}
+    raw.setdefault("volume", pd.Series(0.0, index=table.frame.index))
     holidays = np.logical_and.reduce([_is_null(raw[price]) for price in PRICES])
     raw = {name: cells[~holidays] for name, cells in raw.items()}
     dates = _dates(raw["date"], table, source)
@@ -115,7 +119,7 @@ def parse_columns(
         table.shape or columns.shape.name,
         f"market {market[:40]}" if market else "",
         f"fields split by {DELIMITERS[table.delimiter]}" if table.delimiter != "," else "",
-        *(f"{column} from {name!r}" for column, name in (column_map or {}).items()),
+        *(f"{column} from {name!r}" for column, name in (column_map or {}).items() if name),
         _adjusted_note(table, columns),
         dates.note,
         *numbers.notes,
@@ -128,6 +132,7 @@ def parse_columns(
         frame=frame.reset_index(drop=True),
         places=Places(kind=table.place, numbers=frame.index.to_numpy(np.int64)),
         source_shape=for_terminal(" ".join(", ".join(filter(None, notes)).split())[:_LINE]),
+        has_volume=bool(columns.volumes),
         unfinished_time=unfinished_time(dates.stamps[frame.index]),
     )
 
@@ -146,17 +151,16 @@ def _volume(table: RawTable, columns: FoundColumns, source: str) -> tuple[int, s
         return position, note if position != first else ""
     raise MissingColumns(
         f"{source}: missing column volume: {names[first]!r} is empty in every row; "
-        "features such as OBV and VWAP need it, so give bars that have one"
+        "features such as OBV and VWAP need it, so give bars that have one, or go without them "
+        "with volume=none"
     )
 
 
-def _log_ignored(table: RawTable, columns: FoundColumns, volume: int, source: str) -> None:
-    used = {*columns.positions.values(), volume}
+def _log_ignored(table: RawTable, at: Mapping[str, int], source: str) -> None:
+    used = set(at.values())
     ignored = [str(name) for at, name in enumerate(table.frame.columns) if at not in used]
     if ignored:
-        _logger.info(
-            "%s: using %s; ignoring %s", source, ", ".join(REQUIRED_COLUMNS), ", ".join(ignored)
-        )
+        _logger.info("%s: using %s; ignoring %s", source, ", ".join(at), ", ".join(ignored))
 
 
 def _adjusted_note(table: RawTable, columns: FoundColumns) -> str:

@@ -15,6 +15,7 @@ from mlproject.data.bar_limits import (
     MAX_MOVE,
     MAX_PRICE,
     MAX_VOLUME,
+    MIN_ROWS,
     PRICES,
 )
 from mlproject.data.bar_measures import (
@@ -26,11 +27,6 @@ from mlproject.data.bar_measures import (
     SPLIT,
     UNFINISHED,
 )
-
-MIN_ROWS = 600
-"""199 rows go to the warm-up of the 200-day average and 59 to the first window. Of 600 rows this
-leaves 342 windows, and at a horizon of 30 days, after the gaps, 209 to train on, 21 to validate
-and 22 to test: about the least that a loss can be averaged over."""
 
 
 def _a_not_above_b(lower: str, upper: str) -> gxe.Expectation:

@@ -5,20 +5,25 @@ import gzip
 import io
 import re
 import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TextIO
 
 import pandas as pd
-from pyarrow.parquet import read_metadata
+from pyarrow.parquet import read_metadata, read_schema
 
 from mlproject.data.bar_headers import Header, header_of_levels, read_header
+from mlproject.data.bar_shapes import SYMBOL_COLUMNS
 from mlproject.errors import UserError
 
 ENDINGS = (".csv", ".csv.gz", ".txt", ".parquet")
 MAX_FILE_BYTES = 64 << 20
 MAX_PARQUET_ROWS = 1_000_000
 """Four thousand years of days: a small file whose cells are all alike may hold far more."""
+MAX_LONG_PARQUET_ROWS = 30_000_000
+"""Of a file that has a column of symbols: what six thousand markets of twenty years have."""
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _EXCEL_DELIMITER = re.compile(r"sep=(.)\r?\n")
@@ -52,7 +57,8 @@ class RawTable:
     """Where the header alone tells the source: its name, such as 'yfinance'."""
 
     symbols: tuple[str, ...] = ()
-    """Of the markets that the header names, in its order; most headers name none."""
+    """(columns,): the market that the header says a column is of, empty where it is of none; ()
+    for most headers, which name no market."""
 
     delimiter: str = ","
     """Between the fields of a line, one of `DELIMITERS`; a Parquet file has none."""
@@ -88,28 +94,40 @@ def read_table(path: Path, source: str) -> RawTable:
         raise BarsFileMissing(f"{source}: there is no such file (looked in {path.absolute()})")
     if path.is_dir():
         raise _folder(source)
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise _too_large(source)
-    table = _read_parquet(path, source) if ending == ".parquet" else _read_text(path, source)
+    is_parquet = ending == ".parquet"
+    if path.stat().st_size > MAX_FILE_BYTES and not (is_parquet and _has_symbols(path)):
+        raise too_large(source)
+    table = _read_parquet(path, source) if is_parquet else _read_text(path, source)
     if table.frame.empty:
         raise UnreadableBarsFile(f"{source}: holds no rows; give a file with one bar a row")
     return table
 
 
 def _read_text(path: Path, source: str) -> RawTable:
+    with reading(source, "CSV file in UTF-8"), open_text(path) as stream:
+        text = stream.read(MAX_FILE_BYTES + 1)
+        if len(text) > MAX_FILE_BYTES:
+            # A packed file of a few kilobytes may hold more than fits in memory.
+            raise too_large(source)
+        return text_table(text, source)
+
+
+def open_text(path: Path) -> TextIO:
+    """A text file, packed or not, in the encoding that its first bytes tell."""
+    opener: Callable[..., Any] = gzip.open if path.name.lower().endswith(".gz") else open
+    with opener(path, "rb") as stream:
+        encoding = "utf-16" if stream.read(2) in _UTF_16 else "utf-8-sig"
+    text: TextIO = opener(path, "rt", encoding=encoding, newline="")
+    return text
+
+
+def text_table(text: str, source: str, line_numbers: Sequence[int] | None = None) -> RawTable:
+    """The table of a text, whose lines stand in the file at `line_numbers`, by default from 1."""
     # Cells stay text: pandas' own parser would rename a second 'Close', lose the line numbers,
     # and round some floats by one bit, so that CSV and Parquet had different digests.
-    opener = gzip.open if path.name.lower().endswith(".gz") else open
-    try:
-        with opener(path, "rb") as stream:
-            content = stream.read(MAX_FILE_BYTES + 1)
-        if len(content) > MAX_FILE_BYTES:
-            # A packed file of a few kilobytes may hold more than fits in memory.
-            raise _too_large(source)
-        text = content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
-        lines, delimiter = _split(text)
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
-        raise _unreadable(source, "CSV file in UTF-8", error) from error
+    lines, delimiter = _split(text)
+    if line_numbers is not None:
+        lines = [(line_numbers[line - 1], cells) for line, cells in lines]
     if not lines:
         raise UnreadableBarsFile(f"{source}: the file is empty; its first line must name columns")
     header = read_header([cells for _, cells in lines[:4]])
@@ -162,10 +180,19 @@ def _split(text: str) -> tuple[list[tuple[int, list[str]]], str]:
     return lines, delimiter
 
 
+def _has_symbols(path: Path) -> bool:
+    """Whether a Parquet file has a column that says which market a row is of."""
+    try:
+        names = read_schema(path).names
+    except (OSError, ValueError):
+        return False
+    return any(str(name).strip().lower() in SYMBOL_COLUMNS for name in names)
+
+
 def _read_parquet(path: Path, source: str) -> RawTable:
     try:
         rows = read_metadata(path).num_rows
-        if rows > MAX_PARQUET_ROWS:
+        if rows > (MAX_LONG_PARQUET_ROWS if _has_symbols(path) else MAX_PARQUET_ROWS):
             raise UnreadableBarsFile(f"{source}: holds {rows:,} rows, which no daily bars do")
         frame = pd.read_parquet(path)
     except (OSError, ValueError, NotImplementedError) as error:
@@ -182,7 +209,10 @@ def _read_parquet(path: Path, source: str) -> RawTable:
             values = index.get_level_values(level)
             columns.insert(level, "" if name is None else name, values, allow_duplicates=True)
     columns.index = pd.RangeIndex(1, len(columns) + 1)
-    return RawTable(frame=columns, place="row", shape=header.shape, symbols=header.symbols)
+    symbols = header.symbols
+    if symbols:
+        symbols = ("",) * (len(columns.columns) - len(symbols)) + symbols
+    return RawTable(frame=columns, place="row", shape=header.shape, symbols=symbols)
 
 
 def _folder(source: str) -> UnreadableBarsFile:
@@ -191,10 +221,21 @@ def _folder(source: str) -> UnreadableBarsFile:
     )
 
 
-def _too_large(source: str) -> UnreadableBarsFile:
-    return UnreadableBarsFile(
-        f"{source}: holds more than {MAX_FILE_BYTES:,} bytes, which no daily bars do"
-    )
+def too_large(source: str, limit: int = MAX_FILE_BYTES) -> UnreadableBarsFile:
+    """The refusal of a file that holds more bytes than `limit`."""
+    advice = "which no daily bars of one market do"
+    if limit > MAX_FILE_BYTES:
+        advice = "which is too much for one file: give a folder with a file for each market"
+    return UnreadableBarsFile(f"{source}: holds more than {limit:,} bytes, {advice}")
+
+
+@contextmanager
+def reading(source: str, expected: str) -> Iterator[None]:
+    """Tell of a file that cannot be read as what it should be."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error, UnicodeError, csv.Error) as error:
+        raise _unreadable(source, expected, error) from error
 
 
 def _unreadable(source: str, expected: str, error: Exception) -> UnreadableBarsFile:

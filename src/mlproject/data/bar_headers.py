@@ -61,7 +61,8 @@ class Header:
     shape: str = ""
     """The source, where the form of the header tells it."""
     symbols: tuple[str, ...] = ()
-    """The markets that it names."""
+    """(columns,): the market that each column is of, empty where it is of none; () where no column
+    names one."""
 
 
 def read_header(lines: Sequence[Sequence[str]]) -> Header | None:
@@ -84,14 +85,15 @@ def header_of_levels(levels: Sequence[Sequence[object]]) -> Header | None:
     texts = [[str(cell).strip() for cell in level] for level in levels]
     for prices, tickers in (texts, texts[::-1]):
         named = [cell.lower() in _LEVEL_NAMES for cell in prices]
-        symbols = [t for t, is_name in zip(tickers, named, strict=True) if not is_name]
+        symbols = ["" if is_name else t for t, is_name in zip(tickers, named, strict=True)]
+        unnamed = any(not s and not is_name for s, is_name in zip(symbols, named, strict=True))
         numbers = any(re.fullmatch(_NUMBER, symbol) for symbol in symbols)
-        if {cell.lower() for cell in prices} >= _PRICES and all(symbols) and not numbers:
+        if {cell.lower() for cell in prices} >= _PRICES and not unnamed and not numbers:
             return Header(
                 names=tuple(prices),
                 lines=0,
                 shape="yfinance",
-                symbols=tuple(dict.fromkeys(symbols)),
+                symbols=tuple(symbols),
             )
     return None
 
@@ -117,7 +119,7 @@ def _stacked(lines: Sequence[Sequence[str]]) -> Header | None:
         names=(index, *found.names),
         lines=3 if named else 2,
         shape=found.shape,
-        symbols=found.symbols,
+        symbols=("", *found.symbols),
     )
 
 

@@ -2,6 +2,11 @@
 
 PRICES = ("open", "high", "low", "close")
 
+MIN_ROWS = 600
+"""199 rows go to the warm-up of the 200-day average and 59 to the first window. Of 600 rows this
+leaves 342 windows, and at a horizon of 30 days, after the gaps, 209 to train on, 21 to validate
+and 22 to test: about the least that a loss can be averaged over."""
+
 MAX_GAP_DAYS = 12
 """Calendar days; a longer silence means lost rows. Known closures are shorter: 7 days between two
 US sessions in September 2001, 11 in Tokyo in May 2019, 12 in the US bank holiday of 1933."""

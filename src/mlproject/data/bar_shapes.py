@@ -7,7 +7,7 @@ To have one more source read, add a row to `SHAPES`; one whose files have no hea
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mlproject.data.column_map import EXAMPLE, REQUIRED_COLUMNS, BadColumnMap
+from mlproject.data.column_map import EXAMPLE, REQUIRED_COLUMNS, BadColumnMap, ColumnMap
 from mlproject.errors import UserError
 
 SYMBOL_COLUMNS = ("<ticker>", "<symbol>", "ticker", "symbol", "name")
@@ -103,26 +103,30 @@ class FoundColumns:
     positions: dict[str, int]
     """Of each required column but volume."""
     volumes: tuple[int, ...]
-    """Positions of the columns that may be the volume, in order of preference; at least one."""
+    """Positions of the columns that may be the volume, in order of preference; none where the
+    market has no volume."""
     symbol: int | None
     """Position of the column that names the market."""
     adjusted_close: int | None
     """Position of a close adjusted for dividends that is not the close read."""
 
 
-def find_columns(found: Sequence[str], column_map: Mapping[str, str], source: str) -> FoundColumns:
+def find_columns(found: Sequence[str], column_map: ColumnMap, source: str) -> FoundColumns:
     """Find the required columns among the names `found`, the mapped ones where the map says.
 
     Raises `MissingColumns`, `AmbiguousColumns` or `BadColumnMap`.
     """
     names = [name.strip().lower() for name in found]
     for column, name in column_map.items():
-        if name.strip().lower() not in names:
+        if name is not None and name.strip().lower() not in names:
             raise BadColumnMap(
                 f"{source}: columns={column}={name}: there is no column {name!r}; "
                 f"found {_shown(found)}"
             )
-    wanted = {column: (name.strip().lower(),) for column, name in column_map.items()}
+    wanted = {
+        column: () if name is None else (name.strip().lower(),)
+        for column, name in column_map.items()
+    }
     shape, names = _shape_of(found, names, wanted, source)
     alternatives = {column: shape.column(column) for column in REQUIRED_COLUMNS} | wanted
     positions = {
@@ -159,7 +163,9 @@ def _shape_of(
         (PLAIN, *SHAPES), key=lambda shape: len(_lacking(shape, readings[-1], wanted)) > 1
     )
     missing = _lacking(nearest, readings[-1], wanted)
-    why = " (features such as OBV and VWAP need it)" * (missing == ["volume"])
+    why = " (features such as OBV and VWAP need it; volume=none goes without them)" * (
+        missing == ["volume"]
+    )
     raise MissingColumns(
         f"{source}: missing column{'s' * (len(missing) > 1)} {', '.join(missing)}{why}; "
         f"found {_shown(found)}; rename or add columns (upper or lower case is the same), or say "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mlproject.data import bar_measures
-from mlproject.data.bars import Bars, load_bars
+from mlproject.data.bars import Bars
 from mlproject.errors import UserError
 from mlproject.text.phrases import counted
 
@@ -21,13 +21,6 @@ _DATES_SHOWN = 3
 
 class BadBars(UserError):
     """The bars do not make sense as daily bars of a market."""
-
-
-def checked_bars(data: Bars | str) -> Bars:
-    """The bars of a source, see `load_bars`, or those given, if they make sense; else `BadBars`."""
-    bars = load_bars(data) if isinstance(data, str) else data
-    check_bars(bars)
-    return bars
 
 
 def check_bars(bars: Bars) -> None:
@@ -52,8 +45,8 @@ def validate_bars(bars: Bars) -> "ExpectationSuiteValidationResult":
 
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
 
-    frame = bars.frame.assign(row=bars.frame.index + 1).join(
-        bar_measures.measure(bars.frame, bars.unfinished_time)
+    frame = bars.to_check.assign(row=bars.frame.index + 1).join(
+        bar_measures.measure(bars.to_check, bars.unfinished_time)
     )
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}

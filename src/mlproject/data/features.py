@@ -46,10 +46,17 @@ FEATURES: tuple[str, ...] = (
     "vwap_20",
 )
 
+NEED_VOLUME = ("volume", "obv", "adosc", "vwap_20")
+
 WARM_UP_ROWS = 199
 """Rows at the start in which a feature is still NaN, whatever the market: `sma_200` is the last.
 `stochrsi_weekly` needs 28 completed weeks, which are at most 196 rows, even with seven bars each.
 """
+
+
+def feature_names(*, has_volume: bool) -> tuple[str, ...]:
+    """The features that can be computed of a market."""
+    return tuple(name for name in FEATURES if has_volume or name not in NEED_VOLUME)
 
 
 def compute_features(frame: pd.DataFrame) -> pd.DataFrame:

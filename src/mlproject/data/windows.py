@@ -1,5 +1,6 @@
 """The windows that a network trains on: scaled features, labels and splits as tensors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -7,11 +8,16 @@ import numpy.typing as npt
 import torch
 
 from mlproject.data.bars import Bars
-from mlproject.data.features import FEATURES, WARM_UP_ROWS, compute_features
+from mlproject.data.features import WARM_UP_ROWS, compute_features
 from mlproject.data.labels import LabelPrice, Task, label_rows
-from mlproject.data.splits import Splits, rows_needed, split_ends
+from mlproject.data.markets import Markets
+from mlproject.data.splits import Splits, rows_needed, split_markets, usable
 from mlproject.errors import UserError
 from mlproject.models.arch_grid import WINDOW_DAYS
+
+MAX_VALIDATION_WINDOWS = 1 << 15
+"""More are thinned evenly over the days and markets: beyond it a validation tells no more of a
+network and takes longer than its training. One market of a century has fewer."""
 
 # A standard deviation this small beside the values is their rounding.
 _ROUNDING = 1e-9
@@ -27,13 +33,15 @@ class OneClassOnly(UserError):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WindowedData:
-    """The rows of a market, each held once; a window is a slice of them, gathered by its end row.
+    """The rows of all markets, each held once; a window is a slice of them, gathered by its end
+    row.
 
-    The tensors lie on one device, and what works with them works there.
+    The rows of a market follow one another, and no window reaches into another market's. The
+    tensors lie on one device, and what works with them works there.
     """
 
     features: torch.Tensor
-    """(rows, features) float32, scaled; NaN in the warm-up, which no window reaches."""
+    """(rows, features) float32, scaled; NaN in each warm-up, which no window reaches."""
 
     labels: torch.Tensor
     """(rows,) float32, 0 or 1; NaN where the outcome is not known, which is no window's end."""
@@ -42,7 +50,7 @@ class WindowedData:
     """(windows,) int64: end rows. The window of end row t is rows t-59..t, its label labels[t]."""
 
     validation: torch.Tensor
-    """As `train`, later in time."""
+    """As `train`, later in time; at most `MAX_VALIDATION_WINDOWS`."""
 
     test: torch.Tensor
     """As `train`, last in time; for the final evaluation only."""
@@ -52,11 +60,19 @@ class WindowedData:
     base_rate: float
     """Share of training windows whose label is 1, in (0, 1)."""
 
+    markets: tuple[str, ...]
+    """Names of the markets that have rows here."""
+
+    market_starts: npt.NDArray[np.int64]
+    """(markets + 1,): the first row of each market, and the number of rows."""
+
     scaling_mean: npt.NDArray[np.float64]
-    """(features,): taken off each feature; of the rows up to the last training end row."""
+    """(markets, features): taken off each feature; of the market's rows up to its last training end
+    row."""
 
     scaling_std: npt.NDArray[np.float64]
-    """(features,): then divided by; of the same rows, 1 where a feature is constant there."""
+    """(markets, features): then divided by; of the same rows, 1 where a feature is constant
+    there."""
 
     dates: npt.NDArray[np.datetime64]
     """(rows,) datetime64[D]: the day of each row."""
@@ -65,6 +81,11 @@ class WindowedData:
     def n_features(self) -> int:
         """Number of features of a day."""
         return len(self.feature_names)
+
+    def market_of(self, ends: torch.Tensor) -> npt.NDArray[np.int64]:
+        """The market of each end row (windows,), as its position in `markets`."""
+        rows = ends.cpu().numpy()
+        return np.searchsorted(self.market_starts, rows, side="right").astype(np.int64) - 1
 
     def to(self, device: torch.device | str) -> "WindowedData":
         """The same data with all tensors on `device`."""
@@ -95,7 +116,7 @@ def gather_windows(features: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
 
 
 def build_windows(
-    bars: Bars,
+    data: Markets | Bars,
     *,
     horizon_days: int,
     task: Task,
@@ -105,53 +126,89 @@ def build_windows(
 ) -> WindowedData:
     """The data of a study, on the CPU: features scaled on the training span, labels and splits.
 
+    Each market has features, labels and scaling of its own; the splits begin on the same days in
+    all. A market that has no training window cannot be scaled, and is not in the data.
+
     A `final` training takes training and validation as one training span; `validation` is then
     empty. Without the test span, `test` is empty and its rows are not in the data at all, so that
     they cannot be touched by mistake; the rest is the same, since features use only the past.
 
-    The bars must have passed `check_bars`.
+    The bars must have passed the checks (see `mlproject.data.checks`).
 
     Raises:
         TooFewRows: a split would be empty.
         OneClassOnly: all training labels are the same.
     """
-    splits = _usable_splits(bars, horizon_days)
-    if final:
-        splits = splits.final
-    frame = bars.frame
-    if not with_test:
-        splits = splits.without_test
-        frame = frame.head(splits.test.start)
-    labels = label_rows(frame, horizon_days=horizon_days, task=task, label_price=label_price)
-    base_rate = float(labels[splits.train].mean(dtype=np.float64))
+    markets = Markets.of(data)
+    used = [
+        (bars, _chosen(splits, final=final, with_test=with_test))
+        for bars, splits in _usable_splits(markets, horizon_days)
+    ]
+    lengths = [len(bars.frame) if with_test else splits.test.start for bars, splits in used]
+    starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    names = list(markets.feature_names)
+    rows, n_features = int(starts[-1]), len(names)
+    features = np.empty((rows, n_features), np.float32)
+    labels = np.empty(rows, np.float32)
+    dates = np.empty(rows, "datetime64[D]")
+    scaling = np.empty((2, len(used), n_features))
+    for at, (bars, splits) in enumerate(used):
+        frame = bars.frame.head(lengths[at])
+        here = slice(starts[at], starts[at + 1])
+        labels[here] = label_rows(
+            frame, horizon_days=horizon_days, task=task, label_price=label_price
+        )
+        unscaled = compute_features(frame)[names].to_numpy(np.float64)
+        scaling[:, at] = _scaling(unscaled[WARM_UP_ROWS : splits.train.stop])
+        features[here] = scale(unscaled, *scaling[:, at])
+        dates[here] = frame["date"].to_numpy("datetime64[D]")
+        _assert_complete(features[here], labels[here], splits)
+    every = [splits for _, splits in used]
+    train = _ends([splits.train for splits in every], starts)
+    base_rate = float(labels[train].mean(dtype=np.float64))
     if base_rate in (0.0, 1.0):
-        raise _one_class(bars, base_rate, horizon_days, task)
-    features = compute_features(frame).to_numpy(np.float64)
-    mean, std = _scaling(features[WARM_UP_ROWS : splits.train.stop])
-    scaled = scale(features, mean, std)
-    _assert_complete(scaled, labels, splits)
+        raise _one_class(markets, base_rate, horizon_days, task)
+    validation = _ends([splits.validation for splits in every], starts)
     return WindowedData(
-        features=torch.from_numpy(scaled),
+        features=torch.from_numpy(features),
         labels=torch.from_numpy(labels),
-        train=_ends(splits.train),
-        validation=_ends(splits.validation),
-        test=_ends(splits.test),
-        feature_names=FEATURES,
+        train=torch.from_numpy(train),
+        validation=torch.from_numpy(_thinned(validation, dates)),
+        test=torch.from_numpy(_ends([splits.test for splits in every], starts)),
+        feature_names=tuple(names),
         base_rate=base_rate,
-        scaling_mean=mean,
-        scaling_std=std,
-        dates=frame["date"].to_numpy("datetime64[D]"),
+        markets=tuple(bars.name for bars, _ in used),
+        market_starts=starts,
+        scaling_mean=scaling[0],
+        scaling_std=scaling[1],
+        dates=dates,
     )
 
 
-def _usable_splits(bars: Bars, horizon_days: int) -> Splits:
-    splits = split_ends(len(bars.frame), horizon_days=horizon_days)
-    if not splits.usable:
+def _usable_splits(markets: Markets, horizon_days: int) -> list[tuple[Bars, Splits]]:
+    """The markets that have training windows, each with its splits."""
+    splits = split_markets(
+        [bars.frame["date"].to_numpy() for bars in markets.each], horizon_days=horizon_days
+    )
+    used = [(bars, of_bars) for bars, of_bars in zip(markets.each, splits, strict=True)]
+    used = [(bars, of_bars) for bars, of_bars in used if of_bars.train]
+    if usable([of_bars for _, of_bars in used]):
+        return used
+    if len(markets.each) == 1:
         raise TooFewRows(
-            f"{bars.source}: {len(bars.frame)} rows are too few for a horizon of {horizon_days} "
+            f"{markets.source}: {markets.rows} rows are too few for a horizon of {horizon_days} "
             f"days; give at least {rows_needed(horizon_days=horizon_days)} rows or shorten it"
         )
-    return splits
+    raise TooFewRows(
+        f"{markets.source}: the markets have too few days in common: those with days to train on "
+        f"have none to validate or to test on at a horizon of {horizon_days} days "
+        f"({markets.source_shape}); give markets of the same years, or shorten the horizon"
+    )
+
+
+def _chosen(splits: Splits, *, final: bool, with_test: bool) -> Splits:
+    splits = splits.final if final else splits
+    return splits if with_test else splits.without_test
 
 
 def scale(
@@ -163,8 +220,21 @@ def scale(
     return ((features - mean) / std).astype(np.float32)
 
 
-def _ends(rows: range) -> torch.Tensor:
-    return torch.arange(rows.start, rows.stop)
+def _ends(of_markets: Sequence[range], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The end rows among the rows of all markets, of end rows counted in each."""
+    counted = zip(starts, of_markets, strict=False)
+    return np.concatenate([start + np.arange(r.start, r.stop) for start, r in counted])
+
+
+def _thinned(
+    ends: npt.NDArray[np.int64], dates: npt.NDArray[np.datetime64]
+) -> npt.NDArray[np.int64]:
+    """At most `MAX_VALIDATION_WINDOWS` of the end rows, evenly over their days."""
+    if len(ends) <= MAX_VALIDATION_WINDOWS:
+        return ends
+    by_day = ends[np.argsort(dates[ends], kind="stable")]
+    taken = np.arange(MAX_VALIDATION_WINDOWS) * len(ends) // MAX_VALIDATION_WINDOWS
+    return np.sort(by_day[taken])
 
 
 def _scaling(
@@ -186,7 +256,7 @@ def _assert_complete(
         assert np.isfinite(known).all(), "a window's outcome is not known"
 
 
-def _one_class(bars: Bars, base_rate: float, horizon_days: int, task: Task) -> OneClassOnly:
+def _one_class(markets: Markets, base_rate: float, horizon_days: int, task: Task) -> OneClassOnly:
     rise = f"rises by {task.threshold * 100:g} % within {horizon_days} days"
     said = f"no training day {rise}" if base_rate == 0 else f"every training day {rise}"
     advice = (
@@ -194,4 +264,4 @@ def _one_class(bars: Bars, base_rate: float, horizon_days: int, task: Task) -> O
         if base_rate == 0
         else "raise the threshold or shorten the horizon"
     )
-    return OneClassOnly(f"{bars.source}: {said}, so there is nothing to tell apart; {advice}")
+    return OneClassOnly(f"{markets.source}: {said}, so there is nothing to tell apart; {advice}")

@@ -12,7 +12,9 @@ from optuna.trial import FrozenTrial
 from mlproject.analysis.summary.note import study_note
 from mlproject.analysis.summary.parent_run import summarise_study
 from mlproject.data.bars import Bars
-from mlproject.data.checks import checked_bars
+from mlproject.data.load_markets import checked_markets
+from mlproject.data.market_table import remarks, what_data_tells
+from mlproject.data.markets import Markets
 from mlproject.data.windows import build_windows
 from mlproject.errors import UserError
 from mlproject.experiments.describe import ended_trial
@@ -74,7 +76,7 @@ class StudyOutcome:
 def run_study(
     settings: StudySettings,
     *,
-    data: Bars | str = "sp500",
+    data: Markets | Bars | str = "sp500",
     storage: str | None = None,
     device: str = "auto",
     workers: WorkerSettings | int = 1,
@@ -97,7 +99,7 @@ def run_study(
 
     Args:
         settings: what makes the study the one it is, and how many trials it has.
-        data: bars, or where they come from: ``sp500`` or a file, see `load_bars`.
+        data: markets or bars, or where they come from, see `load_markets`.
         storage: Optuna storage URL; by default that of the environment variable MLPROJECT_STORAGE,
             else ``optuna.db`` beside MLflow's file.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``; ``cuda:0,cuda:1`` trains each
@@ -106,7 +108,7 @@ def run_study(
         tracking_uri: MLflow's store; by default that of MLFLOW_TRACKING_URI, else ``mlflow.db`` in
             the working directory.
         progress: is given what there is to say before the first trial: what was understood of the
-            bars' file, and the memory plan.
+            bars' files, what they can tell, and the memory plan.
 
     Raises:
         UserError: one of its kinds: input that cannot be used, a storage that holds another
@@ -128,7 +130,7 @@ def run_study_in(
     store: TrackingStore,
     settings: StudySettings,
     *,
-    data: Bars | str,
+    data: Markets | Bars | str,
     storage_url: str | None,
     device: str,
     workers: WorkerSettings | int,
@@ -138,21 +140,23 @@ def run_study_in(
     """As `run_study`; with a `supplement` those forced trials, on top of `settings.n_trials`."""
     if isinstance(workers, int):
         workers = WorkerSettings(workers=workers)
-    bars = checked_bars(data)
-    progress(f"source shape: {bars.source_shape}")
+    markets = checked_markets(data)
+    progress(f"source shape: {markets.source_shape}")
     windows = build_windows(
-        bars,
+        markets,
         horizon_days=settings.horizon_days,
         task=settings.task,
         label_price=settings.label_price,
     )
     where = (storage_url, settings.study_name, store.directory)
+    for line in (*remarks(markets, windows), what_data_tells(windows)):
+        progress(line)
     found = find_study_storage(*where)
     space = SearchSpace.of(settings.as_begun(begun_identity(found)), windows.n_features)
     with open_workers(workers, device) as crew:
         plan = crew.plan(space)  # what fits in no way is refused before a storage is made
         storage = found or open_study_storage(*where)
-        identity = space.settings.identity(bars, windows.n_features, plan.training)
+        identity = space.settings.identity(markets, windows.n_features, plan.training)
         check_unoccupied(storage, identity)
         plan_text = f"{crew.as_text()}{plan.as_text()}"
         progress(plan_text)
@@ -166,7 +170,7 @@ def run_study_in(
                 store = open_experiment(store)
                 parent_run_id = open_study_run(store, settings.study_name)
                 describe_study(
-                    store, parent_run_id, space, bars=bars, data=windows, identity=identity
+                    store, parent_run_id, space, markets=markets, data=windows, identity=identity
                 )
                 store.client.log_text(parent_run_id, plan_text, "memory_plan.txt")
             study = open_study(storage, identity)

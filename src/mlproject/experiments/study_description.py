@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import optuna
 import torch
 
-from mlproject.data.bars import Bars
+from mlproject.data.market_table import market_table
+from mlproject.data.markets import Markets
 from mlproject.data.windows import WindowedData
 from mlproject.models.extremes import distinct_extremes
 from mlproject.search.sampler import PRUNERS, SAMPLERS
@@ -27,7 +28,7 @@ def describe_study(
     run_id: str,
     space: SearchSpace,
     *,
-    bars: Bars,
+    markets: Markets,
     data: WindowedData,
     identity: Mapping[str, str | int],
 ) -> None:
@@ -39,7 +40,8 @@ def describe_study(
         run_id,
         {
             **identity,
-            "source_shape": bars.source_shape,
+            "source_shape": markets.source_shape,
+            "n_markets": len(data.markets),
             PLAN_OPTIMISER_PARAM: identity["optimiser"],
             PLAN_PRECISION_PARAM: identity["precision"],
             "n_trials": settings.n_trials,
@@ -57,4 +59,5 @@ def describe_study(
         },
     )
     log_study_values(store, run_id, metrics={}, tags={PLANNED_TRIALS_TAG: str(settings.n_trials)})
-    log_study_dataset(store, run_id, bars)
+    log_study_dataset(store, run_id, markets)
+    store.client.log_text(run_id, market_table(markets, data).to_csv(index=False), "markets.csv")

@@ -11,6 +11,7 @@ from mlproject.analysis.supplement.plan import TRIALS_PER_VALUE, SupplementTrial
 from mlproject.analysis.supplement.prepare import prepare_supplement
 from mlproject.analysis.supplement.render import plan_text
 from mlproject.data.bars import Bars
+from mlproject.data.markets import Markets
 from mlproject.experiments.storage import begun_identity, find_study_storage
 from mlproject.experiments.study import StudyOutcome, run_study_in
 from mlproject.experiments.workers.settings import WorkerSettings
@@ -38,7 +39,7 @@ def supplement(
     *,
     trials_per_value: int = TRIALS_PER_VALUE,
     dry_run: bool = False,
-    data: Bars | str = "sp500",
+    data: Markets | Bars | str = "sp500",
     storage: str | None = None,
     device: str = "auto",
     workers: WorkerSettings | int = 1,

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Self, TypedDict, TypeVar
 
-from mlproject.data.bars import Bars
 from mlproject.data.labels import LabelPrice, Task, parse_horizon, parse_task
+from mlproject.data.markets import Markets
 from mlproject.errors import UserError
 from mlproject.models.arch_grid import GRID_VERSIONS
 from mlproject.models.budget import Budget, parse_budget
@@ -159,7 +159,9 @@ class StudySettings:
         }
         return replace(self, **left_open)
 
-    def identity(self, bars: Bars, n_features: int, plan: TrainingPlan) -> dict[str, str | int]:
+    def identity(
+        self, markets: Markets, n_features: int, plan: TrainingPlan
+    ) -> dict[str, str | int]:
         """What all trials of a study must share to be comparable, readable in an error line."""
         assert self.grid_version is not None and self.search_space is not None
         return {
@@ -168,8 +170,8 @@ class StudySettings:
             "horizon": self.horizon_days,
             "task": self.task.name,
             "label_price": self.label_price,
-            "data": bars.name,
-            "data_digest": bars.digest,
+            "data": markets.name,
+            "data_digest": markets.digest,
             "n_features": n_features,
             "grid_version": self.grid_version,
             "search_space": self.search_space,

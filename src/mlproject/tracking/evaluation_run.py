@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-from mlproject.data.bars import Bars
+from mlproject.data.markets import Markets
 from mlproject.tracking.analysis_run import log_folder, open_analysis_run
 from mlproject.tracking.errors import TrackingUnreachable, tracking_errors
 from mlproject.tracking.names import (
@@ -39,7 +39,7 @@ def evaluation_run(
     study_name: str,
     trial_run_id: str,
     params: Mapping[str, object],
-    bars: Bars,
+    markets: Markets,
 ) -> Iterator[str]:
     """Open the evaluation's run while the block runs, and give its id.
 
@@ -53,7 +53,7 @@ def evaluation_run(
         tags = {EVALUATED_STUDY_TAG: study_name, EVALUATED_TRIAL_TAG: trial_run_id}
         log_study_values(store, run_id, metrics={}, tags=tags)
         log_study_params(store, run_id, params)
-        log_study_dataset(store, run_id, bars)
+        log_study_dataset(store, run_id, markets)
     try:
         yield run_id
     except BaseException as error:

@@ -1,15 +1,17 @@
 """The parent run of a study: one, however often the study is launched."""
 
+import json
 import time
 from collections.abc import Mapping
 
+import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Dataset, DatasetInput, InputTag, Run, RunTag
 from mlflow.entities import Metric as MlflowMetric
 from mlflow.entities import Param as MlflowParam
 from mlflow.tracking.context.registry import resolve_tags
 
-from mlproject.data.bars import Bars
+from mlproject.data.markets import Markets
 from mlproject.tracking.names import PARENT_RUN_ID_TAG, Origin, Tag
 from mlproject.tracking.store import TrackingStore
 
@@ -131,16 +133,26 @@ def log_study_values(
     )
 
 
-def log_study_dataset(store: TrackingStore, run_id: str, bars: Bars) -> None:
+def log_study_dataset(store: TrackingStore, run_id: str, markets: Markets) -> None:
     """Log the bars that a study trains on as the run's data set, once."""
     inputs = store.client.get_run(run_id).inputs
     known = inputs.dataset_inputs if inputs else []
-    if any(item.dataset.digest == bars.digest for item in known):
+    if any(item.dataset.digest == markets.digest for item in known):
         return
-    dataset = from_pandas(bars.frame, name=bars.name, digest=bars.digest).to_dict()
+    dataset = from_pandas(_as_one(markets), name=markets.name, digest=markets.digest).to_dict()
+    names = [bars.name for bars in markets.each]
+    profile = json.loads(dataset["profile"]) | {"markets": names}
     entity = Dataset(
-        **{key: dataset[key] for key in ("name", "digest", "source_type", "schema", "profile")},
-        source=bars.source,
+        **{key: dataset[key] for key in ("name", "digest", "source_type", "schema")},
+        profile=json.dumps(profile),
+        source=markets.source,
     )
     context = InputTag("mlflow.data.context", "training")
     store.client.log_inputs(run_id, [DatasetInput(entity, [context])])
+
+
+def _as_one(markets: Markets) -> pd.DataFrame:
+    """The bars of all markets, with a column that says whose they are where they are several."""
+    if len(markets.each) == 1:
+        return markets.each[0].frame
+    return pd.concat([bars.frame.assign(symbol=bars.name) for bars in markets.each])

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mlproject.data.windows import WindowedData
 from mlproject.errors import UserError
 from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.epoch_metrics import EpochMetrics, has_exploded
@@ -33,6 +34,17 @@ OnStep = Callable[[int, int], None]
 """Called after each step with how many of the epoch's steps are done, and how many there are."""
 
 _logger = logging.getLogger(__name__)
+
+
+EPOCH_WINDOWS = 1 << 17
+"""An epoch of many markets is so many windows of theirs, not all: 512 steps of 256. Else a study of
+a thousand markets would hear of a network after 14,000 steps, and its ranges of epochs and warm-up
+would mean something else. No market alone has as many."""
+
+
+def epoch_windows(data: WindowedData) -> int:
+    """How many training windows an epoch takes."""
+    return min(len(data.train), EPOCH_WINDOWS)
 
 
 class TrainingDiverged(UserError):
@@ -90,7 +102,8 @@ class TrainingLoop:
         self._checkpoint = checkpoint
         self._on_step = on_step
         self._identity = identity or {}
-        steps = math.ceil(len(self._data.train) / self._settings.batch_size)
+        self._epoch_windows = epoch_windows(self._data)
+        steps = math.ceil(self._epoch_windows / self._settings.batch_size)
         self._steps_per_epoch = min(steps, self._settings.max_steps or steps)
         self.progress = Progress()
 
@@ -167,10 +180,20 @@ class TrainingLoop:
         return loss_sum.item() / sum(map(len, batches))
 
     def _shuffled(self) -> Tensor:
-        """The end rows of the training windows, (windows,), in the order of this epoch."""
-        generator = np.random.default_rng((self._settings.seed, self.progress.epoch))
-        order = torch.from_numpy(generator.permutation(len(self._data.train)))
-        return self._data.train[order.to(self._data.train.device)]
+        """The end rows of the training windows of this epoch, (windows,), in their order.
+
+        Each pass over the data has an order of its own; an epoch goes on in it where the one
+        before ended.
+        """
+        train, taken = self._data.train, self._epoch_windows
+        begun = (self.progress.epoch - 1) * taken
+        parts = []
+        while taken:
+            of_pass, start = divmod(begun, len(train))
+            generator = np.random.default_rng((self._settings.seed, of_pass + 1))
+            parts.append(generator.permutation(len(train))[start : start + taken])
+            begun, taken = begun + len(parts[-1]), taken - len(parts[-1])
+        return train[torch.from_numpy(np.concatenate(parts)).to(train.device)]
 
     def _run_step(self, ends: Tensor) -> Tensor:
         settings = self._settings

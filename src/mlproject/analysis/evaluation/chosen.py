@@ -5,9 +5,9 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar
 
 from mlproject.analysis.dimensions import DIMENSIONS
-from mlproject.data.bars import Bars
 from mlproject.data.features import FEATURES
 from mlproject.data.labels import LabelPrice
+from mlproject.data.markets import Markets
 from mlproject.errors import UserError
 from mlproject.models.arch_grid import Architecture, Shape, architecture_grid
 from mlproject.search.search_space import derived_seed
@@ -73,7 +73,7 @@ class ChosenTrial:
 def choose_trial(
     study: TrackedStudy,
     settings: StudySettings,
-    bars: Bars,
+    markets: Markets,
     losses_of: Callable[[str], Mapping[int, float]],
 ) -> ChosenTrial:
     """Choose the trial with the lowest validation loss whose architecture is known.
@@ -85,7 +85,7 @@ def choose_trial(
             the best one's architecture is not in today's grid.
         OtherData: the study says that it was run on other bars.
     """
-    _check_data(study, bars)
+    _check_data(study, markets)
     complete = ranked_trials(study.trials)
     usable = [t for t in complete if all(param in t.trial.params for param in _REQUIRED)]
     if not usable:
@@ -123,13 +123,13 @@ def choose_trial(
     )
 
 
-def _check_data(study: TrackedStudy, bars: Bars) -> None:
-    digest = study.params.get("data_digest", bars.digest)
-    if digest != bars.digest:
+def _check_data(study: TrackedStudy, markets: Markets) -> None:
+    digest = study.params.get("data_digest", markets.digest)
+    if digest != markets.digest:
         raise OtherData(
-            f"study {study.study_name} was run on {study.params.get('data', 'other bars')} (digest "
-            f"{digest}), not on {bars.source} (digest {bars.digest}): what is its test span here "
-            "may have been trained on there; give --data the bars of the study"
+            f"study {study.study_name} was run on {study.params.get('data', 'other bars')} "
+            f"(digest {digest}), not on {markets.source} (digest {markets.digest}): what is its "
+            "test span here may have been trained on there; give --data the bars of the study"
         )
 
 

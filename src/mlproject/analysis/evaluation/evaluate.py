@@ -27,8 +27,9 @@ from mlproject.analysis.evaluation.results import TestResults, score_test_set
 from mlproject.analysis.evaluation.servable import servable_model
 from mlproject.analysis.find_study import find_study
 from mlproject.data.bars import Bars
-from mlproject.data.checks import checked_bars
 from mlproject.data.features import FEATURES
+from mlproject.data.load_markets import checked_markets
+from mlproject.data.markets import Markets
 from mlproject.data.windows import WindowedData, build_windows
 from mlproject.search.study_settings import StudySettings
 from mlproject.serving.model_folder import TrainedModel, load_model, save_model
@@ -63,7 +64,7 @@ class Evaluated:
 def evaluate(
     settings: StudySettings,
     *,
-    data: Bars | str = "sp500",
+    data: Markets | Bars | str = "sp500",
     seeds: int = 3,
     device: str = "auto",
     tracking_uri: str | None = None,
@@ -77,7 +78,7 @@ def evaluate(
 
     Args:
         settings: those that name the study: experiment, budget, horizon and task.
-        data: the bars of the study, or where they come from, see `load_bars`.
+        data: the markets or bars of the study, or where they come from, see `load_markets`.
         seeds: how many times the architecture is trained.
         device: one of ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         tracking_uri: MLflow's store; by default that of MLFLOW_TRACKING_URI, else ``mlflow.db`` in
@@ -91,26 +92,26 @@ def evaluate(
     target = select_device(device)
     store = connect_to_read(settings.experiment, tracking_uri)
     return _evaluate_in(
-        store, settings, checked_bars(data), seeds=seeds, device=target, progress=progress
+        store, settings, checked_markets(data), seeds=seeds, device=target, progress=progress
     )
 
 
 def _evaluate_in(
     store: TrackingStore,
     settings: StudySettings,
-    bars: Bars,
+    markets: Markets,
     *,
     seeds: int,
     device: torch.device,
     progress: Progress,
 ) -> Evaluated:
-    """Evaluate the study of a store; the bars have passed `checked_bars`."""
+    """Evaluate the study of a store; the markets have passed `checked_markets`."""
     study = find_study(read_studies(store), settings.study_name, to="evaluate")
-    chosen = choose_trial(study, settings, bars, partial(validation_losses, store))
+    chosen = choose_trial(study, settings, markets, partial(validation_losses, store))
     plan = _plan(chosen, device)
     windows = partial(
         build_windows,
-        bars,
+        markets,
         horizon_days=settings.horizon_days,
         task=settings.task,
         label_price=chosen.label_price,
@@ -125,9 +126,9 @@ def _evaluate_in(
         baseline_settings={},
         earlier_evaluations=count_evaluations(store, chosen.study_name),
     )
-    params = run_params(context, plan, bars)
+    params = run_params(context, plan, markets)
     with (
-        evaluation_run(store, chosen.study_name, chosen.run_id, params, bars) as run_id,
+        evaluation_run(store, chosen.study_name, chosen.run_id, params, markets) as run_id,
         tempfile.TemporaryDirectory() as temporary,
     ):
         if chosen.best_epoch is None:
@@ -157,7 +158,7 @@ def _evaluate_in(
         version = register_model(
             store,
             run_id,
-            servable_model(folders[0], bars.frame.head(len(final.dates))),
+            servable_model(folders[0], markets.each[0].frame.head(len(final.dates))),
             name=chosen.study_name,
             description=note,
             tags={"evaluation_run": run_id},
@@ -203,8 +204,8 @@ def _train(
                 network=model.network,
                 architecture=context.chosen.architecture,
                 feature_names=final.feature_names,
-                scaling_mean=final.scaling_mean,
-                scaling_std=final.scaling_std,
+                scaling_mean=final.scaling_mean[0],
+                scaling_std=final.scaling_std[0],
                 task=settings.task.name,
                 horizon_days=settings.horizon_days,
                 label_price=context.chosen.label_price,

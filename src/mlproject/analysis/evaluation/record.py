@@ -12,7 +12,7 @@ from mlproject.analysis.evaluation.context import EvaluationContext
 from mlproject.analysis.evaluation.note import as_note, prediction_table, score_table
 from mlproject.analysis.evaluation.pictures import draw_pictures
 from mlproject.analysis.evaluation.results import TestResults
-from mlproject.data.bars import Bars
+from mlproject.data.markets import Markets
 from mlproject.models.arch_grid import Architecture
 from mlproject.tracking.names import (
     HYPERPARAMETER_PARAMS,
@@ -28,7 +28,9 @@ from mlproject.training.settings import TrainingSettings
 _DOTS_PER_INCH = 110
 
 
-def run_params(context: EvaluationContext, plan: TrainingPlan, bars: Bars) -> dict[str, object]:
+def run_params(
+    context: EvaluationContext, plan: TrainingPlan, markets: Markets
+) -> dict[str, object]:
     """The params of the run: which trial was trained again, and how."""
     chosen = context.chosen
     return {
@@ -40,8 +42,8 @@ def run_params(context: EvaluationContext, plan: TrainingPlan, bars: Bars) -> di
         "optimiser": plan.optimiser.value,
         "precision": plan.precision.value,
         "training_seeds": " ".join(map(str, context.seeds)),
-        "data": bars.name,
-        "data_digest": bars.digest,
+        "data": markets.name,
+        "data_digest": markets.digest,
     }
 
 

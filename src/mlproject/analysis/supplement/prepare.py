@@ -6,7 +6,6 @@ from mlproject.analysis.analysed_study import AnalysedStudy
 from mlproject.analysis.audit import audit_study
 from mlproject.analysis.find_study import find_study
 from mlproject.analysis.supplement.plan import SupplementTrial, plan_supplement, queued_trial
-from mlproject.data.features import FEATURES
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
 from mlproject.search.trial_queue import QueuedTrial
@@ -37,7 +36,7 @@ def prepare_supplement(
         NoSuchStudy: there is no study of this name to supplement.
     """
     study = AnalysedStudy(find_study(experiment, settings.study_name, to="supplement"))
-    space = SearchSpace.of(replace(settings, n_trials=study.planned), len(FEATURES))
+    space = SearchSpace.of(replace(settings, n_trials=study.planned), study.features_today)
     trials = plan_supplement(
         study, audit_study(study).gaps, space, trials_per_value=trials_per_value
     )
