@@ -20,6 +20,7 @@ the fence of a box plot: one bad trial says little of its cell.
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +53,7 @@ class Estimates:
 class CellEstimates:
     """The estimates of all cells that had a trial."""
 
-    cells: tuple[object, ...]
+    cells: tuple[Any, ...]
     counts: npt.NDArray[np.int64]
     """Of trials, per cell."""
     of_cells: Estimates
@@ -128,7 +129,8 @@ class _Trials:
 
     @cached_property
     def loss_sums(self) -> Floats:
-        return np.bincount(self.codes, weights=self.losses, minlength=self.cells)
+        sums = np.bincount(self.codes, weights=self.losses, minlength=self.cells)
+        return np.asarray(sums, dtype=np.float64)
 
     @cached_property
     def term_sums(self) -> Floats:
@@ -192,25 +194,21 @@ class _MixedModel:
 
     @classmethod
     def of(cls, trials: _Trials, ratio: float) -> "_MixedModel":
-        pull = ratio**2 / (1 + ratio**2 * trials.counts)
+        pull = np.asarray(ratio**2 / (1 + ratio**2 * trials.counts), dtype=np.float64)
         of_cells = trials.term_sums
         information = trials.terms.T @ trials.terms - (of_cells.T * pull) @ of_cells
         moment = trials.terms.T @ trials.losses - of_cells.T @ (pull * trials.loss_sums)
-        covariance = np.linalg.pinv(information)
+        covariance = np.asarray(np.linalg.pinv(information), dtype=np.float64)
         coefficients = covariance @ moment
-        residuals = trials.losses @ trials.losses - pull @ trials.loss_sums**2
-        residuals = max(float(residuals - moment @ coefficients), 1e-12)
+        squares = trials.losses @ trials.losses - pull @ trials.loss_sums**2
+        residuals = max(float(squares - moment @ coefficients), 1e-12)
+        determinants = np.log1p(ratio**2 * trials.counts).sum() + np.linalg.slogdet(information)[1]
         return cls(
             pull=pull,
             coefficients=coefficients,
             covariance=covariance,
             variance=residuals / trials.degrees,
-            log_likelihood=-0.5
-            * float(
-                np.log1p(ratio**2 * trials.counts).sum()
-                + np.linalg.slogdet(information)[1]
-                + trials.degrees * math.log(residuals)
-            ),
+            log_likelihood=-0.5 * float(determinants + trials.degrees * math.log(residuals)),
         )
 
     def expected(

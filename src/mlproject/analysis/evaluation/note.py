@@ -130,8 +130,8 @@ def _headline(context: EvaluationContext, results: TestResults) -> str:
         f"(d_model {a.d_model}, n_layers {a.n_layers}, n_heads {a.n_heads}, d_ff {a.d_ff}), "
         f"trained {counted(len(context.seeds), 'time')} on training and validation for "
         f"{counted(context.epochs, 'epoch')}; "
-        f"tested on the {len(results.labels)} windows that end from {results.dates[0]} to "
-        f"{results.dates[-1]}, {results.labels.mean():.1%} of them before a rise."
+        f"tested on the {len(results.labels)} windows that end from {results.dates.min()} to "
+        f"{results.dates.max()}, {results.labels.mean():.1%} of them before a rise."
     )
 
 
