@@ -81,6 +81,7 @@ class TestMetric(StrEnum):
     """Metrics of an evaluation's run: on the test span, the mean over the seeds.
 
     `spread_of` names their standard deviation over the seeds, `of_baseline` those of a baseline.
+    The AUC has an interval, whose ends are under its name with ``.low`` and ``.high`` behind it.
     """
 
     __test__ = False  # no test of pytest's

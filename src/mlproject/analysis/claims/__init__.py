@@ -1,5 +1,4 @@
-"""What may be claimed of a study from its validation losses: tests that know how many trials and
-epochs were tried, and how much one day tells of the next.
+"""The statistics behind what is claimed: intervals, shrunken estimates, tests, verdicts.
 
-Networks and stores are not known here; `mlproject.analysis.summary` logs what is found.
+Nothing here knows of MLflow or of a picture; docs/claims.md has the error rates.
 """
