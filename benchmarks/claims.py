@@ -14,7 +14,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from benchmarks import claims_of_evaluation, claims_of_report
+from benchmarks import claims_of_evaluation, claims_of_report, claims_of_studies
 
 Part = Callable[[int], Iterator[str]]
 
@@ -22,6 +22,7 @@ REPEATS = 400
 """Of each cell of a table; a share of 5 % is then known to about one per cent."""
 
 PARTS: Mapping[str, Sequence[Part]] = {
+    "studies": (claims_of_studies.verdicts,),
     "scale": (claims_of_report.false_claims_of_scale, claims_of_report.power_of_scale),
     "shapes": (claims_of_report.shapes,),
     "effects": (claims_of_report.effects,),
