@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import optuna
 from benchmarks.planted_markets import RULES, garch, planted_markets, random_walk
 from scipy import stats
