@@ -32,11 +32,9 @@ def _trials(kept: Sequence[object]) -> list[FrozenTrial]:
     return study.trials
 
 
-def test_it_has_a_row_for_each_trial_and_market_with_losses(
-    data: WindowedData, make_settings: MakeSettings
-) -> None:
+def test_it_has_a_row_for_each_trial_and_market_with_losses(data: WindowedData) -> None:
     trials = _trials([[None, 0.5, 0.6], None, [0.1, 0.2], "?", [None, 0.7, 0.4]])
-    table = market_validation(trials, data, make_settings())
+    table = market_validation(trials, data)
     assert table["trial_number"].tolist() == [0, 0, 4, 4]
     assert table["market"].tolist() == ["b", "c"] * 2
     assert table["val_loss"].tolist() == [0.5, 0.6, 0.7, 0.4]
@@ -45,24 +43,14 @@ def test_it_has_a_row_for_each_trial_and_market_with_losses(
     assert (table["skill"] > 0).tolist() == [True, True, False, True]
 
 
-def test_before_any_trial_has_ended_it_is_empty(
-    data: WindowedData, make_settings: MakeSettings
-) -> None:
-    assert market_validation([], data, make_settings()).empty
+def test_before_any_trial_has_ended_it_is_empty(data: WindowedData) -> None:
+    assert market_validation([], data).empty
 
 
 def test_of_too_many_trials_it_has_the_best(
-    data: WindowedData, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+    data: WindowedData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table_module, "MOST_ROWS", 5)
     trials = _trials([[None, loss, loss] for loss in (0.6, 0.4, 0.5, 0.3)])
-    table = market_validation(trials, data, make_settings())
+    table = market_validation(trials, data)
     assert table["trial_number"].tolist() == [1, 1, 3, 3]
-
-
-def test_a_quick_check_tells_of_the_windows_it_looked_at(
-    data: WindowedData, make_settings: MakeSettings
-) -> None:
-    settings = make_settings(max_steps=1)
-    table = market_validation(_trials([[None, 0.5, None]]), data, settings)
-    assert table[["market", "windows"]].to_numpy().tolist() == [["b", settings.batch_size]]

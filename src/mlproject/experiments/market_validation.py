@@ -10,27 +10,22 @@ import pandas as pd
 from optuna.trial import FrozenTrial
 
 from mlproject.data.windows import WindowedData
-from mlproject.search.study_settings import StudySettings
 from mlproject.text.escaping import for_spreadsheet
 from mlproject.tracking.names import MARKET_LOSSES_ATTR, Tag
-from mlproject.training.loop import validation_ends
 from mlproject.training.market_losses import market_prior_losses, window_counts
 
 MOST_ROWS = 1_000_000
 """Of the table; of more the trials with the lowest losses are in it. The storage has them all."""
 
 
-def market_validation(
-    trials: Iterable[FrozenTrial], data: WindowedData, settings: StudySettings
-) -> pd.DataFrame:
+def market_validation(trials: Iterable[FrozenTrial], data: WindowedData) -> pd.DataFrame:
     """A row per trial and market: windows, validation loss at the trial's best epoch, the loss of
     the market's own prior, and the skill against it.
 
     Trials that did not come to an end, or diverged, have no rows; nor have markets without a
     validation window.
     """
-    ends = validation_ends(data, settings.max_steps, settings.batch_size)
-    windows, prior = window_counts(data, ends), _floats(market_prior_losses(data, ends))
+    windows, prior = window_counts(data, data.validation), _floats(market_prior_losses(data))
     losses = {
         trial.number: _floats(found)
         for trial in trials

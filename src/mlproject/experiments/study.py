@@ -10,6 +10,8 @@ import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial
 
+from mlproject.analysis.claims.references import References
+from mlproject.analysis.claims.verdicts import claims_of
 from mlproject.analysis.summary.note import study_note
 from mlproject.analysis.summary.parent_run import summarise_study
 from mlproject.data.bars import Bars
@@ -144,17 +146,19 @@ def run_study_in(
         workers = WorkerSettings(workers=workers)
     markets = checked_markets(data)
     progress(f"source shape: {markets.source_shape}")
+    where = (storage_url, settings.study_name, store.directory)
+    found = find_study_storage(*where)
+    settings = settings.as_begun(begun_identity(found))
     windows = build_windows(
         markets,
         horizon_days=settings.horizon_days,
         task=settings.task,
         label_price=settings.label_price,
+        validation_thinning=settings.validation_thinning,
     )
-    where = (storage_url, settings.study_name, store.directory)
     for line in (*remarks(markets, windows), what_data_tells(windows)):
         progress(line)
-    found = find_study_storage(*where)
-    space = SearchSpace.of(settings.as_begun(begun_identity(found)), windows.n_features)
+    space = SearchSpace.of(settings, windows.n_features)
     with open_workers(workers, device) as crew:
         plan = crew.plan(space)  # what fits in no way is refused before a storage is made
         storage = found or open_study_storage(*where)
@@ -162,6 +166,7 @@ def run_study_in(
         check_unoccupied(storage, identity)
         plan_text = f"{crew.as_text()}{plan.as_text()}"
         progress(plan_text)
+        references = References.of(markets, windows)
         trial_log = store.directory / "trial_logs" / f"{settings.study_name}.log"
         with (
             study_lock(storage, store.directory),
@@ -190,6 +195,7 @@ def run_study_in(
                 ),
                 workers=crew,
                 trial_log=trial_log,
+                references=references,
                 supplement=supplement,
             )
             return launch.run()
@@ -213,6 +219,8 @@ class StudyLaunch:
     context: TrialContext
     workers: Workers
     trial_log: Path
+    references: References
+    """What the trials are compared with."""
     supplement: Sequence[QueuedTrial] | None = None
     """Forced trials to run instead of the search; None launches the search."""
 
@@ -274,12 +282,14 @@ class StudyLaunch:
 
     def _summarise(self) -> None:
         """Show the trials of the study's storage, and before them those that logs tell of."""
+        ended = self._ended_trials()
         summarise_study(
             self.store,
             self.parent_run_id,
             self.study.study_name,
-            [*recovered_trials(self.store, self.parent_run_id), *self._ended_trials()],
+            [*recovered_trials(self.store, self.parent_run_id), *ended],
             note=partial(study_note, self.space.settings),
+            claims=partial(claims_of, ended, self.references),
             trial_log=self.trial_log,
             tables=self._tables(),
         )
@@ -288,11 +298,7 @@ class StudyLaunch:
         if len(self.context.data.markets) == 1:
             return {}
         trials = self.study.get_trials(deepcopy=False)
-        return {
-            "validation_by_market.csv": partial(
-                market_validation, trials, self.context.data, self.space.settings
-            )
-        }
+        return {"validation_by_market.csv": partial(market_validation, trials, self.context.data)}
 
     def _ended_trials(self) -> list[TrialRun]:
         return [

@@ -24,7 +24,7 @@ from mlproject.training.market_losses import market_losses
 from mlproject.training.progress import BestEpoch, Progress
 from mlproject.training.result import StopReason, TrainingResult
 from mlproject.training.schedule import learning_rate_factor
-from mlproject.training.scores import score
+from mlproject.training.scores import block_losses, score
 from mlproject.training.step import Step
 from mlproject.training.system.peak_memory import PeakMemory
 
@@ -46,11 +46,6 @@ would mean something else. No market alone has as many."""
 def epoch_windows(data: WindowedData) -> int:
     """How many training windows an epoch takes."""
     return min(len(data.train), EPOCH_WINDOWS)
-
-
-def validation_ends(data: WindowedData, max_steps: int, batch_size: int) -> Tensor:
-    """The end rows of the windows that a training is validated on: all, but for `max_steps`."""
-    return data.validation[: max_steps * batch_size] if max_steps else data.validation
 
 
 class TrainingDiverged(UserError):
@@ -150,9 +145,8 @@ class TrainingLoop:
         """Train and validate for one epoch; the reason to stop after it, or None."""
         progress, settings, data = self.progress, self._settings, self._data
         train_loss = self._train_epoch()
-        ends = validation_ends(data, settings.max_steps, settings.batch_size)
-        logits = self._step.predict(ends)
-        labels = data.labels[ends]
+        logits = self._step.predict(data.validation)
+        labels = data.labels[data.validation]
         val_loss = functional.binary_cross_entropy_with_logits(logits, labels).item()
         if has_exploded(train_loss) or has_exploded(val_loss):
             return StopReason.DIVERGED
@@ -161,9 +155,14 @@ class TrainingLoop:
                 epoch=progress.epoch,
                 val_loss=val_loss,
                 scores=score(logits, labels),
-                market_losses=market_losses(data, ends, logits) if len(data.markets) > 1 else (),
+                market_losses=market_losses(data, logits) if len(data.markets) > 1 else (),
             )
-        losses = EpochMetrics(epoch=progress.epoch, train_loss=train_loss, val_loss=val_loss)
+        losses = EpochMetrics(
+            epoch=progress.epoch,
+            train_loss=train_loss,
+            val_loss=val_loss,
+            val_block_losses=block_losses(logits, labels, data.validation_blocks),
+        )
         progress.losses.append(losses)
         if on_epoch(losses):
             return StopReason.STOPPED

@@ -12,25 +12,25 @@ Losses = tuple[float | None, ...]
 market that has no window there."""
 
 
-def market_losses(data: WindowedData, ends: Tensor, logits: Tensor) -> Losses:
-    """The losses of logits (windows,) for the windows that end at the rows `ends`."""
+def market_losses(data: WindowedData, logits: Tensor) -> Losses:
+    """The losses of logits (windows,) for the validation windows."""
     losses = functional.binary_cross_entropy_with_logits(
-        logits, data.labels[ends], reduction="none"
+        logits, data.labels[data.validation], reduction="none"
     )
-    return _means(losses.double().cpu().numpy(), data, ends)
+    return _means(losses.double().cpu().numpy(), data)
 
 
-def market_prior_losses(data: WindowedData, ends: Tensor) -> Losses:
-    """The losses of each market's own prior: always predicting its training base rate.
+def market_prior_losses(data: WindowedData) -> Losses:
+    """The validation losses of each market's own prior: always predicting its training base rate.
 
     A base rate of few windows may be 0 or 1, where one wrong window would cost infinitely much; so
     one window more is counted, of the base rate of all markets.
     """
     market, labels = data.market_of(data.train), data.labels[data.train].cpu().numpy()
     rises = np.bincount(market, labels, minlength=len(data.markets)) + data.base_rate
-    rates = (rises / (window_counts(data, data.train) + 1))[data.market_of(ends)]
-    truth = data.labels[ends].cpu().numpy() > 0.5
-    return _means(-np.log(np.where(truth, rates, 1 - rates)), data, ends)
+    rates = (rises / (window_counts(data, data.train) + 1))[data.market_of(data.validation)]
+    truth = data.labels[data.validation].cpu().numpy() > 0.5
+    return _means(-np.log(np.where(truth, rates, 1 - rates)), data)
 
 
 def window_counts(data: WindowedData, ends: Tensor) -> npt.NDArray[np.int64]:
@@ -38,8 +38,8 @@ def window_counts(data: WindowedData, ends: Tensor) -> npt.NDArray[np.int64]:
     return np.bincount(data.market_of(ends), minlength=len(data.markets))
 
 
-def _means(losses: npt.NDArray[np.float64], data: WindowedData, ends: Tensor) -> Losses:
-    market = data.market_of(ends)
+def _means(losses: npt.NDArray[np.float64], data: WindowedData) -> Losses:
+    market = data.market_of(data.validation)
     sums = np.bincount(market, losses, minlength=len(data.markets))
     counts = np.bincount(market, minlength=len(data.markets))
     return tuple(float(s / n) if n else None for s, n in zip(sums, counts, strict=True))
