@@ -30,6 +30,7 @@ NEW_OF_THE_STUDY = {
     **NEW,
     "source_shape": load_bars("sp500").source_shape,
     "n_markets": "1",
+    "validation": "earliest",
 }
 NEW_ARTIFACTS = {"parent": ["markets.csv"]}
 DIED = "7"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
+from mlproject.analysis.evaluation.market_scores import market_score_table
 from mlproject.analysis.evaluation.note import (
     conclusion,
     prediction_table,
@@ -202,6 +203,32 @@ def test_windows_of_one_date_are_one_day() -> None:
             getattr(one.differences["prior"], limit)
         )
     assert eight.blocks == one.blocks
+
+
+def test_a_day_of_few_markets_weighs_as_its_windows() -> None:
+    """The mean over days is the mean over windows, whatever market ends when."""
+    rng = np.random.default_rng(4)
+    dates = np.datetime64("2016-01-01") + np.concatenate([np.arange(300), np.arange(250, 280)])
+    labels = (rng.random(330) < 0.4).astype(float)
+    network = rng.uniform(0.2, 0.8, (1, 330))
+    results = score_test_set(
+        dates=dates,
+        labels=labels,
+        network=network,
+        baselines={"prior": np.full(330, 0.4)},
+        horizon_days=3,
+        markets=np.repeat(["a", "b"], [300, 30]),
+    )
+    losses = log_losses(network[0], labels) - log_losses(np.full(330, 0.4), labels)
+    assert results.differences["prior"].mean == pytest.approx(losses.mean())
+    table = market_score_table(results)
+    assert table["market"].tolist() == ["a", "a", "b", "b"]
+    assert table["windows"].tolist() == [300, 300, 30, 30]
+    weighted = (table["test_loss"] * table["windows"])[::2].sum() / 330
+    assert weighted == pytest.approx(results.mean(TestMetric.LOSS))
+    predictions = prediction_table(results)
+    assert list(predictions.columns) == ["market", "date", "label", "network_1", "prior"]
+    assert predictions["market"].tolist() == ["a"] * 300 + ["b"] * 30
 
 
 def test_tables_hold_every_seed_and_baseline() -> None:

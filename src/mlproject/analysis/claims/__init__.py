@@ -1,4 +1,4 @@
-"""The statistics behind what is claimed: intervals, shrunken estimates, tests. Pure functions.
+"""The statistics behind what is claimed: intervals, shrunken estimates, tests, verdicts.
 
-None of them knows of MLflow, of a study or of a picture; `docs/claims.md` has their error rates.
+Nothing here knows of MLflow or of a picture; docs/claims.md has the error rates.
 """

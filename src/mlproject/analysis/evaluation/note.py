@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from mlproject.analysis.claims.day_means import CONFIDENCE, Interval
@@ -114,11 +115,16 @@ def score_table(results: TestResults) -> pd.DataFrame:
 
 
 def prediction_table(results: TestResults) -> pd.DataFrame:
-    """The predictions: a row per test window with its last day, its label and all probabilities."""
+    """The predictions: a row per test window with its last day, its label and all probabilities.
+
+    Where there are several markets it says which one the window is of.
+    """
     columns: dict[str, object] = {
         "date": results.dates.astype("datetime64[D]").astype(str),
         "label": results.labels.astype(int),
     }
+    if results.markets is not None:
+        columns = {"market": results.markets} | columns
     columns |= {f"{NETWORK}_{number}": each for number, each in enumerate(results.network, 1)}
     return pd.DataFrame(columns | dict(results.baselines))
 
@@ -130,9 +136,16 @@ def _headline(context: EvaluationContext, results: TestResults) -> str:
         f"(d_model {a.d_model}, n_layers {a.n_layers}, n_heads {a.n_heads}, d_ff {a.d_ff}), "
         f"trained {counted(len(context.seeds), 'time')} on training and validation for "
         f"{counted(context.epochs, 'epoch')}; "
-        f"tested on the {len(results.labels)} windows that end from {results.dates.min()} to "
-        f"{results.dates.max()}, {results.labels.mean():.1%} of them before a rise."
+        f"tested on the {len(results.labels)} windows{_of_markets(results)} that end from "
+        f"{results.dates.min()} to {results.dates.max()}, {results.labels.mean():.1%} of them "
+        "before a rise."
     )
+
+
+def _of_markets(results: TestResults) -> str:
+    if results.markets is None:
+        return ""
+    return f" of {counted(len(np.unique(results.markets)), 'market')}"
 
 
 def _rows(results: TestResults) -> list[list[str]]:

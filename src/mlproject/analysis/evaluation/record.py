@@ -9,11 +9,13 @@ import pandas as pd
 from mlproject.analysis.claims.day_means import Interval
 from mlproject.analysis.dimensions import DIMENSIONS
 from mlproject.analysis.evaluation.context import EvaluationContext
+from mlproject.analysis.evaluation.market_scores import market_score_table
 from mlproject.analysis.evaluation.note import as_note, prediction_table, score_table
 from mlproject.analysis.evaluation.pictures import draw_pictures
 from mlproject.analysis.evaluation.results import TestResults
 from mlproject.data.markets import Markets
 from mlproject.models.arch_grid import Architecture
+from mlproject.text.escaping import for_spreadsheet
 from mlproject.tracking.names import (
     HYPERPARAMETER_PARAMS,
     Param,
@@ -83,7 +85,10 @@ def write_results(
     (folder / "figures").mkdir(parents=True)
     (folder / "evaluation.md").write_text(as_note(context, results), encoding="utf-8")
     score_table(results).to_csv(folder / "scores.csv", index=False)
-    prediction_table(results).to_csv(folder / "predictions.csv", index=False)
+    for_spreadsheet(prediction_table(results)).to_csv(folder / "predictions.csv", index=False)
+    if results.markets is not None:
+        of_markets = for_spreadsheet(market_score_table(results))
+        of_markets.to_csv(folder / "scores_by_market.csv", index=False)
     losses.to_csv(folder / "train_losses.csv")
     for name, figure in draw_pictures(results):
         figure.savefig(folder / "figures" / f"{name}.png", dpi=_DOTS_PER_INCH)

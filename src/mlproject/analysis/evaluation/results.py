@@ -52,6 +52,8 @@ class TestResults:
     blocks: float
     """How many spans of days the test span is long that have no day in common, of input or of
     outcome: with few, every interval is itself a guess."""
+    markets: npt.NDArray[np.str_] | None = None
+    """(windows,): the market of each; None where they are all of one."""
 
     def mean(self, metric: TestMetric) -> float | None:
         """The network's mean over the seeds; None where the metric means nothing."""
@@ -93,6 +95,7 @@ def score_test_set(
     network: Floats,
     baselines: Mapping[str, Floats],
     horizon_days: int,
+    markets: npt.NDArray[np.str_] | None = None,
 ) -> TestResults:
     """Score all probabilities of the test span and compare them, window by window.
 
@@ -120,6 +123,7 @@ def score_test_set(
         network_auc=aucs[0] if aucs else None,
         baseline_aucs=dict(zip(baselines, aucs[1:], strict=False)),
         blocks=days.count / min(WINDOW_DAYS + horizon_days, max(1, days.count // 2)),
+        markets=markets,
     )
 
 
