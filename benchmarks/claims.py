@@ -14,7 +14,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from benchmarks import claims_of_evaluation, claims_of_report
+from benchmarks import claims_of_evaluation, claims_of_report, claims_of_studies
 
 Part = Callable[[int], Iterator[str]]
 
@@ -24,6 +24,7 @@ SLOW = {"effects", "evaluate"}
 """Parts that have half as many."""
 
 PARTS: Mapping[str, Sequence[Part]] = {
+    "studies": (claims_of_studies.verdicts,),
     "scale": (claims_of_report.false_claims_of_scale, claims_of_report.power_of_scale),
     "shapes": (claims_of_report.shapes,),
     "effects": (claims_of_report.effects,),

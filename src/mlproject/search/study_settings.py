@@ -12,7 +12,7 @@ from mlproject.data.windows import MAX_VALIDATION_WINDOWS, Thinning
 from mlproject.errors import UserError
 from mlproject.models.arch_grid import GRID_VERSIONS
 from mlproject.models.budget import Budget, parse_budget
-from mlproject.tracking.store import default_experiment, study_prefix
+from mlproject.tracking.experiment_names import study_prefix
 from mlproject.training.plan import OptimiserName, Precision, TrainingPlan
 from mlproject.training.settings import SEARCH_SPACE_VERSIONS
 
@@ -140,6 +140,8 @@ class StudySettings:
         Raises:
             UserError: names what cannot be read, and what could.
         """
+        from mlproject.tracking.store import default_experiment
+
         which = parse_study(budget, horizon, task)
         return cls(
             experiment=experiment or default_experiment(),

@@ -29,7 +29,7 @@ from mlproject.training.sharded import train as several_devices
 from mlproject.training.sharded.processes import ProcessFailed
 from mlproject.training.sharded.train import train_sharded
 from mlproject.training.train import train
-from tests.end_to_end.processes import environment, wait_until
+from tests.end_to_end.processes import environment, is_alive, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -250,11 +250,4 @@ if __name__ == "__main__":
         children = psutil.Process(caller.pid).children(recursive=True)
         assert len(children) >= 2
         caller.kill()
-    wait_until(lambda: not any(map(_is_alive, children)), "its processes have ended", seconds=20)
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    wait_until(lambda: not any(map(is_alive, children)), "its processes have ended", seconds=20)
