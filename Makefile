@@ -73,6 +73,7 @@ bench: $(INSTALLED) ## reproduce the figures of docs/benchmarks.md
 	python -m benchmarks.search
 	python -m benchmarks.search --learning-rate 3e-4
 	python -m benchmarks.search --learning-rate 1e-3
+	python -m benchmarks.claims
 	python benchmarks/backfill.py sqlite
 	python benchmarks/backfill.py server
 	python benchmarks/backfill.py parse --megabytes 1000

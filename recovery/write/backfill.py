@@ -16,13 +16,13 @@ from filelock import FileLock, Timeout
 
 from mlproject.errors import UserError
 from mlproject.text.credentials import hide_credentials
+from mlproject.text.sqlite_urls import sqlite_file
 from mlproject.tracking.errors import tracking_errors
 from mlproject.tracking.recorder import bring_up_to_date
 from mlproject.tracking.store import (
     TrackingStore,
     connect,
     open_experiment,
-    sqlite_file,
     tracking_uri,
 )
 from mlproject.tracking.study_run import open_recovered_study_run

@@ -65,7 +65,7 @@ def _summarise(
         quarantined=plan.quarantined,
         reports=plan.label,
     )
-    summarise_study(store, run_id, name, trials, note=note)
+    summarise_study(store, run_id, name, trials, note=lambda runs, _claims: note(runs))
 
 
 def _with_epochs(trials: Sequence[TrialRun], sources: Sequence[TrialRun]) -> list[TrialRun]:

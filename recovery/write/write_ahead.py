@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
-from mlproject.tracking.store import sqlite_file
+from mlproject.text.sqlite_urls import sqlite_file
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from mlproject.data.load_markets import (
 from mlproject.data.market_table import market_table, remarks, what_data_tells
 from mlproject.data.markets import Markets
 from mlproject.data.splits import split_markets
-from mlproject.data.windows import TooFewRows, build_windows
+from mlproject.data.windows import Thinning, TooFewRows, build_windows
 from mlproject.models.arch_grid import WINDOW_DAYS
 from tests.data.shapes import stooq, yfinance
 
@@ -360,13 +360,12 @@ def test_calendars_that_differ_are_said(make_frame):
     assert said.startswith("calendars differ: stock has no row on 28.6% of the days")
 
 
-def test_more_validation_windows_than_needed_are_thinned_over_days_and_markets(
-    frames, monkeypatch: pytest.MonkeyPatch
-):
+def test_more_validation_windows_than_needed_are_thinned_over_days_and_markets(frames):
     markets = as_markets(frames)
     whole = build_windows(markets, horizon_days=3, task=ONE_PERCENT)
-    monkeypatch.setattr(windows, "MAX_VALIDATION_WINDOWS", 50)
-    thinned = build_windows(markets, horizon_days=3, task=ONE_PERCENT)
+    thinned = build_windows(
+        markets, horizon_days=3, task=ONE_PERCENT, validation_thinning=Thinning(most=50)
+    )
     assert len(thinned.validation) == 50
     assert set(thinned.validation.tolist()) < set(whole.validation.tolist())
     assert np.bincount(thinned.market_of(thinned.validation)).min() >= 15

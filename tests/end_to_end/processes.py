@@ -124,6 +124,14 @@ def _answers(address: str) -> bool:
         return False
 
 
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it is there and no zombie."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 def wait_until(happened: Callable[[], bool], what: str, seconds: float = 120) -> None:
     """Poll until something happened; AssertionError when it does not in time."""
     deadline = time.monotonic() + seconds

@@ -11,10 +11,8 @@ from mlflow.entities import Run
 
 from mlproject.tracking.names import Tag
 from tests.end_to_end.processes import (
-    PROJECT,
     project,
     start_project,
-    start_unforked,
     wait_until,
 )
 from tests.end_to_end.whole_study import check_whole
@@ -91,7 +89,7 @@ def test_a_study_that_is_running_is_not_run_twice(work_directory: Path, small_ma
 def test_interrupted_it_closes_its_runs_and_says_how_to_go_on(
     work_directory: Path, small_market: Path, how: signal.Signals
 ) -> None:
-    process = start_unforked(*PROJECT, *_command(small_market), cwd=work_directory)
+    process = start_project(*_command(small_market), cwd=work_directory)
     wait_until(lambda: _has_logged(work_directory, "Trial 1 epoch 1"), "an epoch of trial 1")
     process.send_signal(how)
     _, stderr = process.communicate(timeout=60)

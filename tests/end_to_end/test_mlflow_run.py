@@ -12,13 +12,13 @@ from tests.recovery.conftest import LEGACY
 
 
 def test_one_command_makes_a_study_of_nested_runs_and_goes_on_with_it(tmp_path: Path) -> None:
-    command = ("-P", "budget=2M", "-P", "horizon=3", "-P", "max_epochs=1", "-P", "max_steps=50")
+    command = ("-P", "budget=100k", "-P", "horizon=3", "-P", "max_epochs=1", "-P", "max_steps=50")
     first = unforked(*MLFLOW_RUN, *command, "-P", "n_trials=3", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
 
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
     (parent,) = client.search_runs(["0"], "tags.`mlflow.parentRunId` IS NULL")
-    assert parent.info.run_name == "phase6a_2M_h3_threshold_1pct"
+    assert parent.info.run_name == "phase6a_100k_h3_threshold_1pct"
     assert parent.info.status == "FINISHED"
     trials = client.search_runs(["0"], "tags.trial_number LIKE '%'")
     assert len(trials) == 3
@@ -30,7 +30,7 @@ def test_one_command_makes_a_study_of_nested_runs_and_goes_on_with_it(tmp_path: 
         assert run.data.tags[Tag.FORCED_EXTREME]
         assert run.info.status == "FINISHED"
     # Everything lies where the user works, not where the project lies.
-    assert (tmp_path / "trial_logs" / "phase6a_2M_h3_threshold_1pct.log").exists()
+    assert (tmp_path / "trial_logs" / "phase6a_100k_h3_threshold_1pct.log").exists()
     assert optuna.get_all_study_names(f"sqlite:///{tmp_path / 'optuna.db'}")
 
     second = mlflow_run(*command, "-P", "n_trials=4", cwd=tmp_path)
@@ -52,8 +52,7 @@ def test_without_an_experiment_name_live_and_recovered_runs_lie_together(
     assert study.returncode == 0, study.stderr
     logs = tmp_path / "trial_logs"  # the study's own log is in there, and adds nothing
     shutil.copy(LEGACY / "20M_micro_batch.log", logs)
-    recovery = (*MLFLOW_RUN, "-e", "backfill", "-P", f"logs={logs}")
-    backfill = unforked(*recovery, cwd=tmp_path)
+    backfill = mlflow_run("-e", "backfill", "-P", f"logs={logs}", cwd=tmp_path)
     assert backfill.returncode == 0, backfill.stderr
 
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.end_to_end.launches import Launch
-from tests.end_to_end.processes import start_project, wait_until
+from tests.end_to_end.processes import is_alive, start_project, wait_until
 
 EPOCHS = 20
 STARTING_SECONDS = 300  # two trials, each with processes to start
@@ -41,9 +41,11 @@ def _curve(log: str, trial: int) -> list[float]:
     return [float(loss) for loss in re.findall(rf"Trial {trial} epoch .* val_loss=(\S+)\.\n", log)]
 
 
-def _processes_of_a_trial(study: int) -> list[psutil.Process]:
-    children = psutil.Process(study).children(recursive=True)
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+def _fork_server(study: int) -> psutil.Process:
+    """The process that forks those of the trials."""
+    children = psutil.Process(study).children()
+    (server,) = [child for child in children if "forkserver" in " ".join(child.cmdline())]
+    return server
 
 
 @pytest.mark.usefixtures("two_cores")
@@ -68,7 +70,8 @@ def _follow(study: Launch, directory: Path, first_curve: list[float]) -> None:
     assert len(first_curve) > 1
     assert _curve(_log(directory), 0) == pytest.approx(first_curve, abs=1e-5)
 
-    killed, _other = _processes_of_a_trial(study.pid)
+    server = _fork_server(study.pid)
+    killed, _other = server.children()
     killed.kill()
     wait_until(lambda: "Trial 1 ended" in _log(directory), "trial 1 has failed")
     (ended,) = re.findall("Trial 1 ended: .*", _log(directory))
@@ -76,10 +79,12 @@ def _follow(study: Launch, directory: Path, first_curve: list[float]) -> None:
     assert re.search("ProcessFailed: process [12] of 2, on cpu, was killed by SIGKILL", ended)
 
     wait_until(lambda: "Trial 2 epoch 1" in _log(directory), "the study goes on", STARTING_SECONDS)
-    processes = _processes_of_a_trial(study.pid)
+    assert _fork_server(study.pid) == server
+    processes = [server, *server.children()]
+    assert len(processes) == 3
     for process in (*processes, study):  # Ctrl-C, which all processes of a terminal get
         process.send_signal(signal.SIGINT)
     _, stderr = study.communicate(timeout=60)
     assert study.returncode == 130, stderr
     assert "interrupted" in re.findall("Trial 2 ended: .*", _log(directory))[0]
-    assert not any(process.is_running() for process in processes)
+    wait_until(lambda: not any(map(is_alive, processes)), "its processes have ended")

@@ -28,6 +28,7 @@ from tests.end_to_end.processes import (
     TIMEOUT_SECONDS,
     environment,
     free_port,
+    is_alive,
     mlflow_server,
     project,
     start_project,
@@ -200,7 +201,7 @@ def test_a_launcher_that_is_interrupted_or_killed_goes_on_with_the_same_command(
     launcher.kill()
     launcher.communicate()
     wait_until(
-        lambda: not any(map(_lives, its_own)), "Ray's processes have ended with the launcher"
+        lambda: not any(map(is_alive, its_own)), "Ray's processes have ended with the launcher"
     )
 
     again = project(*command, cwd=work_directory)
@@ -232,10 +233,6 @@ def test_workers_that_die_at_once_every_time_end_the_launch(
     (parent,), runs = _runs(f"sqlite:///{work_directory / 'mlflow.db'}")
     assert parent.info.status == "FAILED"
     assert "RUNNING" not in {run.info.status for run in runs}
-
-
-def _lives(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 @pytest.fixture(scope="module")
@@ -358,5 +355,21 @@ def test_without_the_extra_one_line_says_how_to_get_it(
 
 def test_one_worker_needs_nothing_of_ray() -> None:
     """Importing it takes seconds, and not everybody has it."""
-    whole = "import sys, mlproject.experiments.study; sys.exit('ray' in sys.modules)"
-    subprocess.run([sys.executable, "-c", whole], env=environment(), check=True)
+    assert not _imports("mlproject.experiments.study", "ray")
+
+
+def test_a_worker_needs_nothing_of_mlflow() -> None:
+    """The launcher alone writes to it, and importing it would hold up each worker's start."""
+    assert not _imports("mlproject.experiments.workers.trial_worker", "mlflow")
+
+
+def _imports(module: str, other: str) -> bool:
+    code = f"import sys, {module}; print({other!r} in sys.modules)"
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {"True\n": True, "False\n": False}[said.stdout]

@@ -10,7 +10,7 @@ import pytest
 from mlproject.data.bars import load_bars
 from mlproject.data.checks import BadBars, check_bars
 from mlproject.errors import UserError
-from mlproject.serving.new_bars import FEWEST_BARS, UnusableBars, read_new_bars
+from mlproject.serving.new_bars import FEWEST_BARS, UnusableBars, read_new_bars, tables_by_market
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -109,39 +109,72 @@ def _as_study(frame: pd.DataFrame) -> None:
         check_bars(load_bars(f"{folder}/made.csv"))
 
 
+def _read(frame: pd.DataFrame) -> pd.DataFrame:
+    (table,) = tables_by_market(frame).values()
+    return read_new_bars(table)
+
+
 @pytest.mark.parametrize("rule", REFUSED)
 def test_what_a_study_refuses_is_refused(rule: str, frame: pd.DataFrame) -> None:
     changed = REFUSED[rule](frame)
     with pytest.raises(BadBars):
         _as_study(changed)
     with pytest.raises(UnusableBars, match=rule):
-        read_new_bars(changed)
+        _read(changed)
 
 
 @pytest.mark.parametrize("kind", ACCEPTED)
 def test_what_a_study_accepts_is_accepted(kind: str, frame: pd.DataFrame) -> None:
     changed = ACCEPTED[kind](frame)
     _as_study(changed)
-    read = read_new_bars(changed)
+    read = _read(changed)
     assert len(read) == len(changed)
     assert read["date"].is_monotonic_increasing
 
 
 def test_dates_and_whole_numbers_are_read_in_every_spelling(frame: pd.DataFrame) -> None:
-    right = read_new_bars(frame)
+    right = _read(frame)
     text = frame.assign(
         date=frame["date"].dt.strftime("%Y-%m-%d"), volume=frame["volume"].astype(int)
     )
     for spelt in (text, frame.assign(date=frame["date"].dt.date), text[text.columns[::-1]]):
-        pd.testing.assert_frame_equal(read_new_bars(spelt), right)
+        pd.testing.assert_frame_equal(_read(spelt), right)
 
 
 @pytest.mark.parametrize("rows", [0, 1, FEWEST_BARS - 1])
 def test_too_few_days_are_one_line(rows: int, frame: pd.DataFrame) -> None:
     with pytest.raises(UnusableBars, match=f"{rows} days are too few.*{FEWEST_BARS} or more"):
-        read_new_bars(frame.head(rows))
+        _read(frame.head(rows))
 
 
 def test_a_missing_column_is_named(frame: pd.DataFrame) -> None:
     with pytest.raises(UserError, match="missing column low"):
-        read_new_bars(frame.drop(columns="low"))
+        _read(frame.drop(columns="low"))
+
+
+def test_each_market_is_read_for_itself(frame: pd.DataFrame) -> None:
+    """Rows of two markets, day by day in turn; the second is told newest first."""
+    other = frame.assign(close=frame["close"] * 1.005, symbol=" B ")
+    mixed = pd.concat([frame.assign(symbol="A"), other[::-1]])
+    mixed = mixed.iloc[np.arange(len(mixed)).reshape(2, -1).T.ravel()]
+    tables = tables_by_market(mixed)
+    assert list(tables) == ["A", "B"]
+    pd.testing.assert_frame_equal(read_new_bars(tables["A"], "A"), _read(frame))
+    read = read_new_bars(tables["B"], "B")
+    assert read["close"].tolist() == (frame["close"] * 1.005).tolist()
+
+
+def test_an_error_names_the_market_and_the_row_as_it_was_sent(frame: pd.DataFrame) -> None:
+    broken = _with("volume", 9, -1.0)(frame.copy())
+    rows = pd.concat([frame.assign(symbol="A"), broken.iloc[::-1].assign(symbol="B")])
+    table = tables_by_market(rows)["B"]
+    said = f"the bars of B: volume .* rows break \\(1\\): {2 * len(frame) - 9}$"
+    with pytest.raises(UnusableBars, match=said):
+        read_new_bars(table, "B")
+
+
+def test_rows_without_a_market_are_refused(frame: pd.DataFrame) -> None:
+    rows = pd.concat([frame.assign(symbol="A"), frame.assign(symbol="B")], ignore_index=True)
+    rows.loc[3, "symbol"] = None
+    with pytest.raises(UserError, match="1 row without a market: row 4"):
+        tables_by_market(rows)

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -48,8 +49,15 @@ class Killed(BaseException):
 
 
 def _data() -> WindowedData:
+    """Half of the validation windows in each of two markets."""
     whole = build_windows(load_bars("sp500"), horizon_days=3, task=parse_task("threshold_1pct"))
-    return replace(whole, train=whole.train[-250:], validation=whole.validation[:128])
+    return replace(
+        whole,
+        train=whole.train[-250:],
+        validation=whole.validation[:128],
+        markets=("early", "late"),
+        market_starts=np.array([0, whole.validation[64], len(whole.dates)]),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +119,7 @@ def test_it_goes_on_bit_for_bit(
     assert again.best_val_loss == undisturbed.best_val_loss
     assert again.best_epoch == undisturbed.best_epoch
     assert again.best_scores == undisturbed.best_scores
+    assert again.market_losses == undisturbed.market_losses
     assert again.epochs_run == undisturbed.epochs_run == 4
 
 
@@ -143,8 +152,11 @@ def test_the_earlier_epochs_are_told_again_and_can_stop_it(
         seen.append(losses.epoch)
         return losses.epoch == 2
 
-    train(ARCHITECTURE, data, SETTINGS, stop_at_two, checkpoint=_file(tmp_path))
+    again = train(ARCHITECTURE, data, SETTINGS, stop_at_two, checkpoint=_file(tmp_path))
     assert seen == [1, 2]
+    # Of the best epoch, which no later one was.
+    assert again.best_val_loss is not None
+    assert sum(loss or 0 for loss in again.market_losses) / 2 == pytest.approx(again.best_val_loss)
 
 
 @pytest.mark.parametrize("what", ["settings", "plan", "study"])

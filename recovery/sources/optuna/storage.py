@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from mlproject.errors import UserError
 from mlproject.text.credentials import check_url, first_line, hide_credentials
+from mlproject.text.sqlite_urls import sqlite_file
 from mlproject.tracking.names import ATTR_TAGS, Metric, Origin, Param, Tag, TrialState
-from mlproject.tracking.store import sqlite_file
 from recovery import study_names
 from recovery.records import LaunchId, TrialRecord
 from recovery.sources import fingerprints

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from mlproject.data.bars import Bars
+from mlproject.data.date_blocks import date_blocks
 from mlproject.data.features import WARM_UP_ROWS, compute_features
 from mlproject.data.labels import LabelPrice, Task, label_rows
 from mlproject.data.markets import Markets
@@ -29,6 +31,24 @@ class TooFewRows(UserError):
 
 class OneClassOnly(UserError):
     """All training labels are the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thinning:
+    """How many validation windows are kept, and which."""
+
+    most: int = MAX_VALIDATION_WINDOWS
+    earliest: bool = False
+    """Whether the first ones of each market are kept, as studies did that began before they were
+    spread over the whole span: the first days of it are a regime of their own."""
+
+    def of(
+        self, ends: npt.NDArray[np.int64], dates: npt.NDArray[np.datetime64]
+    ) -> npt.NDArray[np.int64]:
+        """The end rows that are kept, in their order: evenly over their days, or the earliest."""
+        if self.earliest:
+            return ends[: self.most]
+        return thinned(ends, dates, self.most)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +77,9 @@ class WindowedData:
 
     feature_names: tuple[str, ...]
 
+    horizon_days: int
+    """How many days a label looks ahead."""
+
     base_rate: float
     """Share of training windows whose label is 1, in (0, 1)."""
 
@@ -81,6 +104,12 @@ class WindowedData:
     def n_features(self) -> int:
         """Number of features of a day."""
         return len(self.feature_names)
+
+    @cached_property
+    def validation_blocks(self) -> npt.NDArray[np.int64]:
+        """(windows,): of each validation window, its block of days (see `date_blocks`)."""
+        days = self.dates[self.validation.cpu().numpy()]
+        return date_blocks(days, horizon_days=self.horizon_days)
 
     def market_of(self, ends: torch.Tensor) -> npt.NDArray[np.int64]:
         """The market of each end row (windows,), as its position in `markets`."""
@@ -123,6 +152,7 @@ def build_windows(
     label_price: LabelPrice = "close",
     final: bool = False,
     with_test: bool = True,
+    validation_thinning: Thinning | None = None,
 ) -> WindowedData:
     """The data of a study, on the CPU: features scaled on the training span, labels and splits.
 
@@ -132,6 +162,7 @@ def build_windows(
     A `final` training takes training and validation as one training span; `validation` is then
     empty. Without the test span, `test` is empty and its rows are not in the data at all, so that
     they cannot be touched by mistake; the rest is the same, since features use only the past.
+    By default validation is thinned as a `Thinning()` does.
 
     The bars must have passed the checks (see `mlproject.data.checks`).
 
@@ -169,13 +200,15 @@ def build_windows(
     if base_rate in (0.0, 1.0):
         raise _one_class(markets, base_rate, horizon_days, task)
     validation = _ends([splits.validation for splits in every], starts)
+    validation = (validation_thinning or Thinning()).of(validation, dates)
     return WindowedData(
         features=torch.from_numpy(features),
         labels=torch.from_numpy(labels),
         train=torch.from_numpy(train),
-        validation=torch.from_numpy(_thinned(validation, dates)),
+        validation=torch.from_numpy(validation),
         test=torch.from_numpy(_ends([splits.test for splits in every], starts)),
         feature_names=tuple(names),
+        horizon_days=horizon_days,
         base_rate=base_rate,
         markets=tuple(bars.name for bars, _ in used),
         market_starts=starts,
@@ -226,15 +259,14 @@ def _ends(of_markets: Sequence[range], starts: npt.NDArray[np.int64]) -> npt.NDA
     return np.concatenate([start + np.arange(r.start, r.stop) for start, r in counted])
 
 
-def _thinned(
-    ends: npt.NDArray[np.int64], dates: npt.NDArray[np.datetime64]
+def thinned(
+    ends: npt.NDArray[np.int64], dates: npt.NDArray[np.datetime64], most: int
 ) -> npt.NDArray[np.int64]:
-    """At most `MAX_VALIDATION_WINDOWS` of the end rows, evenly over their days."""
-    if len(ends) <= MAX_VALIDATION_WINDOWS:
+    """At most `most` of the end rows, evenly over their days; `dates` are of all rows."""
+    if len(ends) <= most:
         return ends
     by_day = ends[np.argsort(dates[ends], kind="stable")]
-    taken = np.arange(MAX_VALIDATION_WINDOWS) * len(ends) // MAX_VALIDATION_WINDOWS
-    return np.sort(by_day[taken])
+    return np.sort(by_day[np.arange(most) * len(ends) // most])
 
 
 def _scaling(

@@ -17,6 +17,7 @@ from mlproject.search.trial_queue import INTERRUPTED
 from mlproject.text.credentials import hide_credentials
 from mlproject.tracking.names import (
     IDENTITY_ATTR,
+    MARKET_LOSSES_ATTR,
     METRICS_ATTR,
     Metric,
     Tag,
@@ -107,6 +108,8 @@ class Objective:
             raise
         checkpoint.remove()
         trial.set_user_attr(METRICS_ATTR, self._metrics(result))
+        if result.market_losses and result.stop_reason is not StopReason.DIVERGED:
+            trial.set_user_attr(MARKET_LOSSES_ATTR, list(result.market_losses))
         if result.stop_reason is StopReason.DIVERGED:
             trial.set_user_attr(Tag.DIVERGED, "true")
             raise optuna.TrialPruned(f"It diverged in epoch {result.epochs_run}.")

@@ -23,8 +23,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from mlproject.errors import UserError
 from mlproject.search.sampler import make_pruner
 from mlproject.text.credentials import STORAGE_VARIABLE, check_url, first_line, hide_credentials
+from mlproject.text.sqlite_urls import sqlite_file
 from mlproject.tracking.names import IDENTITY_ATTR, IMPLIED_IDENTITY
-from mlproject.tracking.store import sqlite_file
 
 HEARTBEAT_SECONDS = 60
 # A trial is given up after this long without a heartbeat. Shorter, and a machine that merely

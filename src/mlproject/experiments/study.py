@@ -7,8 +7,11 @@ from functools import partial
 from pathlib import Path
 
 import optuna
+import pandas as pd
 from optuna.trial import FrozenTrial
 
+from mlproject.analysis.claims.references import References
+from mlproject.analysis.claims.verdicts import claims_of
 from mlproject.analysis.summary.note import study_note
 from mlproject.analysis.summary.parent_run import summarise_study
 from mlproject.data.bars import Bars
@@ -18,6 +21,7 @@ from mlproject.data.markets import Markets
 from mlproject.data.windows import build_windows
 from mlproject.errors import UserError
 from mlproject.experiments.describe import ended_trial
+from mlproject.experiments.market_validation import market_validation
 from mlproject.experiments.progress import show_progress
 from mlproject.experiments.storage import (
     StudyStorage,
@@ -142,17 +146,19 @@ def run_study_in(
         workers = WorkerSettings(workers=workers)
     markets = checked_markets(data)
     progress(f"source shape: {markets.source_shape}")
+    where = (storage_url, settings.study_name, store.directory)
+    found = find_study_storage(*where)
+    settings = settings.as_begun(begun_identity(found))
     windows = build_windows(
         markets,
         horizon_days=settings.horizon_days,
         task=settings.task,
         label_price=settings.label_price,
+        validation_thinning=settings.validation_thinning,
     )
-    where = (storage_url, settings.study_name, store.directory)
     for line in (*remarks(markets, windows), what_data_tells(windows)):
         progress(line)
-    found = find_study_storage(*where)
-    space = SearchSpace.of(settings.as_begun(begun_identity(found)), windows.n_features)
+    space = SearchSpace.of(settings, windows.n_features)
     with open_workers(workers, device) as crew:
         plan = crew.plan(space)  # what fits in no way is refused before a storage is made
         storage = found or open_study_storage(*where)
@@ -160,6 +166,7 @@ def run_study_in(
         check_unoccupied(storage, identity)
         plan_text = f"{crew.as_text()}{plan.as_text()}"
         progress(plan_text)
+        references = References.of(markets, windows)
         trial_log = store.directory / "trial_logs" / f"{settings.study_name}.log"
         with (
             study_lock(storage, store.directory),
@@ -188,6 +195,7 @@ def run_study_in(
                 ),
                 workers=crew,
                 trial_log=trial_log,
+                references=references,
                 supplement=supplement,
             )
             return launch.run()
@@ -211,6 +219,8 @@ class StudyLaunch:
     context: TrialContext
     workers: Workers
     trial_log: Path
+    references: References
+    """What the trials are compared with."""
     supplement: Sequence[QueuedTrial] | None = None
     """Forced trials to run instead of the search; None launches the search."""
 
@@ -272,14 +282,23 @@ class StudyLaunch:
 
     def _summarise(self) -> None:
         """Show the trials of the study's storage, and before them those that logs tell of."""
+        ended = self._ended_trials()
         summarise_study(
             self.store,
             self.parent_run_id,
             self.study.study_name,
-            [*recovered_trials(self.store, self.parent_run_id), *self._ended_trials()],
+            [*recovered_trials(self.store, self.parent_run_id), *ended],
             note=partial(study_note, self.space.settings),
+            claims=partial(claims_of, ended, self.references),
             trial_log=self.trial_log,
+            tables=self._tables(),
         )
+
+    def _tables(self) -> dict[str, Callable[[], pd.DataFrame]]:
+        if len(self.context.data.markets) == 1:
+            return {}
+        trials = self.study.get_trials(deepcopy=False)
+        return {"validation_by_market.csv": partial(market_validation, trials, self.context.data)}
 
     def _ended_trials(self) -> list[TrialRun]:
         return [

@@ -14,6 +14,7 @@ from mlproject.data.windows import WindowedData
 from mlproject.models.extremes import distinct_extremes
 from mlproject.search.sampler import PRUNERS, SAMPLERS
 from mlproject.search.search_space import SearchSpace
+from mlproject.text.escaping import for_spreadsheet
 from mlproject.tracking.names import (
     PLAN_OPTIMISER_PARAM,
     PLAN_PRECISION_PARAM,
@@ -60,4 +61,5 @@ def describe_study(
     )
     log_study_values(store, run_id, metrics={}, tags={PLANNED_TRIALS_TAG: str(settings.n_trials)})
     log_study_dataset(store, run_id, markets)
-    store.client.log_text(run_id, market_table(markets, data).to_csv(index=False), "markets.csv")
+    table = for_spreadsheet(market_table(markets, data))
+    store.client.log_text(run_id, table.to_csv(index=False), "markets.csv")

@@ -13,7 +13,7 @@ from mlproject.experiments.study_script import StudyScript, state_study
 from mlproject.models.budget import TOLERANCE, Budget
 from mlproject.search.study_settings import StudySettings, parse_study
 from mlproject.text.written_files import write_text
-from mlproject.tracking.store import DEFAULT_EXPERIMENT
+from mlproject.tracking.experiment_names import DEFAULT_EXPERIMENT
 
 _TEMPLATE = '''\
 """Study {study_name}: {budget} parameters, a rise of {percent} % within {days}.

@@ -5,6 +5,7 @@ writes to these.
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -14,18 +15,20 @@ from mlproject.experiments.progress import Progress
 from mlproject.experiments.trial_log import write_line
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import finished_trials
-from mlproject.tracking.live_run import LiveRun
-from mlproject.tracking.live_tracking import LiveTracking
 from mlproject.tracking.names import Param
 from mlproject.tracking.trial_log_lines import end_line, epoch_line, start_line
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.epoch_metrics import EpochMetrics
 
+if TYPE_CHECKING:  # importing MLflow takes seconds, and a worker needs nothing of it
+    from mlproject.tracking.live_run import LiveRun
+    from mlproject.tracking.live_tracking import LiveTracking
+
 
 class TrialWatch:
     """Follows one trial from its first epoch to its last."""
 
-    def __init__(self, trial: TrialRun, run: LiveRun, progress: Progress) -> None:
+    def __init__(self, trial: TrialRun, run: "LiveRun", progress: Progress) -> None:
         self._number = trial.trial_number
         self._planned_epochs = trial.params[Param.EPOCHS]
         self._run = run
@@ -54,7 +57,7 @@ class TrialWatch:
 class StudyWatch:
     """Follows the trials of one launch."""
 
-    def __init__(self, tracking: LiveTracking, space: SearchSpace, progress: Progress) -> None:
+    def __init__(self, tracking: "LiveTracking", space: SearchSpace, progress: Progress) -> None:
         self._tracking = tracking
         self._space = space
         self._progress = progress

@@ -4,14 +4,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Self, TypedDict, TypeVar
+from typing import Any, Literal, Self, TypedDict, TypeVar
 
 from mlproject.data.labels import LabelPrice, Task, parse_horizon, parse_task
 from mlproject.data.markets import Markets
+from mlproject.data.windows import MAX_VALIDATION_WINDOWS, Thinning
 from mlproject.errors import UserError
 from mlproject.models.arch_grid import GRID_VERSIONS
 from mlproject.models.budget import Budget, parse_budget
-from mlproject.tracking.store import default_experiment, study_prefix
+from mlproject.tracking.experiment_names import study_prefix
 from mlproject.training.plan import OptimiserName, Precision, TrainingPlan
 from mlproject.training.settings import SEARCH_SPACE_VERSIONS
 
@@ -19,6 +20,7 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\- ]{0,99}", re.ASCII)
 _OPEN_SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "grid_version": int,
     "search_space": int,
+    "validation": str,
     "optimiser": OptimiserName,
     "precision": Precision,
 }
@@ -77,6 +79,9 @@ class StudySettings:
     """Of the architecture grid; None takes what the study began with, or the current one."""
     search_space: int | None = None
     """The version of ranges, sampler and pruner; None as for `grid_version`."""
+    validation: Literal["spread", "earliest"] | None = None
+    """Which validation windows are kept where `max_steps` allows fewer than there are: some of all
+    days, or the earliest, as in studies that began before. None as for `grid_version`."""
     optimiser: OptimiserName | None = None
     """None takes what the study began with, or what the memory plan says."""
     precision: Precision | None = None
@@ -135,6 +140,8 @@ class StudySettings:
         Raises:
             UserError: names what cannot be read, and what could.
         """
+        from mlproject.tracking.store import default_experiment
+
         which = parse_study(budget, horizon, task)
         return cls(
             experiment=experiment or default_experiment(),
@@ -149,6 +156,14 @@ class StudySettings:
         """Such as ``phase6a_2B_h3_threshold_1pct``."""
         prefix = study_prefix(self.experiment)
         return f"{prefix}_{self.budget.name}_h{self.horizon_days}_{self.task.name}"
+
+    @property
+    def validation_thinning(self) -> Thinning:
+        """Which validation windows the study has."""
+        allowed = self.max_steps * self.batch_size or MAX_VALIDATION_WINDOWS
+        return Thinning(
+            most=min(allowed, MAX_VALIDATION_WINDOWS), earliest=self.validation == "earliest"
+        )
 
     def as_begun(self, identity: Mapping[str, str | int]) -> Self:
         """The settings with what they leave open as the study began; unchanged if it has not."""
@@ -178,6 +193,7 @@ class StudySettings:
             "batch_size": self.batch_size,
             "max_epochs": self.max_epochs,
             "max_steps": self.max_steps,
+            "validation": self.validation or "spread",
             "optimiser": plan.optimiser.value,
             "precision": plan.precision.value,
             "seed": self.seed,

@@ -13,11 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from mlproject.data.features import NEED_VOLUME
 from mlproject.errors import UserError
 from mlproject.models.arch_grid import Architecture
 from mlproject.models.patchtst import PatchTST
 
-FORMAT = 1
+FORMAT = 2
+"""Format 1 was of one market, which it did not name."""
+_UNNAMED = ""
+_SCALING = ("scaling_mean", "scaling_std")
 _CARD = "model.json"
 _WEIGHTS = "weights.pt"
 
@@ -33,15 +37,22 @@ class TrainedModel:
     network: PatchTST
     architecture: Architecture
     feature_names: tuple[str, ...]
+    markets: tuple[str, ...]
+    """Names of the markets that the network was trained on."""
     scaling_mean: npt.NDArray[np.float64]
-    """(features,): taken off each feature."""
+    """(markets, features): taken off each feature of a market's day."""
     scaling_std: npt.NDArray[np.float64]
-    """(features,): then divided by."""
+    """(markets, features): then divided by."""
     task: str
     horizon_days: int
     label_price: str
     trained_until: str
     """ISO date of the last window that the network was trained on."""
+
+    @property
+    def needs_no_volume(self) -> bool:
+        """Whether bars without volume will do."""
+        return not set(NEED_VOLUME) & set(self.feature_names)
 
 
 def save_model(model: TrainedModel, folder: Path) -> None:
@@ -51,8 +62,12 @@ def save_model(model: TrainedModel, folder: Path) -> None:
         "format": FORMAT,
         "architecture": asdict(model.architecture),
         "feature_names": list(model.feature_names),
-        "scaling_mean": model.scaling_mean.tolist(),
-        "scaling_std": model.scaling_std.tolist(),
+        "markets": {
+            market: {"scaling_mean": mean.tolist(), "scaling_std": std.tolist()}
+            for market, mean, std in zip(
+                model.markets, model.scaling_mean, model.scaling_std, strict=True
+            )
+        },
         "task": model.task,
         "horizon_days": model.horizon_days,
         "label_price": model.label_price,
@@ -70,8 +85,14 @@ def load_model(folder: Path) -> TrainedModel:
         UnreadableModel: the card is of another format, or the weights are not the card's.
     """
     card: dict[str, Any] = json.loads((folder / _CARD).read_text(encoding="utf-8"))
-    if card.pop("format", None) != FORMAT:
-        raise UnreadableModel(f"{folder}: {_CARD} is not of format {FORMAT}")
+    match card.pop("format", None):
+        case 2:
+            markets: dict[str, dict[str, list[float]]] = card.pop("markets")
+        case 1:
+            markets = {_UNNAMED: {name: card.pop(name) for name in _SCALING}}
+        case _:
+            raise UnreadableModel(f"{folder}: {_CARD} is not of format 1 or {FORMAT}")
+    mean, std = (np.array([of[name] for of in markets.values()]) for name in _SCALING)
     architecture = Architecture(**card.pop("architecture"))
     feature_names = tuple(card.pop("feature_names"))
     with torch.device("meta"):
@@ -85,7 +106,8 @@ def load_model(folder: Path) -> TrainedModel:
         network=network.requires_grad_(False),
         architecture=architecture,
         feature_names=feature_names,
-        scaling_mean=np.array(card.pop("scaling_mean")),
-        scaling_std=np.array(card.pop("scaling_std")),
+        markets=tuple(markets),
+        scaling_mean=mean,
+        scaling_std=std,
         **card,
     )

@@ -1,10 +1,9 @@
 """The name of every param, metric and tag, the same in code, MLflow, the trial log and docs."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from enum import StrEnum
 
-from mlproject.training.epoch_metrics import EpochMetrics
+from mlproject.training.epoch_metrics import CURVES
 from mlproject.training.settings import HYPERPARAMETERS
 
 
@@ -82,6 +81,7 @@ class TestMetric(StrEnum):
     """Metrics of an evaluation's run: on the test span, the mean over the seeds.
 
     `spread_of` names their standard deviation over the seeds, `of_baseline` those of a baseline.
+    The AUC has an interval, whose ends are under its name with ``.low`` and ``.high`` behind it.
     """
 
     __test__ = False  # no test of pytest's
@@ -111,7 +111,29 @@ def lead_over(baseline: str) -> str:
     return f"loss_minus.{baseline}"
 
 
-EPOCH_METRICS = tuple(Metric(f.name) for f in fields(EpochMetrics) if f.name != "epoch")
+class ClaimMetric(StrEnum):
+    """Metrics of a study's parent run that say what its best loss is worth.
+
+    `of_difference` names the ends of an interval and the p-value of a difference.
+    """
+
+    VAL_LOSS_ADJUSTED = "val_loss_adjusted"
+    SKILL_ADJUSTED = "skill_adjusted"
+    LOSS_DIFFERENCE_PRIOR = "loss_difference_prior"
+    LOSS_DIFFERENCE_BASELINES = "loss_difference_baselines"
+
+
+def of_difference(metric: ClaimMetric, what: str) -> str:
+    """Name a part of a difference, such as ``loss_difference_prior.low``."""
+    return f"{metric}.{what}"
+
+
+def validation_loss_of(baseline: str) -> str:
+    """Name a baseline's validation loss, such as ``volatility.val_loss``."""
+    return f"{baseline}.val_loss"
+
+
+EPOCH_METRICS = tuple(Metric(name) for name in CURVES)
 SIZE_METRICS = (Metric.PARAM_COUNT, Metric.HORIZON, Metric.D_MODEL, Metric.N_LAYERS)
 
 
@@ -134,10 +156,12 @@ ATTR_TAGS = (Tag.FORCED_EXTREME, Tag.SUPPLEMENT, Tag.RETRY_OF, Tag.DIVERGED)
 
 IDENTITY_ATTR = "identity"
 """User attribute of a study in Optuna's storage: the settings that all its trials share."""
-IMPLIED_IDENTITY: Mapping[str, str | int] = {"search_space": 1}
+IMPLIED_IDENTITY: Mapping[str, str | int] = {"search_space": 1, "validation": "earliest"}
 """What the identity of a study means that began before this was said."""
 METRICS_ATTR = "metrics"
 """User attribute of a trial: its metrics with one value, by name."""
+MARKET_LOSSES_ATTR = "val_loss_by_market"
+"""User attribute of a trial of several markets: the validation loss of each at the best epoch."""
 PROCESS_DIED = "its process died (killed, out of memory, or power lost)"
 """The failure reason of a trial that left no word."""
 
@@ -177,6 +201,10 @@ PLAN_OPTIMISER_PARAM = "plan.optimiser"
 PLAN_PRECISION_PARAM = "plan.precision"
 PLANNED_TRIALS_TAG = "planned_trials"
 """On a parent run: how many trials its last launch was asked for."""
+VERDICT_PRIOR_TAG = "verdict_prior"
+"""On a parent run: ``better``, ``undecided`` or ``worse``, of the best trial against the prior."""
+VERDICT_BASELINES_TAG = "verdict_baselines"
+"""The same against the best of the simple baselines."""
 ANALYSIS_TAG = "analysis"
 """On a run that is neither a study nor a trial: the command that made it, such as ``audit``."""
 EVALUATED_STUDY_TAG = "evaluated_study"

@@ -7,7 +7,7 @@ itself a run of `mlflow run` has others of both.
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from mlflow.entities.logged_model_status import LoggedModelStatus
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
-from mlflow.types.schema import AnyType, ColSpec, Schema
+from mlflow.types.schema import AnyType, ColSpec, Schema, TensorSpec
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from mlproject.tracking.errors import tracking_errors
@@ -42,6 +42,8 @@ class ServableModel:
     outputs: Mapping[str, str]
     """The columns of an answer, likewise."""
     input_example: pd.DataFrame
+    optional_inputs: Mapping[str, str | None] = field(default_factory=dict)
+    """Columns that a request may have, likewise."""
 
 
 def register_model(
@@ -96,11 +98,14 @@ def register_model(
 
 
 def _signature(model: ServableModel) -> ModelSignature:
-    return ModelSignature(inputs=_schema(model.inputs), outputs=_schema(model.outputs))
+    inputs = [*_columns(model.inputs), *_columns(model.optional_inputs, required=False)]
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema(_columns(model.outputs)))
 
 
-def _schema(columns: Mapping[str, str | None]) -> Schema:
-    return Schema([ColSpec(kind or AnyType(), name) for name, kind in columns.items()])
+def _columns(
+    columns: Mapping[str, str | None], *, required: bool = True
+) -> list[ColSpec | TensorSpec]:
+    return [ColSpec(kind or AnyType(), name, required) for name, kind in columns.items()]
 
 
 def _pinned(package: str) -> str:

@@ -11,16 +11,15 @@ from mlflow.entities import Experiment, Run
 
 from mlproject.errors import UserError
 from mlproject.text.credentials import check_url, hide_credentials, holds_credentials
+from mlproject.text.sqlite_urls import SQLITE, sqlite_file
 from mlproject.tracking.errors import TrackingUnreachable, tracking_errors
+from mlproject.tracking.experiment_names import DEFAULT_EXPERIMENT
 
 MLFLOW_VERSION: str = mlflow.__version__
-DEFAULT_EXPERIMENT = "phase6a"
-_MLFLOW_DEFAULT_EXPERIMENT = "Default"
 
 # MLflow retries a dead server for minutes by default; a user at a terminal wants to know sooner.
 REQUEST_RETRIES = 2
 _REQUEST_TIMEOUT_SECONDS = 30
-_SQLITE = "sqlite:///"
 _LAUNCH_RUN = "MLFLOW_RUN_ID"
 
 _chosen: dict[str, str] = {}
@@ -71,21 +70,7 @@ def tracking_uri(uri: str | None = None) -> str:
     """
     uri = uri or mlflow.get_tracking_uri()
     file = sqlite_file(uri)
-    return uri if file is None else f"{_SQLITE}{file.absolute()}"
-
-
-def sqlite_file(url: str) -> Path | None:
-    """Return the file of a SQLite URL; None for a server."""
-    return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
-
-
-def study_prefix(experiment: str) -> str:
-    """Return what the names of an experiment's studies begin with: its own name.
-
-    `mlflow run` without --experiment-name runs in MLflow's own default experiment, which names
-    nothing: studies there are called as on the command line without --experiment.
-    """
-    return DEFAULT_EXPERIMENT if experiment == _MLFLOW_DEFAULT_EXPERIMENT else experiment
+    return uri if file is None else f"{SQLITE}{file.absolute()}"
 
 
 def default_experiment() -> str:

@@ -1,7 +1,7 @@
 """The lines of the trial log: one codec, from a trial to text and back, to the last digit.
 
     Trial 7: arch_idx=57, d_model=64, …, batch_size=256, d_ff=256, …
-    Trial 7 epoch 1: train_loss=0.55…, val_loss=0.53…
+    Trial 7 epoch 1: train_loss=0.55…, val_loss=0.53…, val_block_losses=0.61;0.48;…
     Trial 7 ended: state=COMPLETE, started=…, ended=…, best_val_loss=0.51…, …
 
 Every name of `mlproject.tracking.names` that a trial's run carries is in its lines, but for its
@@ -58,9 +58,9 @@ _LOSSES = {
     if name != "epoch"
 }
 """What an epoch's line holds, and whether it may be unknown: such a loss is not on the line."""
-_UNKNOWN_LOSSES: dict[str, float | None] = {
-    name: None for name, may_be in _LOSSES.items() if may_be
-}
+_UNKNOWN_LOSSES: dict[str, None] = {name: None for name, may_be in _LOSSES.items() if may_be}
+
+_BETWEEN_BLOCKS = ";"
 
 _MAX_VALUE_CHARACTERS = 300
 _MAX_DIGITS = 18
@@ -116,7 +116,7 @@ def start_line(trial: TrialRun) -> str:
 def epoch_line(trial_number: int, losses: EpochMetrics) -> str:
     """The line of one epoch; a loss that is not known is left out."""
     values = {name: getattr(losses, name) for name in _LOSSES}
-    known = {name: value for name, value in values.items() if value is not None}
+    known = {name: _written(value) for name, value in values.items() if value is not None}
     return f"Trial {trial_number} epoch {losses.epoch}: {_joined(known)}."
 
 
@@ -183,11 +183,21 @@ def _joined(fields: Mapping[str, object]) -> str:
 
 
 def _parse_losses(epoch: int, text: str) -> EpochMetrics:
-    found = {name: _float(value) for name, value in _split(text).items()}
+    found = {name: _read(name, value) for name, value in _split(text).items()}
     losses: dict[str, Any] = _UNKNOWN_LOSSES | found
     if losses.keys() != _LOSSES.keys():
         raise ValueError(text)
     return EpochMetrics(epoch=epoch, **losses)
+
+
+def _written(loss: float | tuple[float, ...]) -> str:
+    return _BETWEEN_BLOCKS.join(map(str, loss)) if isinstance(loss, tuple) else str(loss)
+
+
+def _read(name: str, text: str) -> float | tuple[float, ...]:
+    if name == "val_block_losses":
+        return tuple(map(_float, text.split(_BETWEEN_BLOCKS)))
+    return _float(text)
 
 
 def _parse_start(trial_number: int, text: str) -> TrialRun:

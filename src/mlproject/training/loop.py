@@ -20,10 +20,11 @@ from mlproject.data.windows import WindowedData
 from mlproject.errors import UserError
 from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.epoch_metrics import EpochMetrics, has_exploded
+from mlproject.training.market_losses import market_losses
 from mlproject.training.progress import BestEpoch, Progress
 from mlproject.training.result import StopReason, TrainingResult
 from mlproject.training.schedule import learning_rate_factor
-from mlproject.training.scores import score
+from mlproject.training.scores import block_losses, score
 from mlproject.training.step import Step
 from mlproject.training.system.peak_memory import PeakMemory
 
@@ -76,6 +77,7 @@ def run_training(
         best_epoch=best.epoch or None,
         best_val_loss=best.val_loss if best.epoch else None,
         best_scores=best.scores,
+        market_losses=best.market_losses,
         epochs_run=progress.epoch,
         duration_seconds=progress.seconds,
         samples_per_second=progress.windows / progress.training_seconds,
@@ -143,17 +145,24 @@ class TrainingLoop:
         """Train and validate for one epoch; the reason to stop after it, or None."""
         progress, settings, data = self.progress, self._settings, self._data
         train_loss = self._train_epoch()
-        ends = data.validation
-        if settings.max_steps:
-            ends = ends[: settings.max_steps * settings.batch_size]
-        logits = self._step.predict(ends)
-        labels = data.labels[ends]
+        logits = self._step.predict(data.validation)
+        labels = data.labels[data.validation]
         val_loss = functional.binary_cross_entropy_with_logits(logits, labels).item()
         if has_exploded(train_loss) or has_exploded(val_loss):
             return StopReason.DIVERGED
         if val_loss < progress.best.val_loss:
-            progress.best = BestEpoch(progress.epoch, val_loss, score(logits, labels))
-        losses = EpochMetrics(epoch=progress.epoch, train_loss=train_loss, val_loss=val_loss)
+            progress.best = BestEpoch(
+                epoch=progress.epoch,
+                val_loss=val_loss,
+                scores=score(logits, labels),
+                market_losses=market_losses(data, logits) if len(data.markets) > 1 else (),
+            )
+        losses = EpochMetrics(
+            epoch=progress.epoch,
+            train_loss=train_loss,
+            val_loss=val_loss,
+            val_block_losses=block_losses(logits, labels, data.validation_blocks),
+        )
         progress.losses.append(losses)
         if on_epoch(losses):
             return StopReason.STOPPED

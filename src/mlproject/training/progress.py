@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mlproject.training.epoch_metrics import EpochMetrics
+from mlproject.training.market_losses import Losses
 from mlproject.training.scores import Scores
 
 
@@ -19,6 +20,8 @@ class BestEpoch:
     epoch: int = 0
     val_loss: float = math.inf
     scores: Scores | None = None
+    market_losses: Losses = ()
+    """Empty where the data has one market."""
 
 
 @dataclass(kw_only=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mlproject.training.market_losses import Losses
 from mlproject.training.scores import Scores
 
 
@@ -32,3 +33,5 @@ class TrainingResult:
     samples_per_second: float
     """Training windows per second of training, validation left out."""
     peak_memory_bytes: int
+    market_losses: Losses = ()
+    """Validation losses of each market at the best epoch; empty where the data has one market."""

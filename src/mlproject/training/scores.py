@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 from torch.nn import functional
@@ -27,6 +29,19 @@ def score(logits: Tensor, labels: Tensor) -> Scores:
         average_precision=float(average_precision_score(truth, values)) if both_classes else None,
         accuracy=float(((values > 0) == (truth > 0.5)).mean()),
     )
+
+
+def block_losses(
+    logits: Tensor, labels: Tensor, blocks: npt.NDArray[np.int64]
+) -> tuple[float, ...]:
+    """The mean cross-entropy (nats, six decimals) of each block; `blocks` (windows,) count from 0.
+
+    Every block has a window.
+    """
+    losses = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    weights = losses.double().cpu().numpy()
+    means = np.bincount(blocks, weights=weights) / np.bincount(blocks)
+    return tuple(float(f"{mean:.6f}") for mean in means)
 
 
 def prior_loss(labels: Tensor, base_rate: float) -> float:

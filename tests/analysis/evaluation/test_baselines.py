@@ -7,12 +7,17 @@ import pytest
 import torch
 
 from mlproject.analysis.evaluation import baselines
-from mlproject.analysis.evaluation.baselines import fit_baselines, flat_windows
+from mlproject.analysis.evaluation.baselines import (
+    Baseline,
+    fit_baselines,
+    flat_windows,
+    predict_windows,
+)
 from mlproject.data.bars import load_bars
 from mlproject.data.labels import parse_task
 from mlproject.data.windows import WindowedData, build_windows
 from mlproject.models.arch_grid import Architecture
-from mlproject.models.patchtst import PatchTST
+from mlproject.models.patchtst import PatchTST, normalise_windows
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +62,35 @@ def test_they_see_what_the_network_sees(data: WindowedData) -> None:
     assert torch.allclose(seen.std(dim=1, correction=0), torch.ones(20, 25), atol=0.05)
     with torch.no_grad():
         assert torch.allclose(network(seen), network(data.gather(ends)[0]), atol=5e-3)
+
+
+def test_thousands_of_windows_go_through_in_parts(data: WindowedData) -> None:
+    ends = torch.arange(258, len(data.dates))
+    flat = normalise_windows(data.gather(ends)[0]).flatten(1).numpy()
+    np.testing.assert_array_equal(flat_windows(data, ends), flat)
+    means = Baseline(name="means", settings="", predict=lambda windows: windows.mean(axis=1))
+    firsts = Baseline(name="firsts", settings="", predict=lambda windows: windows[:, 0])
+    found = predict_windows([means, firsts], data, ends)
+    np.testing.assert_allclose(found["means"], flat.mean(axis=1, dtype=np.float64), atol=1e-9)
+    np.testing.assert_array_equal(found["firsts"], flat[:, 0])
+
+
+def test_of_too_many_windows_some_are_taken_evenly_and_it_is_said(
+    data: WindowedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(baselines, "MAX_TREES", 2)
+    monkeypatch.setattr(baselines, "INVERSE_PENALTIES", (1e-6,))
+    final = replace(data, train=torch.cat([data.train, data.validation]))
+    whole = {each.name: each for each in fit_baselines(data, final)}
+    assert "evenly" not in "".join(each.settings for each in whole.values())
+    monkeypatch.setattr(baselines, "MAX_FITTED_WINDOWS", 110)
+    thinned = {each.name: each for each in fit_baselines(data, final)}
+    for name in ("logistic_regression", "gradient_boosting"):
+        assert "fitted on 110 of 550 windows, evenly over the days" in thinned[name].settings
+    # Every fifth window, fitted as if there were no others.
+    monkeypatch.setattr(baselines, "MAX_FITTED_WINDOWS", 1000)
+    fifth = replace(final, train=final.train[::5])
+    alone = {each.name: each for each in fit_baselines(data, fifth)}
+    right = predict_windows([alone["logistic_regression"]], data, data.test[:50])
+    found = predict_windows([thinned["logistic_regression"]], data, data.test[:50])
+    np.testing.assert_allclose(found["logistic_regression"], right["logistic_regression"])

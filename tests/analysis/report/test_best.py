@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -60,14 +61,41 @@ def test_csv_is_at_full_precision_and_names_the_runs(best: pd.DataFrame) -> None
     assert list(read["run_id"]) == ["small-4", "large-0", "unknown-1"]
     assert list(read["learning_rate"]) == [0.000321] * 3
     assert read["prior_loss"].isna().tolist() == [False, False, True]
+    assert read["adjusted_loss"].isna().tolist() == [False, True, True]
+    assert read["adjusted_low"][0] < read["adjusted_loss"][0] < read["adjusted_high"][0]
+    assert read["shapes"].tolist() == [1, 1, 1]
 
 
 def test_markdown_has_a_row_per_study(best: pd.DataFrame) -> None:
     lines = best_markdown(best).splitlines()
     assert len(lines) == 2 + len(best)
     assert len({line.count("|") for line in lines}) == 1
-    assert "| 2M | 1 % within 3 days | 2 | 0.5000 | 0.6250 | +20.0% | 64 | 48 |" in lines[2]
-    assert "| – | – |" in lines[4]
+    assert "| 2M | 1 % within 3 days | 2 | 0.5050 | " in lines[2]
+    assert "| 1 of 1 | 0.5000 | 0.6250 | +20.0% | 64 | 48 |" in lines[2]
+    assert "| – | – | – | 1 of 1 | 0.4000 | – | – |" in lines[4]
+
+
+def test_the_luck_of_the_lowest_loss_is_taken_off() -> None:
+    """Fifty trials that differ by nothing but luck: the adjusted loss is that of them all."""
+    generator = np.random.default_rng(0)
+    rows = [
+        _row("luck", number, 0.57 + loss, d_model=64 * width, learning_rate=rate)
+        for number, (loss, width, rate) in enumerate(
+            zip(
+                generator.normal(0, 0.003, 50),
+                generator.integers(1, 8, 50),
+                generator.uniform(1e-4, 1e-3, 50),
+                strict=True,
+            )
+        )
+    ]
+    best = best_architectures(pd.DataFrame(rows)).loc[0]
+    assert best["loss"] < 0.565
+    assert best["adjusted_loss"] == pytest.approx(0.57, abs=0.0015)
+    assert best["adjusted_low"] < 0.57 < best["adjusted_high"]
+    assert best["adjusted_high"] - best["adjusted_low"] < 0.006
+    assert (best["among_best"], best["shapes"]) == (7, 7)
+    assert best["adjusted_skill"] < best["skill"]
 
 
 def test_latex_escapes_what_it_has_to(best: pd.DataFrame) -> None:

@@ -56,6 +56,20 @@ def test_where_there_is_no_effect_the_interval_mostly_holds_zero() -> None:
     assert sum(held) >= 9
 
 
+def test_of_all_intervals_of_a_report_none_leaves_out_zero_by_chance() -> None:
+    """They hold at once: of 40 reports over three budgets a few hold a false one, not twelve."""
+    false = 0
+    for seed in range(40):
+        budgets = [
+            _trials(50, 3 * seed + n).assign(budget=name, study=name)
+            for n, name in enumerate(("2M", "20M", "200M"))
+        ]
+        effects = architecture_effects(pd.concat(budgets, ignore_index=True))
+        assert len(effects) == 12
+        false += any(effect.low > 0 or effect.high < 0 for effect in effects)
+    assert false <= 6
+
+
 def test_too_few_trials_say_nothing() -> None:
     assert architecture_effects(_trials(8, 0)) == []
     alone = _trials(60, 0).assign(n_heads=8)

@@ -106,10 +106,40 @@ def test_diverged_trials_are_left_out_and_counted(legacy_store: Path) -> None:
 
 def test_without_a_prior_the_picture_says_so(legacy_store: Path) -> None:
     trials = report_trials(read_studies(connect_to_read("phase6a")))
-    findings = scaling_figure(trials.frame).findings
+    findings = scaling_figure(trials.frame, trials.stopped).findings
     assert [each.split(":")[0] for each in findings] == ["1 % within 1 day", "1 % within 3 days"]
     assert all("No run says the prior." in each for each in findings)
-    assert all("loss per tenfold parameters (" in each for each in findings)
+
+
+def test_two_sizes_make_no_claim_and_the_reader_is_told_so(legacy_store: Path) -> None:
+    trials = report_trials(read_studies(connect_to_read("phase6a")))
+    for each in scaling_figure(trials.frame, trials.stopped).findings:
+        assert ": cannot be told: two sizes with 10 finished trials" in each
+
+
+def test_a_third_size_makes_an_interval_that_the_picture_shows(legacy_store: Path) -> None:
+    """The larger of two studies again, ten times as large and at the same losses."""
+    trials = report_trials(read_studies(connect_to_read("phase6a")))
+    larger = trials.frame[trials.frame["budget"] == "20M"].assign(
+        study=lambda frame: frame["study"] + "_larger",
+        budget="200M",
+        budget_parameters=200_000_000,
+        param_count=lambda frame: 10 * frame["param_count"],
+    )
+    assert len(larger) > 0
+    frame = pd.concat([trials.frame, larger], ignore_index=True)
+    figure = scaling_figure(frame, trials.stopped)
+    assert all("loss per tenfold parameters (" in each for each in figure.findings)
+    assert all("with two more of every size, of other seeds" in each for each in figure.findings)
+    shown = {trace.name for trace in figure.interactive.data}
+    assert {"power law", "95 % interval of the slope", "luckiest of 2M"} <= shown
+
+
+def test_pruned_trials_are_counted_where_sizes_are_compared(legacy_store: Path) -> None:
+    trials = report_trials(read_studies(connect_to_read("phase6a")))
+    assert len(trials.stopped) >= trials.diverged > 0
+    assert (trials.stopped["loss"] > 10).any()
+    assert set(trials.stopped["study"]) <= set(trials.frame["study"])
 
 
 def test_a_single_trial_is_reported_too(
@@ -120,7 +150,8 @@ def test_a_single_trial_is_reported_too(
     assert command("report", "--output-dir", "out")[0] == 0
     page = Path("out/report.html").read_text()
     assert "too few trials to tell" in page
-    assert "no law, for want of studies of two sizes with 10 trials each" in page
+    assert "cannot be told: no size with 10 finished trials; a claim takes 3 of them" in page
+    assert "1 % within 1 day: one cell only, nothing to compare." in page
     assert len(Path("out/best_architectures.md").read_text().splitlines()) == 3
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from multiprocessing import active_children
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import torch
@@ -28,7 +29,7 @@ from mlproject.training.sharded import train as several_devices
 from mlproject.training.sharded.processes import ProcessFailed
 from mlproject.training.sharded.train import train_sharded
 from mlproject.training.train import train
-from tests.end_to_end.processes import environment, wait_until
+from tests.end_to_end.processes import environment, is_alive, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -52,8 +53,15 @@ CHECKPOINTED = Layout(micro_batch=16, checkpoint_every=2)
 
 
 def _data() -> WindowedData:
+    """Half of the validation windows in each of two markets."""
     whole = build_windows(load_bars("sp500"), horizon_days=3, task=parse_task("threshold_1pct"))
-    return replace(whole, train=whole.train[-230:], validation=whole.validation[:120])
+    return replace(
+        whole,
+        train=whole.train[-230:],
+        validation=whole.validation[:120],
+        markets=("early", "late"),
+        market_starts=np.array([0, whole.validation[60], len(whole.dates)]),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +146,8 @@ def test_in_fp32_the_curve_is_that_of_one_process(
     alone, alone_losses = _train(data, Layout(micro_batch=16), n_processes=1)
     assert len(losses) == 3
     assert _curve(losses) == pytest.approx(_curve(alone_losses), abs=2e-6)
+    assert len(result.market_losses) == 2
+    assert result.market_losses == pytest.approx(alone.market_losses, abs=2e-6)
     assert result.best_epoch == alone.best_epoch
     assert result.best_scores == alone.best_scores
     assert result.epochs_run == 3
@@ -240,11 +250,4 @@ if __name__ == "__main__":
         children = psutil.Process(caller.pid).children(recursive=True)
         assert len(children) >= 2
         caller.kill()
-    wait_until(lambda: not any(map(_is_alive, children)), "its processes have ended", seconds=20)
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    wait_until(lambda: not any(map(is_alive, children)), "its processes have ended", seconds=20)

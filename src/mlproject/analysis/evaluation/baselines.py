@@ -4,10 +4,13 @@ Each chooses its one or two settings by the validation loss and is then fitted a
 validation, as the study chose the network. They see what the network's first layer sees: windows
 normalised feature by feature. On the raw levels of prices, which leave the range of the training
 years, they would be easy to beat.
+
+A flattened window takes 12 kB, so of many markets they see some of the windows at a time.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +22,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mlproject.analysis.evaluation.scores import log_losses
-from mlproject.data.windows import WindowedData
+from mlproject.data.windows import WindowedData, thinned
+from mlproject.models.arch_grid import WINDOW_DAYS
 from mlproject.models.patchtst import normalise_windows
 
 PRIOR = "prior"
@@ -39,6 +43,11 @@ TREE_LEARNING_RATE = 0.05
 SHARE_OF_INPUTS = 0.1
 """Tried at each split: fifteen hundred inputs that go together are slow and add nothing."""
 
+MAX_FITTED_WINDOWS = 24_000
+"""Of a span; more are thinned evenly over the days and markets. So many take 290 MB, of which there
+are four at a time at most, and minutes. No market of a century has more."""
+_WINDOWS_AT_A_TIME = 4096
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -55,8 +64,29 @@ class Baseline:
 
 def flat_windows(data: WindowedData, ends: torch.Tensor) -> Floats:
     """The windows that end at the rows `ends`, as the baselines see them: (n, days × features)."""
-    windows, _ = data.gather(ends.cpu())
-    return normalise_windows(windows).flatten(1).numpy().astype(np.float64)
+    ends = ends.cpu()
+    flat = np.empty((len(ends), WINDOW_DAYS * data.n_features))
+    for part, rows in zip(_parts(len(ends)), ends.split(_WINDOWS_AT_A_TIME), strict=True):
+        windows, _ = data.gather(rows)
+        flat[part] = normalise_windows(windows).flatten(1).numpy()
+    return flat
+
+
+def predict_windows(
+    baselines: Sequence[Baseline], data: WindowedData, ends: torch.Tensor
+) -> dict[str, Floats]:
+    """The probabilities (n,) of each baseline, by name, for the windows that end at `ends`."""
+    found = {baseline.name: np.empty(len(ends)) for baseline in baselines}
+    for part, rows in zip(_parts(len(ends)), ends.split(_WINDOWS_AT_A_TIME), strict=True):
+        windows = flat_windows(data, rows)
+        for baseline in baselines:
+            found[baseline.name][part] = baseline.predict(windows)
+    return found
+
+
+def _parts(count: int) -> list[slice]:
+    starts = range(0, count, _WINDOWS_AT_A_TIME)
+    return [slice(start, start + _WINDOWS_AT_A_TIME) for start in starts]
 
 
 def fit_baselines(search: WindowedData, final: WindowedData) -> Iterator[Baseline]:
@@ -71,13 +101,32 @@ def fit_baselines(search: WindowedData, final: WindowedData) -> Iterator[Baselin
         settings=f"always {rate:.3f}, the share of rises in training and validation",
         predict=lambda windows: np.full(len(windows), rate),
     )
-    spans = _Spans(
-        train=_span(search, search.train),
-        validation=_span(search, search.validation),
-        final=_span(final, final.train),
+    inverse_penalty, (trees, max_leaf_nodes) = _choose(
+        _span(search, search.train), _span(search, search.validation)
     )
-    yield _logistic_regression(spans)
-    yield _gradient_boosting(spans)
+    span = _span(final, final.train)
+    logistic_regression = _fit_logistic_regression(span, inverse_penalty)
+    yield Baseline(
+        name=LOGISTIC_REGRESSION,
+        settings=f"C={inverse_penalty:g}{_fitted_on(span, final)}",
+        predict=partial(_rises, logistic_regression),
+    )
+    gradient_boosting = _fit_gradient_boosting(span, max_leaf_nodes, trees)
+    yield Baseline(
+        name=GRADIENT_BOOSTING,
+        settings=f"{trees} trees of up to {max_leaf_nodes} leaves{_fitted_on(span, final)}",
+        predict=partial(_rises, gradient_boosting),
+    )
+
+
+def _fitted_on(span: "_Span", data: WindowedData) -> str:
+    """Words for a baseline that did not see all windows."""
+    if len(span.labels) == len(data.train):
+        return ""
+    return (
+        f" (chosen and fitted on {len(span.labels):,} of {len(data.train):,} windows, evenly over "
+        "the days)"
+    )
 
 
 @dataclass(frozen=True)
@@ -88,67 +137,47 @@ class _Span:
     labels: Floats
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Spans:
-    """The spans on which a baseline is chosen, and the one on which it is fitted in the end."""
-
-    train: _Span
-    validation: _Span
-    final: _Span
-
-
 def _span(data: WindowedData, ends: torch.Tensor) -> _Span:
-    return _Span(flat_windows(data, ends), data.labels[ends].numpy().astype(np.float64))
+    kept = torch.from_numpy(thinned(ends.numpy(), data.dates, MAX_FITTED_WINDOWS))
+    return _Span(flat_windows(data, kept), data.labels[kept].numpy().astype(np.float64))
 
 
-def _logistic_regression(spans: _Spans) -> Baseline:
-    def fit(span: _Span, inverse_penalty: float) -> Any:
-        model = make_pipeline(
-            StandardScaler(), LogisticRegression(C=inverse_penalty, max_iter=2000)
-        )
-        return model.fit(span.windows, span.labels)
-
-    best = min(
+def _choose(train: _Span, validation: _Span) -> tuple[float, tuple[int, int]]:
+    """The `C` of the logistic regression, and trees and leaves of the gradient boosting."""
+    inverse_penalty = min(
         INVERSE_PENALTIES,
-        key=lambda c: _loss(_rises(fit(spans.train, c), spans.validation), spans.validation),
+        key=lambda c: _loss(
+            _rises(_fit_logistic_regression(train, c), validation.windows), validation
+        ),
     )
-    fitted = fit(spans.final, best)
-    return Baseline(
-        name=LOGISTIC_REGRESSION,
-        settings=f"C={best:g}",
-        predict=lambda windows: fitted.predict_proba(windows)[:, 1],
-    )
-
-
-def _gradient_boosting(spans: _Spans) -> Baseline:
-    def fit(span: _Span, max_leaf_nodes: int, trees: int) -> Any:
-        model = HistGradientBoostingClassifier(
-            learning_rate=TREE_LEARNING_RATE,
-            max_iter=trees,
-            max_leaf_nodes=max_leaf_nodes,
-            max_features=SHARE_OF_INPUTS,
-            early_stopping=False,
-            random_state=0,
-        )
-        return model.fit(span.windows, span.labels)
-
     tried: list[tuple[float, int, int]] = []
     for max_leaf_nodes in MAX_LEAF_NODES:
-        model = fit(spans.train, max_leaf_nodes, MAX_TREES)
-        for trees, both in enumerate(model.staged_predict_proba(spans.validation.windows), 1):
-            tried.append((_loss(both[:, 1], spans.validation), trees, max_leaf_nodes))
-    _, trees, max_leaf_nodes = min(tried)
-    fitted = fit(spans.final, max_leaf_nodes, trees)
-    return Baseline(
-        name=GRADIENT_BOOSTING,
-        settings=f"{trees} trees of up to {max_leaf_nodes} leaves",
-        predict=lambda windows: fitted.predict_proba(windows)[:, 1],
+        model = _fit_gradient_boosting(train, max_leaf_nodes, MAX_TREES)
+        for trees, both in enumerate(model.staged_predict_proba(validation.windows), 1):
+            tried.append((_loss(both[:, 1], validation), trees, max_leaf_nodes))
+    return inverse_penalty, min(tried)[1:]
+
+
+def _fit_logistic_regression(span: _Span, inverse_penalty: float) -> Any:
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=inverse_penalty, max_iter=2000))
+    return model.fit(span.windows, span.labels)
+
+
+def _fit_gradient_boosting(span: _Span, max_leaf_nodes: int, trees: int) -> Any:
+    model = HistGradientBoostingClassifier(
+        learning_rate=TREE_LEARNING_RATE,
+        max_iter=trees,
+        max_leaf_nodes=max_leaf_nodes,
+        max_features=SHARE_OF_INPUTS,
+        early_stopping=False,
+        random_state=0,
     )
+    return model.fit(span.windows, span.labels)
 
 
-def _rises(model: Any, span: _Span) -> Floats:
+def _rises(model: Any, windows: Floats) -> Floats:
     """The probabilities of a rise."""
-    return model.predict_proba(span.windows)[:, 1]
+    return np.asarray(model.predict_proba(windows)[:, 1])
 
 
 def _loss(probabilities: Floats, span: _Span) -> float:

@@ -5,7 +5,6 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar
 
 from mlproject.analysis.dimensions import DIMENSIONS
-from mlproject.data.features import FEATURES
 from mlproject.data.labels import LabelPrice
 from mlproject.data.markets import Markets
 from mlproject.errors import UserError
@@ -112,7 +111,7 @@ def choose_trial(
         number=best.trial.trial_number,
         is_recovered=best.trial.tags.get(Tag.ORIGIN) == Origin.LOG,
         best_val_loss=best.trial.metrics[Metric.BEST_VAL_LOSS],
-        architecture=_architecture(best, settings),
+        architecture=_architecture(best, settings, len(markets.feature_names)),
         settings=training,
         study_seed=_whole(study.params.get("seed")),
         label_price="high" if study.params.get("label_price") == "high" else "close",
@@ -133,17 +132,17 @@ def _check_data(study: TrackedStudy, markets: Markets) -> None:
         )
 
 
-def _architecture(trial: TrackedTrial, settings: StudySettings) -> Architecture:
-    """The trial's architecture as today's grid has it, with today's features."""
+def _architecture(trial: TrackedTrial, settings: StudySettings, n_features: int) -> Architecture:
+    """The trial's architecture as today's grid has it, with the features of today's data."""
     d_model, n_layers, n_heads, d_ff = (int(trial.trial.params[param]) for param in DIMENSIONS)
-    grid = architecture_grid(settings.budget, len(FEATURES))
+    grid = architecture_grid(settings.budget, n_features)
     try:
         return grid.find(Shape(d_model, n_layers, d_ff), n_heads)
     except KeyError:
         raise NothingToEvaluate(
             f"trial {trial.trial.trial_number} is the best of {settings.study_name}, but "
             f"d_model {d_model}, n_layers {n_layers}, n_heads {n_heads}, d_ff {d_ff} is no "
-            f"architecture of {settings.budget.name} with today's {len(FEATURES)} features"
+            f"architecture of {settings.budget.name} with today's {n_features} features"
         ) from None
 
 

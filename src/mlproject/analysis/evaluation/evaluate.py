@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from mlproject.analysis.evaluation.baselines import Baseline, fit_baselines, flat_windows
+from mlproject.analysis.evaluation.baselines import Baseline, fit_baselines, predict_windows
 from mlproject.analysis.evaluation.chosen import ChosenTrial, choose_trial
 from mlproject.analysis.evaluation.context import EvaluationContext
 from mlproject.analysis.evaluation.final_models import (
@@ -27,7 +27,6 @@ from mlproject.analysis.evaluation.results import TestResults, score_test_set
 from mlproject.analysis.evaluation.servable import servable_model
 from mlproject.analysis.find_study import find_study
 from mlproject.data.bars import Bars
-from mlproject.data.features import FEATURES
 from mlproject.data.load_markets import checked_markets
 from mlproject.data.markets import Markets
 from mlproject.data.windows import WindowedData, build_windows
@@ -108,7 +107,7 @@ def _evaluate_in(
     """Evaluate the study of a store; the markets have passed `checked_markets`."""
     study = find_study(read_studies(store), settings.study_name, to="evaluate")
     chosen = choose_trial(study, settings, markets, partial(validation_losses, store))
-    plan = _plan(chosen, device)
+    plan = _plan(chosen, len(markets.feature_names), device)
     windows = partial(
         build_windows,
         markets,
@@ -158,7 +157,7 @@ def _evaluate_in(
         version = register_model(
             store,
             run_id,
-            servable_model(folders[0], markets.each[0].frame.head(len(final.dates))),
+            servable_model(folders[0], markets, final),
             name=chosen.study_name,
             description=note,
             tags={"evaluation_run": run_id},
@@ -171,11 +170,9 @@ def _evaluate_in(
     )
 
 
-def _plan(chosen: ChosenTrial, device: torch.device) -> TrainingPlan:
+def _plan(chosen: ChosenTrial, n_features: int, device: torch.device) -> TrainingPlan:
     """The training plan: the study's own where it is known, else what memory allows."""
-    workload = Workload(
-        device=device, n_features=len(FEATURES), batch_size=chosen.settings.batch_size
-    )
+    workload = Workload(device=device, n_features=n_features, batch_size=chosen.settings.batch_size)
     found = plan_memory(
         [chosen.architecture], workload, optimiser=chosen.optimiser, precision=chosen.precision
     )
@@ -204,12 +201,13 @@ def _train(
                 network=model.network,
                 architecture=context.chosen.architecture,
                 feature_names=final.feature_names,
-                scaling_mean=final.scaling_mean[0],
-                scaling_std=final.scaling_std[0],
+                markets=final.markets,
+                scaling_mean=final.scaling_mean,
+                scaling_std=final.scaling_std,
                 task=settings.task.name,
                 horizon_days=settings.horizon_days,
                 label_price=context.chosen.label_price,
-                trained_until=str(final.dates[final.train[-1]]),
+                trained_until=str(final.dates[final.train.numpy()].max()),
             ),
             folder,
         )
@@ -225,20 +223,24 @@ def _test(
     device: torch.device,
 ) -> TestResults:
     """Score the networks in `folders` and the baselines on the test span of `data`."""
-    flat = flat_windows(data, data.test)
+    dates = data.dates[data.test.numpy()]
+    in_time_order = np.argsort(dates, kind="stable")
+    ends = data.test[torch.from_numpy(in_time_order)]
+    several = len(data.markets) > 1
     return score_test_set(
-        dates=data.dates[data.test.numpy()],
-        labels=data.labels[data.test].numpy().astype(np.float64),
-        network=np.stack(list(_probabilities(data.to(device), folders))),
-        baselines={baseline.name: baseline.predict(flat) for baseline in baselines},
+        dates=dates[in_time_order],
+        labels=data.labels[ends].numpy().astype(np.float64),
+        network=np.stack(list(_probabilities(data.to(device), ends.to(device), folders))),
+        baselines=predict_windows(baselines, data, ends),
         horizon_days=horizon_days,
+        markets=np.array(data.markets)[data.market_of(ends)] if several else None,
     )
 
 
 def _probabilities(
-    data: WindowedData, folders: Sequence[Path]
+    data: WindowedData, ends: torch.Tensor, folders: Sequence[Path]
 ) -> Iterator[npt.NDArray[np.float64]]:
-    """The probabilities of the test windows, by each network in turn."""
+    """The probabilities of the windows that end at the rows `ends`, by each network in turn."""
     for folder in folders:
         network = load_model(folder).network.to(data.features.device)
-        yield torch.sigmoid(predict(network, data, data.test).double()).cpu().numpy()
+        yield torch.sigmoid(predict(network, data, ends).double()).cpu().numpy()

@@ -1,13 +1,15 @@
 """The words and tables of an evaluation: for the terminal, its run and the registered model."""
 
+import math
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
-from mlproject.analysis.evaluation.baselines import TITLES
+from mlproject.analysis.claims.day_means import CONFIDENCE, Interval
+from mlproject.analysis.evaluation.baselines import PRIOR, TITLES
 from mlproject.analysis.evaluation.context import EvaluationContext
 from mlproject.analysis.evaluation.results import TestResults, Verdict
-from mlproject.analysis.evaluation.scores import CONFIDENCE
 from mlproject.text.phrases import counted
 from mlproject.text.tables import aligned_lines, markdown_lines
 from mlproject.tracking.names import TestMetric
@@ -20,7 +22,21 @@ _HEADS = {
     TestMetric.BRIER: "Brier score",
     TestMetric.ACCURACY: "accuracy",
 }
+_AUC_LIMITS = f"AUC, {CONFIDENCE:.0%} interval"
 _FEW_BLOCKS = 8
+
+
+def conclusion(results: TestResults) -> str:
+    """What may be claimed of the network, in one sentence."""
+    best = results.best_baseline
+    against = f"the best baseline, {TITLES[best]}"
+    if results.network_wins:
+        return f"The network beats {against}{', and the prior' * (best != PRIOR)}."
+    if results.verdict(best) is Verdict.BASELINE_WINS:
+        return f"The network loses to {against}."
+    if results.differences[best].high < 0:
+        return f"The network is ahead of {against}, but does not beat all of them: no win."
+    return f"The network cannot be told from {against}: no win."
 
 
 def verdicts(results: TestResults) -> list[str]:
@@ -34,9 +50,14 @@ def verdicts(results: TestResults) -> list[str]:
 def _sentence(name: str, results: TestResults) -> str:
     verdict, difference = results.verdict(name), results.differences[name]
     title = TITLES[name]
+    doubt = (
+        "but that is no win, for which every baseline has to be beaten"
+        if difference.high < 0
+        else "but that may be luck"
+    )
     said = {
         Verdict.NETWORK_WINS: f"The network beats {title}",
-        Verdict.NETWORK_AHEAD: f"The network is ahead of {title}, but that may be luck",
+        Verdict.NETWORK_AHEAD: f"The network is ahead of {title}, {doubt}",
         Verdict.BASELINE_AHEAD: f"{title.capitalize()} is ahead of the network, "
         "but that may be luck",
         Verdict.BASELINE_WINS: f"{title.capitalize()} wins against the network",
@@ -51,9 +72,16 @@ def _sentence(name: str, results: TestResults) -> str:
 
 def as_text(context: EvaluationContext, results: TestResults) -> str:
     """The evaluation for the terminal."""
-    rows = [["", *_HEADS.values()], *_rows(results)]
+    rows = [["", *_HEADS.values(), _AUC_LIMITS], *_rows(results)]
     return "\n".join(
-        [_headline(context, results), "", *aligned_lines(rows), "", *verdicts(results)]
+        [
+            _headline(context, results),
+            "",
+            *aligned_lines(rows),
+            "",
+            conclusion(results),
+            *verdicts(results),
+        ]
     )
 
 
@@ -63,9 +91,11 @@ def as_note(context: EvaluationContext, results: TestResults) -> str:
         [
             _headline(context, results),
             "",
+            conclusion(results),
+            "",
             *(f"- {sentence}" for sentence in verdicts(results)),
             "",
-            *markdown_lines(["", *_HEADS.values()], _rows(results)),
+            *markdown_lines(["", *_HEADS.values(), _AUC_LIMITS], _rows(results)),
             "",
             *(f"{remark}\n" for remark in _remarks(context, results)),
         ]
@@ -85,11 +115,16 @@ def score_table(results: TestResults) -> pd.DataFrame:
 
 
 def prediction_table(results: TestResults) -> pd.DataFrame:
-    """The predictions: a row per test window with its last day, its label and all probabilities."""
+    """The predictions: a row per test window with its last day, its label and all probabilities.
+
+    Where there are several markets it says which one the window is of.
+    """
     columns: dict[str, object] = {
         "date": results.dates.astype("datetime64[D]").astype(str),
         "label": results.labels.astype(int),
     }
+    if results.markets is not None:
+        columns = {"market": results.markets} | columns
     columns |= {f"{NETWORK}_{number}": each for number, each in enumerate(results.network, 1)}
     return pd.DataFrame(columns | dict(results.baselines))
 
@@ -101,15 +136,25 @@ def _headline(context: EvaluationContext, results: TestResults) -> str:
         f"(d_model {a.d_model}, n_layers {a.n_layers}, n_heads {a.n_heads}, d_ff {a.d_ff}), "
         f"trained {counted(len(context.seeds), 'time')} on training and validation for "
         f"{counted(context.epochs, 'epoch')}; "
-        f"tested on the {len(results.labels)} windows that end from {results.dates[0]} to "
-        f"{results.dates[-1]}, {results.labels.mean():.1%} of them before a rise."
+        f"tested on the {len(results.labels)} windows{_of_markets(results)} that end from "
+        f"{results.dates.min()} to {results.dates.max()}, {results.labels.mean():.1%} of them "
+        "before a rise."
     )
 
 
+def _of_markets(results: TestResults) -> str:
+    if results.markets is None:
+        return ""
+    return f" of {counted(len(np.unique(results.markets)), 'market')}"
+
+
 def _rows(results: TestResults) -> list[list[str]]:
-    rows = [[f"{NETWORK} (mean ± spread over seeds)", *(_cell(results, m) for m in _HEADS)]]
+    """The table: the AUC has its interval beside it."""
+    network = [_cell(results, metric) for metric in _HEADS]
+    rows = [[f"{NETWORK} (mean ± spread over seeds)", *network, _limits(results.network_auc)]]
     for name, scores in results.baseline_scores.items():
-        rows.append([TITLES[name], *(_figure(scores.get(metric)) for metric in _HEADS)])
+        figures = [_figure(scores.get(metric)) for metric in _HEADS]
+        rows.append([TITLES[name], *figures, _limits(results.baseline_aucs.get(name))])
     return rows
 
 
@@ -120,6 +165,12 @@ def _cell(results: TestResults, metric: TestMetric) -> str:
 
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
+
+
+def _limits(interval: Interval | None) -> str:
+    if interval is None or not math.isfinite(interval.high - interval.low):
+        return "-"
+    return f"{max(0.0, interval.low):.3f} to {min(1.0, interval.high):.3f}"
 
 
 def _remarks(context: EvaluationContext, results: TestResults) -> list[str]:
@@ -137,12 +188,17 @@ def _remarks(context: EvaluationContext, results: TestResults) -> list[str]:
         "Baselines, their settings chosen on validation, then fitted on the same windows: "
         f"{settings}."
     )
-    blocks = next(iter(results.differences.values())).blocks
-    few = ": too few for more than a hint" if blocks < _FEW_BLOCKS else ""
+    few = ": too few for more than a hint" if results.blocks < _FEW_BLOCKS else ""
+    seeds = (
+        "They speak of other days like these and of other seeds"
+        if len(results.network) > 1
+        else "They speak of other days like these, and of this one seed alone"
+    )
     remarks.append(
-        f"The intervals are from blocks of days drawn anew, since neighbouring windows overlap; "
-        f"the test span is {blocks:.1f} blocks long{few}. They speak of other days like these, not "
-        "of other seeds, which the spread is about."
+        f"The intervals know that neighbouring days go together; the test span is "
+        f"{results.blocks:.1f} spans of window and horizon long{few}. {seeds}. A win takes "
+        "all baselines, so that nothing is added for their number; that one of them wins takes an "
+        "interval that is widened for it."
     )
     if context.earlier_evaluations:
         times = counted(context.earlier_evaluations, "time")

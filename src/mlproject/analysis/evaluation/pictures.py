@@ -3,6 +3,7 @@
 They are matplotlib figures of their own: no window and no global state is needed.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from mlproject.analysis.claims.day_means import CONFIDENCE
 from mlproject.analysis.evaluation.baselines import (
     GRADIENT_BOOSTING,
     LOGISTIC_REGRESSION,
@@ -18,7 +20,6 @@ from mlproject.analysis.evaluation.baselines import (
     TITLES,
 )
 from mlproject.analysis.evaluation.results import TestResults
-from mlproject.analysis.evaluation.scores import CONFIDENCE
 from mlproject.tracking.names import TestMetric
 
 Floats = npt.NDArray[np.float64]
@@ -137,13 +138,14 @@ def _loss_difference(results: TestResults) -> Figure:
         found, colour = results.differences[name], _COLOURS[name]
         axes.plot([found.low, found.high], [index, index], marker="|", color=colour)
         axes.plot(found.mean, index, marker="o", color=colour)
-    reach = 1.1 * max(max(-d.low, d.high) for d in results.differences.values()) or 1.0
+    ends = [max(-d.low, d.high) for d in results.differences.values()]
+    reach = 1.1 * max([end for end in ends if math.isfinite(end)], default=0.0) or 1.0
     axes.set(
         yticks=range(len(names)),
         yticklabels=[f"against {TITLES[name]}" for name in names],
         ylim=(len(names) - 0.5, -0.5),
         xlim=(-reach, reach),
-        xlabel=f"log loss of the network minus that of the baseline ({CONFIDENCE:.0%} interval)",
+        xlabel=f"log loss of the network minus that of the baseline ({CONFIDENCE:.0%} intervals)",
     )
     axes.set_title("← network better        baseline better →", fontsize="medium")
     return figure

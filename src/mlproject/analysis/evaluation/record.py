@@ -1,17 +1,21 @@
 """The params, metrics and files of an evaluation's run; they are written to MLflow elsewhere."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
+from mlproject.analysis.claims.day_means import Interval
 from mlproject.analysis.dimensions import DIMENSIONS
 from mlproject.analysis.evaluation.context import EvaluationContext
+from mlproject.analysis.evaluation.market_scores import market_score_table
 from mlproject.analysis.evaluation.note import as_note, prediction_table, score_table
 from mlproject.analysis.evaluation.pictures import draw_pictures
 from mlproject.analysis.evaluation.results import TestResults
 from mlproject.data.markets import Markets
 from mlproject.models.arch_grid import Architecture
+from mlproject.text.escaping import for_spreadsheet
 from mlproject.tracking.names import (
     HYPERPARAMETER_PARAMS,
     Param,
@@ -52,15 +56,23 @@ def run_metrics(context: EvaluationContext, results: TestResults) -> dict[str, f
         mean, spread = results.mean(metric), results.spread(metric)
         if mean is not None and spread is not None:
             metrics |= {str(metric): mean, spread_of(metric): spread}
+    if results.network_auc is not None:
+        metrics |= _limits(TestMetric.AUC, results.network_auc)
     for name, scores in results.baseline_scores.items():
         metrics |= {of_baseline(metric, name): value for metric, value in scores.items()}
         lead = results.differences[name]
-        metrics |= {
-            lead_over(name): lead.mean,
-            f"{lead_over(name)}.low": lead.low,
-            f"{lead_over(name)}.high": lead.high,
-        }
+        metrics |= {lead_over(name): lead.mean, **_limits(lead_over(name), lead)}
+        if name in results.baseline_aucs:
+            auc = of_baseline(TestMetric.AUC, name)
+            metrics |= _limits(auc, results.baseline_aucs[name])
     return metrics
+
+
+def _limits(name: str, interval: Interval) -> dict[str, float]:
+    """The limits of an interval, under the name of its metric; none where it has none."""
+    if not math.isfinite(interval.high - interval.low):
+        return {}
+    return {f"{name}.low": interval.low, f"{name}.high": interval.high}
 
 
 def write_results(
@@ -73,7 +85,10 @@ def write_results(
     (folder / "figures").mkdir(parents=True)
     (folder / "evaluation.md").write_text(as_note(context, results), encoding="utf-8")
     score_table(results).to_csv(folder / "scores.csv", index=False)
-    prediction_table(results).to_csv(folder / "predictions.csv", index=False)
+    for_spreadsheet(prediction_table(results)).to_csv(folder / "predictions.csv", index=False)
+    if results.markets is not None:
+        of_markets = for_spreadsheet(market_score_table(results))
+        of_markets.to_csv(folder / "scores_by_market.csv", index=False)
     losses.to_csv(folder / "train_losses.csv")
     for name, figure in draw_pictures(results):
         figure.savefig(folder / "figures" / f"{name}.png", dpi=_DOTS_PER_INCH)

@@ -1,4 +1,4 @@
-"""The results of an evaluation on the test span: scores, differences and verdicts."""
+"""The results of an evaluation on the test span: scores, intervals and verdicts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,8 @@ from statistics import fmean, pstdev
 import numpy as np
 import numpy.typing as npt
 
-from mlproject.analysis.evaluation.scores import (
-    LossDifference,
-    log_losses,
-    paired_block_bootstrap,
-    score_probabilities,
-)
+from mlproject.analysis.claims.day_means import MEMORY_DAYS, Interval, intervals_of_means
+from mlproject.analysis.evaluation.scores import auc_influences, log_losses, score_probabilities
 from mlproject.models.arch_grid import WINDOW_DAYS
 from mlproject.tracking.names import TestMetric
 
@@ -24,7 +20,7 @@ class Verdict(StrEnum):
     """The four ways in which the network stands against a baseline."""
 
     NETWORK_WINS = "the network wins"
-    NETWORK_AHEAD = "the network is ahead, but it may be luck"
+    NETWORK_AHEAD = "the network is ahead, but no win may be claimed"
     BASELINE_AHEAD = "the baseline is ahead, but it may be luck"
     BASELINE_WINS = "the baseline wins"
 
@@ -36,7 +32,7 @@ class TestResults:
     __test__ = False  # no test of pytest's
 
     dates: npt.NDArray[np.datetime64]
-    """(windows,): the last day of each window, in time order."""
+    """(windows,): the last day of each window."""
     labels: Floats
     """(windows,): 0 or 1."""
     network: Floats
@@ -46,8 +42,17 @@ class TestResults:
     baselines: Mapping[str, Floats]
     """(windows,) probabilities by name."""
     baseline_scores: Mapping[str, Mapping[TestMetric, float]]
-    differences: Mapping[str, LossDifference]
-    """Loss of the network, the mean over its seeds, minus that of each baseline."""
+    differences: Mapping[str, Interval]
+    """Loss of the network, the mean over its seeds, minus that of each baseline; below zero the
+    network is better. The intervals are about other days and seeds."""
+    network_auc: Interval | None
+    """As `mean` has it; None where all labels are the same, as in `baseline_aucs`."""
+    baseline_aucs: Mapping[str, Interval]
+    blocks: float
+    """How many spans of days the test span is long that have no day in common, of input or of
+    outcome: with few, every interval is itself a guess."""
+    markets: npt.NDArray[np.str_] | None = None
+    """(windows,): the market of each; None where they are all of one."""
 
     def mean(self, metric: TestMetric) -> float | None:
         """The network's mean over the seeds; None where the metric means nothing."""
@@ -59,12 +64,30 @@ class TestResults:
         values = [scores[metric] for scores in self.network_scores if metric in scores]
         return pstdev(values) if values else None
 
+    @property
+    def best_baseline(self) -> str:
+        """The baseline of lowest test loss."""
+        return max(self.differences, key=lambda name: self.differences[name].mean)
+
+    @property
+    def network_wins(self) -> bool:
+        """Whether the network beats the best baseline, whichever that is, and the prior.
+
+        Every baseline has to be beaten, so no correction is needed: such a claim is false no more
+        often than one interval misses (Berger, Multiparameter Hypothesis Testing, 1982). Better
+        than a baseline that is worse than knowing nothing is no win.
+        """
+        return all(difference.high < 0 for difference in self.differences.values())
+
     def verdict(self, baseline: str) -> Verdict:
-        """The verdict by the interval of the difference: without zero in it one of them wins."""
+        """The verdict by the interval of the difference, which has to leave out zero for a win.
+
+        That some baseline wins may be luck thrice, so its interval is the joint one.
+        """
         difference = self.differences[baseline]
         if difference.mean < 0:
-            return Verdict.NETWORK_WINS if difference.high < 0 else Verdict.NETWORK_AHEAD
-        return Verdict.BASELINE_WINS if difference.low > 0 else Verdict.BASELINE_AHEAD
+            return Verdict.NETWORK_WINS if self.network_wins else Verdict.NETWORK_AHEAD
+        return Verdict.BASELINE_WINS if difference.joint_low > 0 else Verdict.BASELINE_AHEAD
 
 
 def score_test_set(
@@ -74,13 +97,21 @@ def score_test_set(
     network: Floats,
     baselines: Mapping[str, Floats],
     horizon_days: int,
+    markets: npt.NDArray[np.str_] | None = None,
 ) -> TestResults:
     """Score all probabilities of the test span and compare them, window by window.
 
-    Two windows share a day, of input or of outcome, when they end less than `WINDOW_DAYS` +
-    `horizon_days` days apart: that is the bootstrap's block.
+    Windows of one date, of several markets, count as one day.
     """
-    network_losses = np.mean([log_losses(each, labels) for each in network], axis=0)
+    days = _Days(dates, max(MEMORY_DAYS, horizon_days))
+    losses = np.stack([log_losses(each, labels) for each in network])
+    leads = [losses - log_losses(each, labels) for each in baselines.values()]
+    aucs: list[Interval] = []
+    if labels.min() < labels.max():
+        aucs = [
+            days.intervals([np.stack([auc_influences(each, labels) for each in of])])[0]
+            for of in (network, *(each[None] for each in baselines.values()))
+        ]
     return TestResults(
         dates=dates,
         labels=labels,
@@ -90,10 +121,30 @@ def score_test_set(
         baseline_scores={
             name: score_probabilities(each, labels) for name, each in baselines.items()
         },
-        differences={
-            name: paired_block_bootstrap(
-                network_losses - log_losses(each, labels), block_days=WINDOW_DAYS + horizon_days
-            )
-            for name, each in baselines.items()
-        },
+        differences=dict(zip(baselines, days.intervals(leads), strict=True)),
+        network_auc=aucs[0] if aucs else None,
+        baseline_aucs=dict(zip(baselines, aucs[1:], strict=False)),
+        blocks=days.count / min(WINDOW_DAYS + horizon_days, max(1, days.count // 2)),
+        markets=markets,
     )
+
+
+class _Days:
+    """The days of the windows, in time order."""
+
+    def __init__(self, dates: npt.NDArray[np.datetime64], memory_days: int) -> None:
+        found, self._day = np.unique(dates, return_inverse=True)
+        self.count = len(found)
+        self._memory_days = memory_days
+
+    def intervals(self, figures: Sequence[Floats]) -> list[Interval]:
+        """Joint intervals of the means of figures, each of shape (seeds, windows)."""
+        series = np.stack([self._by_day(each.mean(axis=0)) for each in figures])
+        repeats = np.stack([each.mean(axis=1) for each in figures])
+        return intervals_of_means(series, repeats=repeats, memory_days=self._memory_days)
+
+    def _by_day(self, windows: Floats) -> Floats:
+        """One figure per day, weighted so that their mean is that of the windows."""
+        mean = windows.mean()
+        sums = np.bincount(self._day, weights=windows - mean, minlength=self.count)
+        return np.asarray(mean + sums * self.count / len(windows), dtype=np.float64)

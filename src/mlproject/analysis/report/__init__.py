@@ -22,7 +22,7 @@ from mlproject.text.written_files import write_text, written
 
 __all__ = ["summary", "write_report"]
 
-_FIGURES = (scaling_figure, shape_map_figure, effects_figure, parallel_figure)
+_FIGURES = (shape_map_figure, effects_figure, parallel_figure)
 _DOTS_PER_INCH = 90
 
 
@@ -33,7 +33,8 @@ def write_report(trials: ReportTrials, folder: Path) -> None:
         CannotWrite: the folder cannot be written to.
     """
     best = best_architectures(trials.frame)
-    figures = [draw(trials.frame) for draw in _FIGURES]
+    figures = [scaling_figure(trials.frame, trials.stopped)]
+    figures += [draw(trials.frame) for draw in _FIGURES]
     write_text(folder / "report.html", report_page(trials, best, figures))
     write_text(folder / "best_architectures.csv", best_csv(best))
     write_text(folder / "best_architectures.md", best_markdown(best))

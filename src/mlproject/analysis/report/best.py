@@ -1,10 +1,14 @@
-"""The table of the best architecture of each budget and horizon, in every form it is written in."""
+"""The table of the best of each budget and horizon, in every form it is written in."""
 
 import html
 import math
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 import pandas as pd
 
+from mlproject.analysis.claims.cell_estimates import CONFIDENCE
+from mlproject.analysis.report.shapes import shape_estimates
 from mlproject.text.escaping import for_spreadsheet
 from mlproject.text.tables import markdown_lines
 
@@ -12,9 +16,13 @@ _COLUMNS = {
     "budget": "budget",
     "target": "target",
     "trials": "trials",
-    "loss": "loss",
+    "adjusted_loss": "adjusted loss",
+    "adjusted_interval": f"{CONFIDENCE:.0%} interval",
+    "adjusted_skill": "adjusted skill",
+    "among_best": "not told from the best",
+    "loss": "luckiest loss",
     "prior_loss": "prior",
-    "skill": "skill",
+    "skill": "its skill",
     "d_model": "d_model",
     "n_layers": "n_layers",
     "n_heads": "n_heads",
@@ -24,6 +32,7 @@ _COLUMNS = {
     "number": "trial",
     "origin": "origin",
 }
+_LOSSES = {"loss", "prior_loss", "adjusted_loss", "adjusted_low", "adjusted_high"}
 _LATEX_SPECIAL = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "\\": r"\textbackslash{}",
@@ -34,21 +43,53 @@ _UNKNOWN = "–"
 
 
 def best_architectures(frame: pd.DataFrame) -> pd.DataFrame:
-    """The trial of lowest loss of each study, with the number of trials it was chosen from.
+    """The luckiest trial of each study, and what is to be expected of its width and depth.
 
-    The lowest of many losses is a lucky one: the architecture would hardly give it again.
+    The lowest of many losses is a lucky one: the architecture would hardly give it again. The
+    adjusted loss is what trials of its width, depth and learning rate may be expected to have, with
+    the luck of this one taken off; `adjusted_low` and `adjusted_high` are the limits of that
+    expectation. `among_best` says how many of the `shapes` that were tried cannot be told from the
+    best of them.
     """
     best = frame.loc[frame.groupby("study", sort=False)["loss"].idxmin()].copy()
     best["trials"] = best["study"].map(frame["study"].value_counts())
     best["skill"] = 1 - best["loss"] / best["prior_loss"]
+    adjusted = pd.DataFrame(
+        [_adjusted(frame[frame["study"] == row["study"]], index) for index, row in best.iterrows()],
+        index=best.index,
+    )
+    best = best.join(adjusted)
+    best["adjusted_skill"] = 1 - best["adjusted_loss"] / best["prior_loss"]
     order = ["horizon_days", "task", "budget_parameters", "study"]
     return best.sort_values(order, ignore_index=True)
 
 
+def _adjusted(trials: pd.DataFrame, luckiest: Hashable) -> dict[str, float]:
+    """What is to be expected of the luckiest trial of a study; NaN where nothing is."""
+    estimates = shape_estimates(trials)
+    place = trials.index.get_loc(luckiest)
+    expected = float(estimates.of_trials.losses[place])
+    reach = estimates.reach * float(estimates.of_trials.errors[place])
+    return {
+        "adjusted_loss": expected,
+        "adjusted_low": expected - reach,
+        "adjusted_high": expected + reach,
+        "among_best": int(estimates.among_best.sum()),
+        "shapes": len(estimates.cells),
+    }
+
+
 def best_csv(best: pd.DataFrame) -> str:
     """The table as CSV: all figures at full precision, and the run of each."""
-    columns = ["study", "horizon_days", "task", *(c for c in _COLUMNS if c != "target"), "run_id"]
-    return str(for_spreadsheet(best[columns]).to_csv(index=False))
+    columns = ["study", "horizon_days", "task"]
+    for name in _COLUMNS:
+        if name == "adjusted_interval":
+            columns += ["adjusted_low", "adjusted_high"]
+        elif name == "among_best":
+            columns += ["among_best", "shapes"]
+        elif name != "target":
+            columns.append(name)
+    return str(for_spreadsheet(best[[*columns, "run_id"]]).to_csv(index=False))
 
 
 def best_markdown(best: pd.DataFrame) -> str:
@@ -76,16 +117,26 @@ def best_latex(best: pd.DataFrame) -> str:
 
 
 def _cells(best: pd.DataFrame) -> list[list[str]]:
-    return [[_cell(name, row[name]) for name in _COLUMNS] for row in best.to_dict("records")]
+    return [[_cell(name, row) for name in _COLUMNS] for row in best.to_dict("records")]
 
 
-def _cell(name: str, value: object) -> str:
+def _cell(name: str, row: Mapping[Hashable, Any]) -> str:
+    """What stands in a column of a row."""
+    if name == "adjusted_interval":
+        limits = [_text(each, row[each]) for each in ("adjusted_low", "adjusted_high")]
+        return _UNKNOWN if _UNKNOWN in limits else " to ".join(limits)
+    if name == "among_best":
+        return f"{row['among_best']} of {row['shapes']}"
+    return _text(name, row[name])
+
+
+def _text(name: str, value: object) -> str:
     """The value of a column as a person reads it."""
-    if isinstance(value, float) and math.isnan(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return _UNKNOWN
-    if name in {"loss", "prior_loss"}:
+    if name in _LOSSES:
         return f"{value:.4f}"
-    if name == "skill":
+    if name in {"skill", "adjusted_skill"}:
         return f"{value:+.1%}"
     if name == "learning_rate":
         return f"{value:.1e}"

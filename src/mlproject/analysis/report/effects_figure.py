@@ -1,5 +1,6 @@
 """The effects figure: what heads and feed-forward width do to the loss, with how sure that is."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,9 @@ from mlproject.analysis.report.figure import ReportFigure, budget_colours, by_si
 _TITLES = {"n_heads": "number of heads", "d_ff_ratio": "d_ff / d_model"}
 _Y_TITLE = "effect on the loss (%)"
 _NOTHING = "too few trials to tell"
+_WORTH_TELLING = 0.5
+"""An effect that a reader may care about, in per cent."""
+_MANY = 100
 
 
 def effects_figure(frame: pd.DataFrame) -> ReportFigure:
@@ -26,10 +30,11 @@ def effects_figure(frame: pd.DataFrame) -> ReportFigure:
         name="heads_and_feed_forward",
         title="Heads and feed-forward width",
         caption="Change of the loss against the average of all values, below zero is better; the "
-        f"bars hold {100 * CONFIDENCE:.0f} % of what trials drawn anew would give. Study, width, "
-        "depth and learning rate are accounted for by a linear model, since trials differ in them "
-        "too and the sampler prefers good regions. How many trials had a value stands above its "
-        "bar or appears under the pointer.",
+        f"bars are {100 * CONFIDENCE:.0f} % intervals that all hold at once, so that of a hundred "
+        "such figures without any effect five show one. Study, width, depth and learning rate are "
+        "accounted for by a linear model, since trials differ in them too and the sampler prefers "
+        "good regions. How many trials had a value stands above its bar or appears under the "
+        "pointer.",
         findings=tuple(_findings(frame, effects)),
         interactive=_interactive(effects, colours),
         still=_still(effects, colours),
@@ -42,13 +47,22 @@ def _findings(frame: pd.DataFrame, effects: list[Effect]) -> Iterator[str]:
         yield f"Too few trials to tell: {', '.join(map(str, missing))}."
     sure = [e for e in effects if e.low > 0 or e.high < 0]
     if effects and not sure:
-        yield "No interval leaves out zero: no effect that these trials could show."
+        needed = _times_the_trials(effects)
+        said = f"about {needed:.0f}" if needed <= _MANY else f"more than {_MANY}"
+        yield (
+            "No interval leaves out zero: no effect that these trials could show. To show one of "
+            f"{_WORTH_TELLING:g} % takes {said} times as many."
+        )
     for e in sure:
         limits = f"({e.low:+.1f} to {e.high:+.1f})"
         yield f"{e.budget}, {_TITLES[e.factor]} {e.value:g}: {e.percent:+.1f} % {limits}."
-    if sure:
-        chance = (1 - CONFIDENCE) * len(effects)
-        yield f"Of {len(effects)} intervals about {chance:.1f} leave out zero by chance."
+
+
+def _times_the_trials(effects: list[Effect]) -> float:
+    """By how many times the trials have to be more until a middling interval is short enough."""
+    lengths = sorted((effect.high - effect.low) / 2 for effect in effects)
+    # Half an interval is three standard errors, about; four show an effect four times of five.
+    return max(2.0, math.ceil((4 / 3 * lengths[len(lengths) // 2] / _WORTH_TELLING) ** 2))
 
 
 def _positions(effects: list[Effect], factor: str) -> dict[float, int]:

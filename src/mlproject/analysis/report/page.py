@@ -27,9 +27,13 @@ def report_page(trials: ReportTrials, best: pd.DataFrame, figures: Sequence[Repo
     parts = [
         f"<h1>{title}</h1><p>{html.escape(summary(trials))}</p>",
         "<h2>The best architectures</h2>",
-        "<p>Of each study the trial of lowest validation loss, which for being chosen looks a "
-        "little better than it is. <i>skill</i> is what it gains on the prior (always predicting "
-        "the share of rises in the training years); – is not known.</p>",
+        "<p>Of each study the <i>luckiest</i> trial, that of lowest validation loss, which for "
+        "being chosen looks better than it is. The <i>adjusted loss</i> is what trials of its "
+        "width, depth and learning rate may be expected to have on these validation days, with its "
+        "interval; what heads and other settings add is taken for luck. How many of the pairs of "
+        "width and depth that were tried cannot be told from the best stands beside it: that is "
+        "the size of the set to choose from. <i>Skill</i> is what a loss gains on the prior "
+        "(always predicting the share of rises in the training years); – is not known.</p>",
         f'<div class="wide">{best_html(best)}</div>',
     ]
     for index, figure in enumerate(figures):

@@ -24,7 +24,7 @@ class ReportOutcome:
     trials: pd.DataFrame
     """One row per complete trial of known architecture."""
     best: pd.DataFrame
-    """One row per study: the trial of lowest validation loss."""
+    """One row per study: the trial of lowest validation loss, and what to expect of its like."""
     run_id: str
     """The run in MLflow that keeps the page, the tables and the pictures."""
 

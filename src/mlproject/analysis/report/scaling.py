@@ -1,6 +1,6 @@
 """The numbers behind the scaling figure: what the trials of each target say of scale.
 
-How they are drawn stands in `scaling_figure`, how the law is fitted in `power_law`.
+How they are drawn stands in `scaling_figure`, how sizes are compared in `claims.size_effect`.
 """
 
 from dataclasses import dataclass
@@ -8,17 +8,24 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mlproject.analysis.report.power_law import LEAST_TRIALS, PowerLaw, fit_power_law
+from mlproject.analysis.claims.size_effect import (
+    POWER,
+    NoSizeEffect,
+    SizedStudy,
+    SizeEffect,
+    SizeVerdict,
+    size_effect,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TargetScaling:
-    """The trials of one target, the best of each study, and the law that is fitted to them."""
+    """The trials of one target, the luckiest of each study, and what they say of size."""
 
     target: str
     trials: pd.DataFrame
-    best: pd.DataFrame
-    law: PowerLaw | None
+    luckiest: pd.DataFrame
+    effect: SizeEffect | NoSizeEffect
     priors: tuple[float, ...]
     """Losses of always predicting the training base rate; several where the data differ."""
     top: float
@@ -36,42 +43,61 @@ class TargetScaling:
         return float(lowest - 0.08 * (self.top - lowest))
 
 
-def scaling_of_targets(frame: pd.DataFrame) -> list[TargetScaling]:
+def scaling_of_targets(frame: pd.DataFrame, stopped: pd.DataFrame) -> list[TargetScaling]:
     """The numbers of every target, in the order of the frame."""
-    return [_scaling(str(name), trials) for name, trials in frame.groupby("target", sort=False)]
-
-
-def _scaling(target: str, trials: pd.DataFrame) -> TargetScaling:
-    studies = [
-        (each["param_count"].to_numpy(np.float64), each["loss"].to_numpy(np.float64))
-        for _, each in trials.groupby("study", sort=False)
+    return [
+        _scaling(str(name), trials, stopped[stopped["target"] == name])
+        for name, trials in frame.groupby("target", sort=False)
     ]
+
+
+def _scaling(target: str, trials: pd.DataFrame, stopped: pd.DataFrame) -> TargetScaling:
     priors = tuple(sorted({round(float(p), 4) for p in trials["prior_loss"].dropna()}))
     lower, upper = trials["loss"].quantile([0.25, 0.75])
     return TargetScaling(
         target=target,
         trials=trials,
-        best=trials.loc[trials.groupby("study")["loss"].idxmin()],
-        law=fit_power_law(studies),
+        luckiest=trials.loc[trials.groupby("study")["loss"].idxmin()],
+        effect=size_effect(
+            [
+                _sized(each, stopped[stopped["study"] == study])
+                for study, each in trials.groupby("study", sort=False)
+            ]
+        ),
         priors=priors,
         top=max(float(min(upper + 1.5 * (upper - lower), trials["loss"].max())), *priors, 0.0)
         * 1.01,
     )
 
 
+def _sized(complete: pd.DataFrame, stopped: pd.DataFrame) -> SizedStudy:
+    trials = pd.concat(
+        [complete.assign(complete=True), stopped.assign(complete=False)], ignore_index=True
+    ).sort_values("number", kind="stable")
+    return SizedStudy(
+        params=float(trials["param_count"].median()),
+        losses=trials["loss"].to_numpy(np.float64),
+        complete=trials["complete"].to_numpy(np.bool_),
+    )
+
+
 def verdict(scaling: TargetScaling) -> str:
-    """Whether scale helps at this target, in one line: only where the interval leaves out zero."""
+    """Whether scale helps at this target: only where the interval leaves out zero."""
     start = f"{scaling.target}:"
     prior = "" if scaling.priors else " No run says the prior."
-    if scaling.law is None:
-        wanted = f"studies of two sizes with {LEAST_TRIALS} trials each"
-        return f"{start} no law, for want of {wanted}.{prior}"
-    fitted, low, high = scaling.law.per_tenfold
+    if isinstance(scaling.effect, NoSizeEffect):
+        return f"{start} {SizeVerdict.CANNOT_BE_TOLD}: {scaling.effect.reason}.{prior}"
+    fitted, low, high = scaling.effect.per_tenfold
     change = f"{fitted:+.1%} loss per tenfold parameters ({low:+.1%} to {high:+.1%})"
-    if high < 0:
-        said = "scale helps"
-    elif low > 0:
-        said = "scale hurts"
-    else:
-        said = "no effect of scale that these trials could show"
-    return f"{start} {change}, {said}.{prior}"
+    return f"{start} {scaling.effect.verdict}: {change}.{prior} {_power(scaling.effect)}"
+
+
+def _power(effect: SizeEffect) -> str:
+    """What more of the same would tell, in one sentence."""
+    return (
+        f"Studies like these show a change of {effect.detectable:.1%} or more in {POWER:.0%} of "
+        f"cases, with two more of every size, of other seeds, one of "
+        f"{effect.detectable_with_more_studies:.1%}, with four times the trials in each one of "
+        f"{effect.detectable_with_more_trials:.1%}; whether it holds on other days only more years "
+        "of days would tell."
+    )

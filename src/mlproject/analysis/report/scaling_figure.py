@@ -3,35 +3,38 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as StillFigure
 from plotly.subplots import make_subplots
 
+from mlproject.analysis.claims.size_effect import BEST_SHARE, CONFIDENCE, SizeEffect
 from mlproject.analysis.report.figure import (
     BAND_COLOUR,
     ReportFigure,
     budget_colours,
     by_size,
 )
-from mlproject.analysis.report.power_law import BEST_SHARE, CONFIDENCE
 from mlproject.analysis.report.scaling import TargetScaling, scaling_of_targets, verdict
 from mlproject.models.budget import Budget
 
 _X_TITLE = "parameters"
 _Y_TITLE = "validation loss (nats)"
-_BAND = f"{100 * CONFIDENCE:.0f} % of refits"
+_BAND = f"{100 * CONFIDENCE:.0f} % interval of the slope"
 _LAW = "power law"
+_COMPARED = f"best {100 * BEST_SHARE:.0f} %, equal numbers"
+_POINTS = 60
 _PRIOR = "prior"
 _TICK_DIGITS = ((20,), (10, 20, 50), tuple(range(10, 100, 2)))
 """From few to many; the first is where the named budgets lie."""
 _MOST_TICKS = 6
 
 
-def scaling_figure(frame: pd.DataFrame) -> ReportFigure:
-    """Draw a panel per target: every trial, the best of each study, the fitted law, the prior."""
-    panels = scaling_of_targets(frame)
+def scaling_figure(frame: pd.DataFrame, stopped: pd.DataFrame) -> ReportFigure:
+    """Draw a panel per target: every trial, the luckiest of each study, the law, the prior."""
+    panels = scaling_of_targets(frame, stopped)
     colours = budget_colours(by_size(list(frame["budget"]), list(frame["budget_parameters"])))
     return ReportFigure(
         name="loss_against_parameters",
@@ -45,12 +48,15 @@ def scaling_figure(frame: pd.DataFrame) -> ReportFigure:
 
 def _caption(panels: list[TargetScaling]) -> str:
     parts = [
-        "Each dot is a trial, the ringed ones are the best of their study. "
-        f"The line is a power law through the best {100 * BEST_SHARE:.0f} % of each study's "
-        f"trials, the band holds {_BAND} to trials drawn anew: it tells how far the line hangs on "
-        "which trials happened to be tried, not what other years would say. The dashed line is "
-        "the prior, always predicting the share of rises in the training years; a loss above it is "
-        "worse than knowing nothing.",
+        "Each dot is a trial, the ringed ones are the luckiest of their study: the more trials, "
+        "the luckier. The line is a power law through the diamonds, the mean of the best "
+        f"{100 * BEST_SHARE:.0f} % of equally many trials of each study, and the band is what the "
+        f"{100 * CONFIDENCE:.0f} % interval of its slope allows. The interval counts the trials "
+        "that were pruned or diverged, holds for the middle trial as for the best, and for what "
+        "studies differ by beside their size; of a hundred targets at which size does nothing at "
+        "most five are said to show something. What other years would say is not in it. The dashed "
+        "line is the prior, always predicting the share of rises in the training years; a loss "
+        "above it is worse than knowing nothing.",
     ]
     hidden = sum(panel.out_of_sight for panel in panels)
     if hidden:
@@ -67,7 +73,7 @@ def _still(panels: list[TargetScaling], colours: dict[str, str]) -> StillFigure:
     handles: dict[str, Any] = {}
     for axes in rows[0]:
         handles |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
-    order = [_best_of(budget) for budget in colours] + [_LAW, _BAND, _PRIOR]
+    order = [_luckiest_of(budget) for budget in colours] + [_COMPARED, _LAW, _BAND, _PRIOR]
     labels = [label for label in order if label in handles]
     figure.legend(
         [handles[label] for label in labels],
@@ -80,24 +86,24 @@ def _still(panels: list[TargetScaling], colours: dict[str, str]) -> StillFigure:
 
 
 def _draw(axes: Axes, panel: TargetScaling, colours: dict[str, str]) -> None:
-    if panel.law is not None:
-        law = panel.law
-        axes.fill_between(
-            law.params, law.low, law.high, color=BAND_COLOUR, alpha=0.25, lw=0, label=_BAND
-        )
-        axes.plot(law.params, law.loss, color=BAND_COLOUR, lw=1.5, label=_LAW)
+    if isinstance(panel.effect, SizeEffect):
+        effect, params = panel.effect, _grid(panel)
+        loss, low, high = effect.line(params)
+        axes.fill_between(params, low, high, color=BAND_COLOUR, alpha=0.25, lw=0, label=_BAND)
+        axes.plot(params, loss, color=BAND_COLOUR, lw=1.5, label=_LAW)
+        axes.plot(effect.params, effect.best, "D", color="black", ms=6, zorder=4, label=_COMPARED)
     for budget, colour in colours.items():
         shown = panel.trials[panel.trials["budget"] == budget]
         if len(shown):
             axes.scatter(shown["param_count"], shown["loss"], s=14, color=colour, alpha=0.35, lw=0)
-            best = panel.best[panel.best["budget"] == budget]
+            luckiest = panel.luckiest[panel.luckiest["budget"] == budget]
             axes.scatter(
-                *(best["param_count"], best["loss"]),
+                *(luckiest["param_count"], luckiest["loss"]),
                 s=60,
                 color=colour,
                 edgecolor="black",
                 zorder=3,
-                label=_best_of(budget),
+                label=_luckiest_of(budget),
             )
     for prior in panel.priors:
         axes.axhline(prior, color="black", ls="--", lw=1, label=_PRIOR)
@@ -113,7 +119,12 @@ def _interactive(panels: list[TargetScaling], colours: dict[str, str]) -> Any:
     figure = make_subplots(
         rows=1, cols=len(panels), subplot_titles=[panel.target for panel in panels]
     )
-    order = [_LAW, _BAND, *(name for b in colours for name in (_trials_of(b), _best_of(b)))]
+    order = [
+        _LAW,
+        _BAND,
+        _COMPARED,
+        *(name for b in colours for name in (_trials_of(b), _luckiest_of(b))),
+    ]
     named: set[str] = set()
     for column, panel in enumerate(panels, start=1):
         for trace in _traces(panel, colours):
@@ -148,34 +159,45 @@ def _interactive(panels: list[TargetScaling], colours: dict[str, str]) -> Any:
 
 def _traces(panel: TargetScaling, colours: dict[str, str]) -> list[Any]:
     traces = []
-    if panel.law is not None:
-        law = panel.law
-        traces.append(
+    if isinstance(panel.effect, SizeEffect):
+        effect, params = panel.effect, _grid(panel)
+        loss, low, high = effect.line(params)
+        traces += [
             go.Scatter(
-                x=np.concatenate([law.params, law.params[::-1]]),
-                y=np.concatenate([law.high, law.low[::-1]]),
+                x=np.concatenate([params, params[::-1]]),
+                y=np.concatenate([high, low[::-1]]),
                 fill="toself",
                 fillcolor="rgba(119,119,119,0.25)",
                 line={"width": 0},
                 hoverinfo="skip",
                 name=_BAND,
                 legendgroup="law",
-            )
-        )
-        traces.append(
+            ),
             go.Scatter(
-                x=law.params,
-                y=law.loss,
+                x=params,
+                y=loss,
                 mode="lines",
                 line={"color": BAND_COLOUR},
                 name=_LAW,
                 legendgroup="law",
-            )
-        )
+            ),
+            go.Scatter(
+                x=effect.params,
+                y=effect.best,
+                mode="markers",
+                marker={"symbol": "diamond", "size": 9, "color": "black"},
+                name=_COMPARED,
+                legendgroup="law",
+            ),
+        ]
     for budget, colour in colours.items():
         for trials, name, marker in (
             (panel.trials, _trials_of(budget), {"size": 5, "opacity": 0.45}),
-            (panel.best, _best_of(budget), {"size": 11, "line": {"width": 1.5, "color": "black"}}),
+            (
+                panel.luckiest,
+                _luckiest_of(budget),
+                {"size": 11, "line": {"width": 1.5, "color": "black"}},
+            ),
         ):
             shown = trials[trials["budget"] == budget]
             if len(shown):
@@ -194,6 +216,12 @@ def _traces(panel: TargetScaling, colours: dict[str, str]) -> list[Any]:
     return traces
 
 
+def _grid(panel: TargetScaling) -> npt.NDArray[np.float64]:
+    """Numbers of parameters from the smallest to the largest that was tried."""
+    counts = panel.trials["param_count"]
+    return np.geomspace(counts.min(), counts.max(), _POINTS)
+
+
 def _ticks(low: float, high: float) -> list[int]:
     """The ticks between two numbers of parameters: as many round ones as there is room to name."""
     found: list[int] = []
@@ -209,8 +237,8 @@ def _trials_of(budget: str) -> str:
     return f"trials of {budget}"
 
 
-def _best_of(budget: str) -> str:
-    return f"best of {budget}"
+def _luckiest_of(budget: str) -> str:
+    return f"luckiest of {budget}"
 
 
 def _hover_texts(trials: pd.DataFrame) -> list[str]:

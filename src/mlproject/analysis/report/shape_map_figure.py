@@ -11,12 +11,13 @@ from matplotlib.figure import Figure as StillFigure
 from plotly.subplots import make_subplots
 
 from mlproject.analysis.report.figure import ReportFigure, by_size
-from mlproject.analysis.report.shape_map import ShapeMap, shape_map
+from mlproject.analysis.report.shape_map import ShapeMap, shape_map, verdict
 
 _COLOURS = "viridis"
 _PLOTLY_COLOURS = "Viridis"
-_QUANTILES = [0.0, 0.9]
-"""Losses above the last one share its colour, or one bad trial would take all the contrast."""
+_RING = "#D55E00"
+_INSET = 0.04
+"""Of a ring from the edge of its cell, so that neighbours keep theirs apart."""
 
 
 def shape_map_figure(frame: pd.DataFrame) -> ReportFigure:
@@ -33,21 +34,31 @@ def shape_map_figure(frame: pd.DataFrame) -> ReportFigure:
     return ReportFigure(
         name="depth_against_width",
         title="Depth against width",
-        caption="The lowest loss of the trials of each width and depth; the best of a map is "
-        "framed. Grey squares are shapes that the budget allows and no trial had. Colours compare "
-        "within a column, where the target is the same; darker is better. One cell is a few "
-        "trials that differ in heads and training settings too: neighbours of about the same loss "
-        "are no ranking.",
+        caption="What is to be expected of a trial of each width and depth at a middling learning "
+        "rate: the mean of its trials, drawn towards the mean of all, the further the fewer they "
+        "are (their number stands below) and the less the cells differ at all. Framed are the "
+        "cells that cannot be told from the best, which is among them in 95 % of cases; where no "
+        "cell differs from the others none is framed. Grey squares are shapes that the budget "
+        "allows and no trial had. Darker is better; colours compare within a column, where the "
+        "target is the same, and go over no less than what one trial scatters by. The lowest loss "
+        "of a cell, which is luck for a good part, appears under the pointer.",
+        findings=tuple(verdict(maps[b, t]) for b in budgets for t in targets if (b, t) in maps),
         interactive=_interactive(budgets, targets, maps, limits),
         still=_still(budgets, targets, maps, limits),
     )
 
 
 def _limits(maps: list[ShapeMap]) -> tuple[float, float]:
-    """The losses between which the colours of these maps go."""
+    """The losses between which the colours of these maps go.
+
+    Two standard deviations of a trial about its cell at least: a difference that is less than one
+    trial's luck should not look like much.
+    """
     values = np.concatenate([m.losses[~np.isnan(m.losses)] for m in maps])
-    low, high = np.quantile(values, _QUANTILES)
-    return float(low), float(high) if high > low else float(low) + 1e-6
+    low, high = float(values.min()), float(values.max())
+    scatter = max([m.estimates.scatter for m in maps if m.estimates.scatter > 0], default=0.0)
+    missing = max(0.0, 2 * scatter - (high - low), 1e-6) / 2
+    return low - missing, high + missing
 
 
 def _still(
@@ -58,7 +69,7 @@ def _still(
 ) -> StillFigure:
     heights = [max(len(m.depths) for m in maps.values() if m.budget == b) for b in budgets]
     figure = StillFigure(
-        figsize=(1.5 + 4.6 * len(targets), 1.2 + 0.32 * sum(heights) + 0.8 * len(budgets)),
+        figsize=(1.5 + 4.6 * len(targets), 1.2 + 0.4 * sum(heights) + 0.8 * len(budgets)),
         layout="constrained",
     )
     grid = figure.subplots(
@@ -74,10 +85,8 @@ def _still(
             _draw(axes, maps[budget, target], limits[target])
     for column, target in enumerate(targets):
         scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(*limits[target]), _COLOURS)
-        bar = figure.colorbar(
-            scale, ax=list(grid[:, column]), location="bottom", extend="max", aspect=40
-        )
-        bar.set_label(f"lowest validation loss, {target}")
+        bar = figure.colorbar(scale, ax=list(grid[:, column]), location="bottom", aspect=40)
+        bar.set_label(f"expected validation loss, {target}")
     return figure
 
 
@@ -90,14 +99,17 @@ def _draw(axes: Axes, of: ShapeMap, limits: tuple[float, float]) -> None:
         loss = of.losses[row, column]
         dark = (loss - low) / (high - low) < 0.55
         axes.text(
-            *(column + 0.5, row + 0.5, f"{loss:.3f}"),
+            *(column + 0.5, row + 0.5, f"{loss:.4f}\n{of.counts[row, column]}"),
             ha="center",
             va="center",
-            fontsize=7,
+            fontsize=6.5,
+            linespacing=0.95,
             color="white" if dark else "black",
         )
-    row, column = of.best
-    axes.add_patch(mpl.patches.Rectangle((column, row), 1, 1, fill=False, ec="#D55E00", lw=2.5))
+    for row, column in np.argwhere(of.ringed):
+        corner = (column + _INSET, row + _INSET)
+        side = 1 - 2 * _INSET
+        axes.add_patch(mpl.patches.Rectangle(corner, side, side, fill=False, ec=_RING, lw=2))
     axes.set_xticks(np.arange(len(of.widths)) + 0.5, [str(width) for width in of.widths])
     axes.set_yticks(np.arange(len(of.depths)) + 0.5, [str(depth) for depth in of.depths])
     axes.tick_params(length=0, labelsize=8)
@@ -127,18 +139,19 @@ def _interactive(
         row, column = budgets.index(budget) + 1, targets.index(target) + 1
         for trace in _traces(of, f"coloraxis{column}"):
             figure.add_trace(trace, row=row, col=column)
-        best_row, best_column = of.best
-        figure.add_shape(
-            type="rect",
-            **{"x0": best_column - 0.5, "x1": best_column + 0.5},
-            **{"y0": best_row - 0.5, "y1": best_row + 0.5},
-            line={"color": "#D55E00", "width": 3},
-            row=row,
-            col=column,
-        )
+        half = 0.5 - _INSET
+        for ringed_row, ringed_column in np.argwhere(of.ringed):
+            figure.add_shape(
+                type="rect",
+                **{"x0": ringed_column - half, "x1": ringed_column + half},
+                **{"y0": ringed_row - half, "y1": ringed_row + half},
+                line={"color": _RING, "width": 2},
+                row=row,
+                col=column,
+            )
     figure.update_xaxes(title={"text": "d_model", "standoff": 4}, showgrid=False)
     figure.update_yaxes(title={"text": "n_layers", "standoff": 4}, showgrid=False)
-    height = 190 + 24 * sum(heights) + 90 * len(budgets)
+    height = 190 + 32 * sum(heights) + 90 * len(budgets)
     for column, target in enumerate(targets, start=1):
         low, high = limits[target]
         start, end = figure.layout[f"xaxis{'' if column == 1 else column}"].domain
@@ -155,7 +168,7 @@ def _interactive(
                         "y": -75 / height,
                         "yanchor": "top",
                         "thickness": 10,
-                        "title": {"text": f"lowest loss, {target}", "side": "bottom"},
+                        "title": {"text": f"expected loss, {target}", "side": "bottom"},
                     },
                 }
             }
@@ -182,13 +195,13 @@ def _traces(of: ShapeMap, color_axis: str) -> list[Any]:
         go.Heatmap(
             **axes,
             z=of.losses,
-            customdata=of.counts,
+            customdata=np.dstack([of.counts, of.lowest]),
             coloraxis=color_axis,
             xgap=2,
             ygap=2,
-            texttemplate="%{z:.3f}",
+            texttemplate="%{z:.4f}<br>%{customdata[0]}",
             textfont={"size": 9},
-            hovertemplate="d_model %{x}, n_layers %{y}: loss %{z:.4f}, best of %{customdata} trials"
-            "<extra></extra>",
+            hovertemplate="d_model %{x}, n_layers %{y}: %{customdata[0]} trials, expected "
+            "%{z:.4f}, luckiest %{customdata[1]:.4f}<extra></extra>",
         ),
     ]

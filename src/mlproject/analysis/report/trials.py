@@ -1,5 +1,7 @@
 """The table of trials that a report is about, of every study of an experiment."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,6 +14,8 @@ from mlproject.tracking.names import REAL_PARAMS, Metric, Origin, Param, Tag, Tr
 from mlproject.tracking.tracked_studies import TrackedExperiment, TrackedTrial
 
 _ARCHITECTURE = (*DIMENSIONS, Param.PARAM_COUNT)
+_LOSS = Metric.BEST_VAL_LOSS
+_ORDER = ["horizon_days", "task", "budget_parameters", "study", "number"]
 _THRESHOLD = ("threshold_", "pct")
 
 
@@ -26,6 +30,9 @@ class ReportTrials:
     experiment: str
     frame: pd.DataFrame
     """One row per trial, see `_row`; studies by target, then budget, then name."""
+    stopped: pd.DataFrame
+    """The same of the trials that were pruned or diverged: where sizes are compared they count too.
+    `loss` is the lowest that they had; infinite where it is not known or exploded."""
     diverged: int
     """Complete trials whose loss exploded: they say something of their settings alone."""
     incomplete: int
@@ -42,6 +49,7 @@ def report_trials(experiment: TrackedExperiment) -> ReportTrials:
         NothingToReport: no trial is complete with a loss and an architecture.
     """
     rows: list[dict[str, object]] = []
+    stopped: list[dict[str, object]] = []
     diverged = incomplete = unended = 0
     for tracked in experiment.studies:
         study = AnalysedStudy(tracked)
@@ -50,10 +58,11 @@ def report_trials(experiment: TrackedExperiment) -> ReportTrials:
                 unended += 1
             elif trial.trial.has_diverged:
                 diverged += 1
-            elif (row := _row(trial, study)) is None:
+            elif (row := _row(trial, study, trial.trial.metrics.get(_LOSS))) is None:
                 incomplete += 1
             else:
                 rows.append(row)
+        stopped += _stopped_rows(study)
     if not rows:
         trials = sum(len(study.trials) for study in experiment.studies)
         raise NothingToReport(
@@ -61,12 +70,11 @@ def report_trials(experiment: TrackedExperiment) -> ReportTrials:
             "trials, none of them complete with a loss and an architecture: run a study, or "
             "recover one, before you report on it"
         )
-    frame = pd.DataFrame(rows).sort_values(
-        ["horizon_days", "task", "budget_parameters", "study", "number"], ignore_index=True
-    )
+    frame = pd.DataFrame(rows).sort_values(_ORDER, ignore_index=True)
     return ReportTrials(
         experiment=experiment.name,
         frame=frame,
+        stopped=pd.DataFrame(stopped, columns=frame.columns).sort_values(_ORDER, ignore_index=True),
         diverged=diverged,
         incomplete=incomplete,
         unended=unended,
@@ -74,11 +82,20 @@ def report_trials(experiment: TrackedExperiment) -> ReportTrials:
     )
 
 
-def _row(trial: TrackedTrial, study: AnalysedStudy) -> dict[str, object] | None:
+def _stopped_rows(study: AnalysedStudy) -> Iterator[dict[str, object]]:
+    """The rows of a study's trials that were pruned or diverged."""
+    for trial in study.finished:
+        if trial.trial.state is TrialState.COMPLETE and not trial.trial.has_diverged:
+            continue
+        loss = math.inf if trial.trial.has_diverged else trial.trial.metrics.get(_LOSS, math.inf)
+        if (row := _row(trial, study, loss)) is not None:
+            yield row
+
+
+def _row(trial: TrackedTrial, study: AnalysedStudy, loss: float | None) -> dict[str, object] | None:
     """A trial as a row; None where a figure that every picture needs is not known."""
     params, metrics = trial.trial.params, trial.trial.metrics
     horizon, task = study.shared(Param.HORIZON), study.shared(Param.TASK)
-    loss = metrics.get(Metric.BEST_VAL_LOSS)
     known = all(int(params.get(name, 0)) > 0 for name in _ARCHITECTURE)
     if study.budget is None or not task or not known or loss is None or loss <= 0:
         return None

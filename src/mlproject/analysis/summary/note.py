@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mlproject.analysis.claims.verdicts import StudyClaims
+from mlproject.analysis.summary.claims import claims_in_words
 from mlproject.text.escaping import for_markdown
 from mlproject.tracking.names import Metric, Param, Tag, TrialState
 from mlproject.tracking.trial_run import TrialRun, best_run
@@ -14,7 +16,9 @@ _METRICS = (Metric.BEST_VAL_LOSS, Metric.PRIOR_LOSS, Metric.SKILL, Metric.VAL_AU
 _ARCHITECTURE = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF, Param.PARAM_COUNT)
 
 
-def study_note(settings: "StudySettings", runs: Sequence[TrialRun]) -> str:
+def study_note(
+    settings: "StudySettings", runs: Sequence[TrialRun], claims: StudyClaims | None
+) -> str:
     """How a live study stands and which trial is best."""
     lines = [
         f"**{settings.study_name}**: the best of {settings.budget.name} parameters for "
@@ -27,14 +31,15 @@ def study_note(settings: "StudySettings", runs: Sequence[TrialRun]) -> str:
         recovered = "recovered " if best.is_recovered else ""
         lines += [
             "",
-            f"Best so far is {recovered}trial {best.trial_number}: {_architecture(best)}.",
+            f"The lowest loss so far is that of {recovered}trial {best.trial_number}: "
+            f"{_architecture(best)}.",
             "",
             "| metric | value |",
             "|---|---|",
             *(f"| {m} | {best.metrics[m]:.4f} |" for m in _METRICS if m in best.metrics),
         ]
-        if Metric.SKILL in best.metrics:
-            lines += ["", _verdict(best.metrics[Metric.SKILL])]
+    if claims is not None:
+        lines += [line for paragraph in claims_in_words(claims) for line in ("", paragraph)]
     return "\n".join(lines)
 
 
@@ -89,9 +94,3 @@ def _counts(settings: "StudySettings", runs: Sequence[TrialRun]) -> list[str]:
 
 def _count(runs: Sequence[TrialRun], state: TrialState) -> int:
     return sum(run.state is state for run in runs)
-
-
-def _verdict(skill: float) -> str:
-    if skill > 0:
-        return f"It beats the prior (always predicting the training base rate) by {skill:.2%}."
-    return f"It does not beat the prior (always predicting the training base rate): {skill:.2%}."

@@ -8,13 +8,17 @@ command writes the summary later.
 import html
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import pandas as pd
 
+from mlproject.analysis.claims.verdicts import StudyClaims
+from mlproject.analysis.summary.claims import claims_as_logged
 from mlproject.analysis.summary.figures import (
     Figure,
     study_figures,
@@ -39,21 +43,35 @@ def summarise_study(
     study_name: str,
     runs: Sequence[TrialRun],
     *,
-    note: Callable[[Sequence[TrialRun]], str],
+    note: Callable[[Sequence[TrialRun], StudyClaims | None], str],
+    claims: Callable[[], StudyClaims] | None = None,
     trial_log: Path | None = None,
+    tables: Mapping[str, Callable[[], pd.DataFrame]] = MappingProxyType({}),
 ) -> None:
-    """Log the best trial, a note, the table of trials, the trial log and the pictures.
+    """Log the best trial, a note, what may be claimed, the table of trials, the trial log and the
+    pictures.
+
+    `tables` are further ones, by the names of their files.
 
     Raises:
         MlflowError: MLflow does not answer; what is left would wait for it part by part.
     """
+    found = None
+    if claims is not None:
+        with _part("verdicts"):
+            found = claims()
+            metrics, tags = claims_as_logged(found)
+            log_study_values(store, run_id, metrics=metrics, tags=tags)
     with _part("best trial"):
-        _log_best(store, run_id, runs, note)
+        _log_best(store, run_id, runs, note(runs, found))
     with _part("table of trials"):
         _log_table(store, run_id, runs)
     if trial_log is not None:
         with _part("trial log"):
             store.client.log_artifact(run_id, str(trial_log))
+    for name, table in tables.items():
+        with _part(name):
+            store.client.log_text(run_id, table().to_csv(index=False), name)
     with _part("pictures"):
         _log_pictures(store, run_id, study_name, runs)
 
@@ -74,14 +92,14 @@ def _log_best(
     store: TrackingStore,
     run_id: str,
     runs: Sequence[TrialRun],
-    note: Callable[[Sequence[TrialRun]], str],
+    note: str,
 ) -> None:
     best = best_run(runs)
     log_study_values(
         store,
         run_id,
         metrics={str(name): value for name, value in best.metrics.items()} if best else {},
-        tags={NOTE_TAG: note(runs)},
+        tags={NOTE_TAG: note},
     )
 
 

@@ -6,6 +6,7 @@ error, and the caller can be interrupted at any moment. What each process does i
 """
 
 import math
+import os
 import pickle
 import signal
 import time
@@ -22,8 +23,8 @@ from typing import Self
 from mlproject.training.epoch_metrics import EpochMetrics
 from mlproject.training.loop import OnEpoch, OnStep
 from mlproject.training.result import TrainingResult
+from mlproject.training.sharded import worker
 from mlproject.training.sharded.job import Failure, Job, StepTaken
-from mlproject.training.sharded.worker import run_process
 
 SECONDS_TO_FIND_THE_CAUSE = 2.0
 """When a process fails, the others soon fail because it is gone. So long their failures are waited
@@ -56,15 +57,20 @@ class Processes:
         return self
 
     def _start(self) -> None:
-        context = get_context("spawn")
+        # A server imports torch once, and forks for every training of this process. It touches no
+        # device itself, which a fork would not survive.
+        context = get_context("forkserver")
+        context.set_forkserver_preload([worker.__name__])
         # Ctrl-C goes to every process of a terminal. It is this process that ends the others.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # The server's standard error is the one that this process had when it was started.
+        stderr = Connection(os.dup(worker.STDERR), readable=False)
         try:
             for rank in range(len(self._devices)):
                 ours, theirs = context.Pipe()
                 process = context.Process(
-                    target=run_process,
-                    args=(rank, self._job, self._meeting_place, theirs),
+                    target=worker.run_process,
+                    args=(rank, self._job, self._meeting_place, theirs, stderr),
                     daemon=True,
                 )
                 process.start()
@@ -72,6 +78,7 @@ class Processes:
                 self._processes.append(process)
                 self._connections.append(ours)
         finally:
+            stderr.close()
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def __exit__(

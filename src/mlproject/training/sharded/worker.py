@@ -26,9 +26,14 @@ from mlproject.training.sharded.job import Failure, Job, StepTaken
 from mlproject.training.sharded.network import ShardedAdamW, build_sharded
 from mlproject.training.sharded.step import ShardedTrainingStep
 
+STDERR = 2
 
-def run_process(rank: int, job: bytes, meeting_place: str, connection: Connection) -> None:
+
+def run_process(
+    rank: int, job: bytes, meeting_place: str, connection: Connection, stderr: Connection
+) -> None:
     """The whole life of one process: it ends when the caller ends it, or with the caller."""
+    os.dup2(stderr.fileno(), STDERR)
     threading.Thread(target=_end_with_the_caller, daemon=True).start()
     # A warning about the logits, which are never changed in place.
     warnings.filterwarnings("ignore", message=".*returned a view tensor", category=UserWarning)
