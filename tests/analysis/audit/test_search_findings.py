@@ -1,5 +1,6 @@
 """Whether the search of a study was sound: found where it was not, and nothing where it was."""
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -378,4 +379,6 @@ def test_advice_leaves_a_study_clean_and_is_told_apart() -> None:
     assert audit.is_clean
     assert summary(audit) == "e: 1 studies, 0 findings, 4 about the search itself"
     assert "→ 77% of all epochs (800 of 1,040) came after" in as_text(audit)
-    assert '"kind": "most epochs after the best one"' in as_json(audit)
+    (study,) = json.loads(as_json(audit))["studies"]
+    assert [finding["is_advice"] for finding in study["findings"]] == [True] * 4
+    assert "most epochs after the best one" in [finding["kind"] for finding in study["findings"]]
