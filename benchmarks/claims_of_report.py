@@ -142,13 +142,13 @@ def effects(repeats: int) -> Iterator[str]:
         for budgets in (1, 3):
             generator = np.random.default_rng(0)
             false = 0
-            for _ in range(repeats // 2):
+            for _ in range(repeats):
                 frame = pd.concat(
                     [_effect_study(generator, trials, n) for n in range(budgets)],
                     ignore_index=True,
                 )
                 false += any(e.low > 0 or e.high < 0 for e in architecture_effects(frame))
-            cells.append(_percent(false / (repeats // 2)))
+            cells.append(_percent(false / repeats))
         rows.append(cells)
     yield "### Heads and feed-forward width: figures with a false effect, %\n"
     yield from markdown_lines(["trials of a budget", "one budget", "three budgets"], rows)
@@ -157,13 +157,14 @@ def effects(repeats: int) -> Iterator[str]:
 def _claims(row: Studies, sizes: int, skewed: bool, repeats: int) -> float:
     """The share of reports that claim something of size."""
     generator = np.random.default_rng(0)
+    drawn = repeats if sizes > 2 else max(1, repeats // 10)  # two never claim anything
     claimed = 0
-    for _ in range(repeats if sizes > 2 else max(1, repeats // 10)):
+    for _ in range(drawn):
         effect = size_effect(_sized_studies(generator, row, SIZES[:sizes], skewed))
         claimed += (
             isinstance(effect, SizeEffect) and effect.verdict is not SizeVerdict.CANNOT_BE_TOLD
         )
-    return claimed / (repeats if sizes > 2 else max(1, repeats // 10))
+    return claimed / drawn
 
 
 def _sized_studies(

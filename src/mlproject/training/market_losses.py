@@ -39,6 +39,7 @@ def window_counts(data: WindowedData, ends: Tensor) -> npt.NDArray[np.int64]:
 
 
 def _means(losses: npt.NDArray[np.float64], data: WindowedData) -> Losses:
-    sums = np.bincount(data.market_of(data.validation), losses, minlength=len(data.markets))
-    counts = window_counts(data, data.validation)
+    market = data.market_of(data.validation)
+    sums = np.bincount(market, losses, minlength=len(data.markets))
+    counts = np.bincount(market, minlength=len(data.markets))
     return tuple(float(s / n) if n else None for s, n in zip(sums, counts, strict=True))

@@ -27,13 +27,14 @@ def test_false_verdicts_are_few_at_any_memory(memory: float) -> None:
     assert sum(not each.low <= 0 <= each.high for each in found) / STUDIES <= 0.075
 
 
-def test_all_intervals_hold_at_once() -> None:
+def test_joint_intervals_hold_at_once() -> None:
     generator = np.random.default_rng(1)
     missed = 0
     for _ in range(100):
         common, *others = _autoregression(generator, 20, 4)
         found = intervals_of_means(common - np.stack(others))
-        missed += any(not each.low <= 0 <= each.high for each in found)
+        missed += any(not each.joint_low <= 0 <= each.joint_high for each in found)
+        assert all(each.joint_high > each.high > each.low > each.joint_low for each in found)
     assert missed <= 10
 
 

@@ -16,6 +16,7 @@ from mlproject.analysis.evaluation.chosen import (
 )
 from mlproject.analysis.evaluation.final_models import final_seeds
 from mlproject.data.bars import Bars, load_bars
+from mlproject.data.markets import Markets
 from mlproject.models.arch_grid import architecture_grid
 from mlproject.models.budget import parse_budget
 from mlproject.search.search_space import derived_seed
@@ -49,7 +50,7 @@ def _choose(
     **params: str,
 ) -> ChosenTrial:
     study = study_of(trials, params=params).tracked
-    return choose_trial(study, make_settings(), bars, lambda _run_id: losses or {})
+    return choose_trial(study, make_settings(), Markets.of(bars), lambda _run_id: losses or {})
 
 
 def test_it_is_the_best_complete_trial_with_the_studys_own_settings(

@@ -130,7 +130,7 @@ def test_a_third_size_makes_an_interval_that_the_picture_shows(legacy_store: Pat
     frame = pd.concat([trials.frame, larger], ignore_index=True)
     figure = scaling_figure(frame, trials.stopped)
     assert all("loss per tenfold parameters (" in each for each in figure.findings)
-    assert all("two more of every size with other seeds" in each for each in figure.findings)
+    assert all("with two more of every size, of other seeds" in each for each in figure.findings)
     shown = {trace.name for trace in figure.interactive.data}
     assert {"power law", "95 % interval of the slope", "luckiest of 2M"} <= shown
 
@@ -151,7 +151,7 @@ def test_a_single_trial_is_reported_too(
     page = Path("out/report.html").read_text()
     assert "too few trials to tell" in page
     assert "cannot be told: no size with 10 finished trials; a claim takes 3 of them" in page
-    assert "cannot be told: 1 trial in 1 cell: too few to show what a cell scatters by" in page
+    assert "1 % within 1 day: one cell only, nothing to compare." in page
     assert len(Path("out/best_architectures.md").read_text().splitlines()) == 3
 
 

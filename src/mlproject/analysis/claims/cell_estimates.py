@@ -32,7 +32,7 @@ from mlproject.analysis.claims.outliers import fenced
 CONFIDENCE = 0.95
 POWER = 0.8
 
-_RATIOS = np.concatenate([[0.0], np.geomspace(0.02, 50.0, 50)])
+_RATIOS = np.concatenate([[0.0], np.geomspace(0.02, 50.0, 30)])
 """What the standard deviation of cells may be, in those of a trial about its cell."""
 _PRIOR_SCALE = 0.5
 """Of the half-Cauchy prior for it."""

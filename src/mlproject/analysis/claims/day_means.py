@@ -35,14 +35,18 @@ class Interval:
     mean: float
     low: float
     high: float
+    joint_low: float
+    """As `low`, but the limits of all means that were asked for hold at once."""
+    joint_high: float
 
 
 def intervals_of_means(
     days: Floats, *, repeats: Floats | None = None, memory_days: int = MEMORY_DAYS
 ) -> list[Interval]:
-    """Give the means of several series of days, shape (series, days), with joint intervals.
+    """Give the means of several series of days, shape (series, days), with their intervals.
 
-    All of them hold at once as often as `CONFIDENCE` says, whatever the correlation between them.
+    The joint ones hold at once as often as `CONFIDENCE` says, whatever the correlation between
+    the series.
 
     `repeats` (series, seeds) are the means of the same series for each seed alone, of which `days`
     is the average. What seeds differ by is then part of the intervals; with one seed it cannot be,
@@ -52,19 +56,35 @@ def intervals_of_means(
     """
     means = days.mean(axis=1)
     if days.shape[1] < 2:
-        return [Interval(mean=float(mean), low=-math.inf, high=math.inf) for mean in means]
+        return [_interval(float(mean), math.inf, math.inf) for mean in means]
     cosines, widening = _calibration(days.shape[1], memory_days)
     coordinates = days @ _cosines(days.shape[1], cosines).T
     covariance = widening * coordinates @ coordinates.T / (cosines * days.shape[1])
-    critical = joint_critical_value(covariance, cosines, CONFIDENCE)
-    squares = critical**2 * np.diag(covariance)
+    of_seeds = np.zeros(len(days))
     if repeats is not None and (seeds := repeats.shape[1]) > 1:
-        of_seeds = stats.t.ppf((1 + CONFIDENCE) / 2, seeds - 1)
-        squares = squares + of_seeds**2 * repeats.var(axis=1, ddof=1) / seeds
+        critical = stats.t.ppf((1 + CONFIDENCE) / 2, seeds - 1)
+        of_seeds = critical**2 * repeats.var(axis=1, ddof=1) / seeds
+    alone, joint = (
+        np.sqrt(critical**2 * np.diag(covariance) + of_seeds)
+        for critical in (
+            float(stats.t.ppf((1 + CONFIDENCE) / 2, cosines)),
+            joint_critical_value(covariance, cosines, CONFIDENCE),
+        )
+    )
     return [
-        Interval(mean=float(mean), low=float(mean - reach), high=float(mean + reach))
-        for mean, reach in zip(means, np.sqrt(squares), strict=True)
+        _interval(*each)
+        for each in zip(means.tolist(), alone.tolist(), joint.tolist(), strict=True)
     ]
+
+
+def _interval(mean: float, reach: float, joint_reach: float) -> Interval:
+    return Interval(
+        mean=mean,
+        low=mean - reach,
+        high=mean + reach,
+        joint_low=mean - joint_reach,
+        joint_high=mean + joint_reach,
+    )
 
 
 @cache

@@ -35,7 +35,7 @@ LEAST_TRIALS = 10
 """A study with fewer has no best fifth to speak of."""
 LEAST_COMPLETE = 5
 LEAST_SIZES = 3
-LEAST_RATIO = 2.0
+LEAST_RATIO = 1.5
 """Sizes closer together than this are one size."""
 
 _RESAMPLES = 200
@@ -148,8 +148,8 @@ def size_effect(studies: Sequence[SizedStudy]) -> SizeEffect | NoSizeEffect:
         names = ("no size", "one size", "two sizes")
         return NoSizeEffect(
             f"{names[sizes]} with {LEAST_TRIALS} finished trials; a claim takes {LEAST_SIZES} of "
-            f"them, each {LEAST_RATIO:g} times the one before, since studies differ by more than "
-            "size"
+            f"them, each at least {LEAST_RATIO:g} times the one before, since studies differ by "
+            "more than size"
         )
     trials = min(len(each.losses) for each in studies)
     complete = min(int(each.complete.sum()) for each in studies)

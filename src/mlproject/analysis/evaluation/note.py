@@ -32,10 +32,10 @@ def conclusion(results: TestResults) -> str:
     against = f"the best baseline, {TITLES[best]}"
     if results.network_wins:
         return f"The network beats {against}{', and the prior' * (best != PRIOR)}."
-    if results.differences[best].low > 0:
+    if results.verdict(best) is Verdict.BASELINE_WINS:
         return f"The network loses to {against}."
     if results.differences[best].high < 0:
-        return f"The network is ahead of {against}, but does not beat the prior: no win."
+        return f"The network is ahead of {against}, but does not beat all of them: no win."
     return f"The network cannot be told from {against}: no win."
 
 
@@ -51,7 +51,7 @@ def _sentence(name: str, results: TestResults) -> str:
     verdict, difference = results.verdict(name), results.differences[name]
     title = TITLES[name]
     doubt = (
-        "but that is no win, which takes the best baseline and knowing nothing to be beaten"
+        "but that is no win, for which every baseline has to be beaten"
         if difference.high < 0
         else "but that may be luck"
     )
@@ -196,8 +196,9 @@ def _remarks(context: EvaluationContext, results: TestResults) -> list[str]:
     )
     remarks.append(
         f"The intervals know that neighbouring days go together; the test span is "
-        f"{results.blocks:.1f} spans of window and horizon long{few}. {seeds}. Those of the loss "
-        "differences hold for all baselines at once."
+        f"{results.blocks:.1f} spans of window and horizon long{few}. {seeds}. A win takes "
+        "all baselines, so that nothing is added for their number; that one of them wins takes an "
+        "interval that is widened for it."
     )
     if context.earlier_evaluations:
         times = counted(context.earlier_evaluations, "time")

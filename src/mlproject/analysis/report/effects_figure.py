@@ -17,6 +17,7 @@ _Y_TITLE = "effect on the loss (%)"
 _NOTHING = "too few trials to tell"
 _WORTH_TELLING = 0.5
 """An effect that a reader may care about, in per cent."""
+_MANY = 100
 
 
 def effects_figure(frame: pd.DataFrame) -> ReportFigure:
@@ -47,9 +48,10 @@ def _findings(frame: pd.DataFrame, effects: list[Effect]) -> Iterator[str]:
     sure = [e for e in effects if e.low > 0 or e.high < 0]
     if effects and not sure:
         needed = _times_the_trials(effects)
+        said = f"about {needed:.0f}" if needed <= _MANY else f"more than {_MANY}"
         yield (
             "No interval leaves out zero: no effect that these trials could show. To show one of "
-            f"{_WORTH_TELLING:g} % takes about {needed:.0f} times as many."
+            f"{_WORTH_TELLING:g} % takes {said} times as many."
         )
     for e in sure:
         limits = f"({e.low:+.1f} to {e.high:+.1f})"

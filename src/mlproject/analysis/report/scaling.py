@@ -95,8 +95,9 @@ def verdict(scaling: TargetScaling) -> str:
 def _power(effect: SizeEffect) -> str:
     """What more of the same would tell, in one sentence."""
     return (
-        f"Such studies show {effect.detectable:.1%} or more in {POWER:.0%} of cases; two more of "
-        f"every size with other seeds would show {effect.detectable_with_more_studies:.1%}, four "
-        f"times the trials in each {effect.detectable_with_more_trials:.1%}, and other years of "
-        "days alone whether it holds in them."
+        f"Studies like these show a change of {effect.detectable:.1%} or more in {POWER:.0%} of "
+        f"cases, with two more of every size, of other seeds, one of "
+        f"{effect.detectable_with_more_studies:.1%}, with four times the trials in each one of "
+        f"{effect.detectable_with_more_trials:.1%}; whether it holds on other days only more years "
+        "of days would tell."
     )

@@ -15,6 +15,8 @@ from mlproject.text.phrases import counted
 
 _WORTH_TELLING = 0.005
 """A difference of losses that a reader may care about: half of a per cent."""
+_MANY = 1000
+"""Numbers of trials above this are as good as out of reach."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -80,6 +82,8 @@ def verdict(of: ShapeMap) -> str:
     start, estimates = f"{of.budget}, {of.target}:", of.estimates
     shapes = len(estimates.cells)
     seen = f"{counted(int(of.counts.sum()), 'trial')} in {counted(shapes, 'cell')}"
+    if shapes == 1:
+        return f"{start} one cell only, nothing to compare."
     if estimates.p_value is None:
         return f"{start} cannot be told: {seen}: too few to show what a cell scatters by."
     more = _more(of)
@@ -98,10 +102,11 @@ def _more(of: ShapeMap) -> str:
     """How many more trials would tell, in one sentence."""
     difference = _WORTH_TELLING * float(np.nanmedian(of.losses))
     needed = of.estimates.trials_to_tell(difference)
+    said = f"about {counted(needed, 'trial')}" if needed <= _MANY else f"more than {_MANY} trials"
     return (
         f"A trial scatters by {of.estimates.scatter:.4f} about its cell: to tell the best from one "
-        f"worse by {_WORTH_TELLING:.1%} takes about {counted(needed, 'trial')} of each, or as many "
-        "seeds of a setting if that is what it scatters by."
+        f"worse by {_WORTH_TELLING:.1%} takes {said} of each, or as many seeds if it is these that "
+        "it scatters by."
     )
 
 

@@ -16,6 +16,8 @@ from mlproject.analysis.report.shape_map import ShapeMap, shape_map, verdict
 _COLOURS = "viridis"
 _PLOTLY_COLOURS = "Viridis"
 _RING = "#D55E00"
+_INSET = 0.04
+"""Of a ring from the edge of its cell, so that neighbours keep theirs apart."""
 
 
 def shape_map_figure(frame: pd.DataFrame) -> ReportFigure:
@@ -105,7 +107,9 @@ def _draw(axes: Axes, of: ShapeMap, limits: tuple[float, float]) -> None:
             color="white" if dark else "black",
         )
     for row, column in np.argwhere(of.ringed):
-        axes.add_patch(mpl.patches.Rectangle((column, row), 1, 1, fill=False, ec=_RING, lw=2))
+        corner = (column + _INSET, row + _INSET)
+        side = 1 - 2 * _INSET
+        axes.add_patch(mpl.patches.Rectangle(corner, side, side, fill=False, ec=_RING, lw=2))
     axes.set_xticks(np.arange(len(of.widths)) + 0.5, [str(width) for width in of.widths])
     axes.set_yticks(np.arange(len(of.depths)) + 0.5, [str(depth) for depth in of.depths])
     axes.tick_params(length=0, labelsize=8)
@@ -135,11 +139,12 @@ def _interactive(
         row, column = budgets.index(budget) + 1, targets.index(target) + 1
         for trace in _traces(of, f"coloraxis{column}"):
             figure.add_trace(trace, row=row, col=column)
+        half = 0.5 - _INSET
         for ringed_row, ringed_column in np.argwhere(of.ringed):
             figure.add_shape(
                 type="rect",
-                **{"x0": ringed_column - 0.5, "x1": ringed_column + 0.5},
-                **{"y0": ringed_row - 0.5, "y1": ringed_row + 0.5},
+                **{"x0": ringed_column - half, "x1": ringed_column + half},
+                **{"y0": ringed_row - half, "y1": ringed_row + half},
                 line={"color": _RING, "width": 2},
                 row=row,
                 col=column,
