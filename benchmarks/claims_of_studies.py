@@ -27,9 +27,9 @@ from mlproject.training.epoch_metrics import EpochMetrics
 from mlproject.training.train import train
 
 HORIZON_DAYS = 3
-BUDGET = "50k"
+BUDGET = "100k"
 TRIALS = 3
-EPOCHS = 4
+EPOCHS = 3
 """Of these small studies: half a minute each. On one market more epochs make it worse."""
 KEPT = Path("benchmarks/data/claims_of_studies.jsonl")
 """What each study came to, so that a run that was stopped goes on."""

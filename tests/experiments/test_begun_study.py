@@ -16,8 +16,18 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 
+from mlproject.analysis.claims.baselines import DAY_BASELINES
 from mlproject.data.bars import load_bars
-from mlproject.tracking.names import EPOCH_METRICS, IDENTITY_ATTR, Metric, Param, Tag
+from mlproject.tracking.names import (
+    EPOCH_METRICS,
+    IDENTITY_ATTR,
+    ClaimMetric,
+    Metric,
+    Param,
+    Tag,
+    of_difference,
+    validation_loss_of,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -32,6 +42,16 @@ NEW_OF_THE_STUDY = {
     "n_markets": "1",
     "validation": "earliest",
 }
+NEW_TAGS = ("verdict_prior", "verdict_baselines")
+NEW_METRICS = [
+    *ClaimMetric,
+    *(
+        of_difference(metric, what)
+        for metric in (ClaimMetric.LOSS_DIFFERENCE_PRIOR, ClaimMetric.LOSS_DIFFERENCE_BASELINES)
+        for what in ("low", "high", "p_value")
+    ),
+    *(validation_loss_of(baseline.name) for baseline in DAY_BASELINES),
+]
 NEW_ARTIFACTS = {"parent": ["markets.csv"]}
 DIED = "7"
 
@@ -92,7 +112,9 @@ def test_it_goes_on_with_every_name_the_same(begun: Path, command: Command) -> N
         assert known.items() <= now[number]["params"].items()
         artifacts = sorted(run["artifacts"] + NEW_ARTIFACTS.get(number, []))
         assert now[number]["artifacts"] == artifacts
-        for field in ("status", "run_name", "tags"):
+        tags = now[number]["tags"]
+        assert {k: v for k, v in tags.items() if k not in NEW_TAGS} == run["tags"]
+        for field in ("status", "run_name"):
             assert now[number][field] == run[field], (number, field)
         curves, metrics = dict(run["curves"]), list(run["metrics"])
         if number == DIED:
@@ -101,7 +123,8 @@ def test_it_goes_on_with_every_name_the_same(begun: Path, command: Command) -> N
             del curves[Metric.TRAIN_LOSS]
             curves[Metric.VAL_LOSS] = curves[Metric.VAL_LOSS][:1]
             metrics.remove(Metric.TRAIN_LOSS)
-        assert now[number]["metrics"] == metrics, number
+        gained = NEW_METRICS if number == "parent" else []
+        assert now[number]["metrics"] == sorted([*metrics, *gained]), number
         for name, curve in curves.items():
             found = dict(now[number]["curves"][name])
             assert found == pytest.approx(dict(curve), rel=0.01)

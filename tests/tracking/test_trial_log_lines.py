@@ -11,6 +11,7 @@ from mlproject.tracking.trial_log_lines import (
     ENDED,
     EpochLine,
     UnreadableLine,
+    epoch_line,
     line_key,
     parse_line,
     trial_lines,
@@ -134,3 +135,21 @@ def test_a_line_is_known_by_its_trial_and_part_whatever_stands_before_it() -> No
     assert keys == [(7, ""), (7, "epoch 1"), (7, ENDED)]
     assert line_key(f"{stamp}{LINES[0][:-1]}\n") is None
     assert line_key(f"{stamp}Trial 7 finished with value: 0.5 and parameters: {{}}.") is None
+
+
+BLOCKS = st.none() | st.lists(
+    st.floats(0, 10).map(lambda loss: float(f"{loss:.6f}")), min_size=1, max_size=10
+).map(tuple)
+
+
+@given(blocks=BLOCKS, cut=st.integers(1, 60))
+def test_losses_by_block_of_days_are_on_the_line_to_the_last_digit(
+    blocks: tuple[float, ...] | None, cut: int
+) -> None:
+    losses = EpochMetrics(epoch=3, train_loss=0.5, val_loss=0.6, val_block_losses=blocks)
+    line = epoch_line(7, losses)
+    found = parse_line(line)
+    assert isinstance(found, EpochLine)
+    assert found.losses == losses
+    with pytest.raises(UnreadableLine):
+        parse_line(line[:-cut])

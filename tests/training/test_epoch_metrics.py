@@ -1,5 +1,7 @@
 """What Optuna's storage keeps of the epochs of a trial, and back."""
 
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,14 +11,20 @@ from mlproject.training.epoch_metrics import EpochMetrics, kept_values, restore_
 LOSSES = st.floats(0, 10, allow_nan=False)
 
 
-@given(st.lists(st.tuples(st.none() | LOSSES, LOSSES), max_size=8))
-def test_what_is_kept_comes_back(losses: list[tuple[float | None, float]]) -> None:
+BLOCKS = st.none() | st.lists(LOSSES, min_size=1, max_size=10).map(tuple)
+
+
+@given(st.lists(st.tuples(st.none() | LOSSES, LOSSES, BLOCKS), max_size=8))
+def test_what_is_kept_comes_back(
+    losses: list[tuple[float | None, float, tuple[float, ...] | None]],
+) -> None:
     epochs = tuple(
-        EpochMetrics(epoch=epoch, train_loss=train_loss, val_loss=val_loss)
-        for epoch, (train_loss, val_loss) in enumerate(losses, 1)
+        EpochMetrics(epoch=epoch, train_loss=train_loss, val_loss=val_loss, val_block_losses=blocks)
+        for epoch, (train_loss, val_loss, blocks) in enumerate(losses, 1)
     )
     reported = {each.epoch: each.val_loss for each in epochs}
-    assert restore_epochs(kept_values(epochs), reported) == epochs
+    kept = json.loads(json.dumps(kept_values(epochs)))  # as Optuna's storage has it
+    assert restore_epochs(kept, reported) == epochs
 
 
 def test_an_epoch_that_was_reported_alone_has_no_training_loss() -> None:
