@@ -68,6 +68,8 @@ bench: $(INSTALLED) ## reproduce the figures of docs/benchmarks.md
 	python benchmarks/overhead.py
 	python benchmarks/scale.py
 	python benchmarks/storage_rates.py
+	python -m benchmarks.markets build/markets
+	python -m benchmarks.markets build/markets --load
 	python -m benchmarks.search
 	python -m benchmarks.search --learning-rate 3e-4
 	python -m benchmarks.search --learning-rate 1e-3

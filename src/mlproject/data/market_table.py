@@ -12,7 +12,7 @@ from mlproject.text.phrases import counted
 TOO_FEW_DISJOINT_WINDOWS = 100
 ENOUGH_DISJOINT_WINDOWS = 400
 """Measured on markets with a planted rule (docs/data.md): of one market of 5,000 days (56 disjoint
-windows) no network learns it, of eight (448) networks take nearly all there is."""
+windows) no network learns it, of eight (448) networks take most of what there is."""
 
 
 _SHOWN = 5

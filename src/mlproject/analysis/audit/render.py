@@ -103,7 +103,7 @@ def _run_ids(runs: Sequence[RunRef]) -> str:
 
 
 def _for_json(value: object) -> object:
-    """A kind as its title, any other dataclass as its fields; a finding says if it is advice."""
+    """A kind as its title, other dataclasses as fields, a finding with whether it is advice."""
     if isinstance(value, FindingKind):
         return value.title
     return vars(value) | ({"is_advice": value.kind.is_advice} if isinstance(value, Finding) else {})
