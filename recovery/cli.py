@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from recovery.sources.collect import Collection
 
 QUARANTINED_EXIT_CODE = 1
+_DEFAULT_ZONE = "UTC"
 
 
 class NothingFound(UserError):
@@ -35,9 +36,7 @@ def cli(debug: bool) -> None:
 _SOURCES = (
     click.argument("logs", nargs=-1),
     click.option("--optuna", "storages", multiple=True, help="An Optuna storage URL to read too."),
-    click.option(
-        "--timezone", default="UTC", show_default=True, help="Zone of the logs, like Europe/Berlin."
-    ),
+    click.option("--timezone", help="Zone of the logs, like Europe/Berlin.  [default: UTC]"),
 )
 
 
@@ -49,12 +48,14 @@ def _with_sources(command: Any) -> Any:
 
 @cli.command()
 @_with_sources
-def inspect(logs: tuple[str, ...], storages: tuple[str, ...], timezone: str) -> int:
+def inspect(logs: tuple[str, ...], storages: tuple[str, ...], timezone: str | None) -> int:
     """Show what logs hold, without touching MLflow.
 
-    LOGS are files (.gz too), directories, globs, *_all_trials.json files, or - for standard input.
+    LOGS are files (packed ones too), directories, globs, *_all_trials.json files, or - for
+    standard input.
     """
-    return _show(_collect(logs, storages, timezone), timezone, "sound")
+    zone = timezone or _DEFAULT_ZONE
+    return _show(_collect(logs, storages, zone), zone, "sound")
 
 
 @cli.command()
@@ -68,18 +69,20 @@ def inspect(logs: tuple[str, ...], storages: tuple[str, ...], timezone: str) -> 
 def backfill(
     logs: tuple[str, ...],
     storages: tuple[str, ...],
-    timezone: str,
+    timezone: str | None,
     experiment: str | None,
     dry_run: bool,
 ) -> int:
     """Write the trials of old logs to MLflow; run again, it adds what is new.
 
-    LOGS are files (.gz too), directories, globs, *_all_trials.json files, or - for standard input.
+    LOGS are files (packed ones too), directories, globs, *_all_trials.json files, or - for
+    standard input.
     """
-    collection = _collect(logs, storages, timezone)
+    zone = timezone or _DEFAULT_ZONE
+    collection = _collect(logs, storages, zone)
     if dry_run:
-        return _show(collection, timezone, "would be written")
-    return _write(collection, timezone, experiment or None)
+        return _show(collection, zone, "would be written")
+    return _write(collection, zone, experiment or None, shift_times=bool(timezone))
 
 
 def _collect(logs: tuple[str, ...], storages: tuple[str, ...], timezone: str) -> "Collection":
@@ -87,7 +90,7 @@ def _collect(logs: tuple[str, ...], storages: tuple[str, ...], timezone: str) ->
     from zoneinfo import ZoneInfo
 
     from recovery.sources.collect import Collector
-    from recovery.sources.files import find_logs
+    from recovery.sources.find import find_logs
 
     try:
         # UTC needs no zone database, which small machines lack.
@@ -99,12 +102,15 @@ def _collect(logs: tuple[str, ...], storages: tuple[str, ...], timezone: str) ->
     if not logs and not storages:
         raise click.UsageError("give a log, or an Optuna storage with --optuna")
     collector = Collector(zone=zone)
-    for path in find_logs(logs):
-        collector.add_file(path)
+    found = find_logs(logs)
+    for files in found.logs:
+        collector.add_log(files)
     for url in storages:
         collector.add_storage(url)
-    collection = collector.collection()
+    collection = collector.collection(found.passed_over)
     if not collection.trials and not any(a.rejected for a in collection.accounting):
+        if collector.errors:
+            raise collector.errors[0]
         names = ", ".join(accounting.source for accounting in collection.accounting)
         raise NothingFound(f"no trial in {names}: is it the log of a study?")
     return collection
@@ -122,8 +128,10 @@ def _show(collection: "Collection", timezone: str, outcome: str) -> int:
     return _exit_code(collection, quarantined)
 
 
-def _write(collection: "Collection", timezone: str, experiment: str | None) -> int:
-    from recovery.report import accounting_lines, study_lines
+def _write(
+    collection: "Collection", timezone: str, experiment: str | None, *, shift_times: bool
+) -> int:
+    from recovery.report import accounting_lines, shifted_lines, study_lines
     from recovery.write.backfill import backfill_study, open_store, threads_for
     from recovery.write.plan import plan_studies
 
@@ -131,10 +139,10 @@ def _write(collection: "Collection", timezone: str, experiment: str | None) -> i
     quarantined = 0
     with open_store(experiment) as store:
         for plan in plan_studies(collection):
-            done = backfill_study(store, plan, threads=threads_for(store))
+            done = backfill_study(store, plan, threads=threads_for(store), shift_times=shift_times)
             quarantined += plan.quarantined
             outcome = f"in ({done.written} new or completed)"
-            _say(study_lines(plan, outcome))
+            _say([*study_lines(plan, outcome), *shifted_lines(done.shifted, timezone, shift_times)])
     click.echo(f"MLflow experiment {store.experiment_name}")
     return _exit_code(collection, quarantined)
 
@@ -145,8 +153,8 @@ def _say(lines: Iterable[str]) -> None:
 
 
 def _exit_code(collection: "Collection", quarantined: int) -> int:
-    rejected = any(accounting.rejected for accounting in collection.accounting)
-    return QUARANTINED_EXIT_CODE if quarantined or rejected else 0
+    is_partial = any(a.rejected or a.failure or a.is_empty for a in collection.accounting)
+    return QUARANTINED_EXIT_CODE if quarantined or is_partial else 0
 
 
 def main() -> NoReturn:

@@ -46,6 +46,8 @@ class TrialRecord:
     absent: Mapping[Param, str] = field(default_factory=dict)
     """Params that stay absent whatever else tells of them, and why."""
     metrics: Mapping[Metric, float] = field(default_factory=dict)
+    objective: Metric = Metric.BEST_VAL_LOSS
+    """Which of the metrics Optuna saw as the trial's value."""
     epochs: tuple[EpochMetrics, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     printed_learning_rate: float | None = None
@@ -58,6 +60,8 @@ class TrialRecord:
     """Known as soon as the trial has begun; the same in every copy and every longer log."""
     outcome_fingerprint: str | None = None
     """Of the sampled params and the value: the same in a log, a summary file and a storage."""
+    sampled: Mapping[str, object] = field(default_factory=dict)
+    """What the sampler chose, under its own names, as far as this source tells it."""
 
     @property
     def fingerprint(self) -> str:
@@ -82,6 +86,15 @@ class Accounting:
     noise: Counter[str] = field(default_factory=Counter)
     examples: dict[str, int] = field(default_factory=dict)
     """The first line rejected for each reason."""
+    remarks: Counter[str] = field(default_factory=Counter)
+    """What was seen and done that changes no value, and how often."""
+    failure: str | None = None
+    """Why the source cannot be read, or not to its end."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no trial was found, not even one that is known from elsewhere."""
+        return not self.trials and not self.repeated
 
     @property
     def accounted(self) -> int:
@@ -89,6 +102,12 @@ class Accounting:
         return (
             self.in_records + self.repeated + sum(self.rejected.values()) + sum(self.noise.values())
         )
+
+    def remark(self, text: str, line: int | None = None, *, count: int = 1) -> None:
+        """Count something that is worth saying, with the first line where it was seen."""
+        self.remarks[text] += count
+        if line is not None:
+            self.examples.setdefault(text, line)
 
     def reject(self, reason: str, line: int, count: int = 1) -> None:
         """Count lines that cannot be used."""

@@ -12,6 +12,10 @@ def sampled_param(name: str) -> str:
     return f"recovery.param.{safe[:MAX_NAME]}"
 
 
+MAXIMISE = "maximise "
+"""Before the metric in `RecoveryTag.OBJECTIVE`."""
+
+
 class RecoveryTag(StrEnum):
     """Where a recovered run comes from, and how far its values are proven."""
 
@@ -31,6 +35,8 @@ class RecoveryTag(StrEnum):
     MICRO_BATCH = "recovery.micro_batch"
     ROUNDED = "recovery.rounded"
     """Values that are only known as they were printed, rounded."""
+    OBJECTIVE = "recovery.objective"
+    """What the study optimised, where that is not the validation loss."""
     TIMES_FROM = "recovery.times_from"
     LOGGED_STUDY_NAME = "recovery.logged_study_name"
     LAUNCH = "recovery.launch"

@@ -17,9 +17,12 @@ from mlproject.models.budget import TOLERANCE
 from mlproject.tracking.names import TrialState
 from mlproject.training.epoch_metrics import EXPLODED_LOSS
 from mlproject.training.settings import HYPERPARAMETERS
+from recovery.checks import advice as texts
 
 ROW = "row"
 MESSAGE = "message"
+ADVICE = "advice"
+"""What a person can do about a row that fails a check."""
 
 _WITH_ARCHITECTURE = Column("has_architecture") == 1
 _COMPLETE = Column("state") == str(TrialState.COMPLETE)
@@ -31,7 +34,11 @@ def build_suite() -> gx.ExpectationSuite:
     return gx.ExpectationSuite(
         name="recovered trials",
         expectations=[
-            gxe.ExpectTableRowCountToBeBetween(min_value=1, severity=critical),
+            gxe.ExpectTableRowCountToBeBetween(
+                min_value=1,
+                severity=critical,
+                meta={MESSAGE: "its study has no trial", ADVICE: texts.NOTHING},
+            ),
             *(
                 _check(
                     gxe.ExpectColumnValuesToNotBeNull,
@@ -41,12 +48,19 @@ def build_suite() -> gx.ExpectationSuite:
                 )
                 for column in ("study_name", "trial_number", "state")
             ),
-            _between("contradictions", critical, "its lines contradict each other", most=0),
+            _between(
+                "contradictions",
+                critical,
+                "its lines contradict each other",
+                most=0,
+                advice=texts.MIXED,
+            ),
             _check(
                 gxe.ExpectCompoundColumnsToBeUnique,
                 critical,
                 "another trial of this launch has its number",
                 column_list=["launch", "trial_number"],
+                advice=texts.MIXED,
             ),
             _check(
                 gxe.ExpectColumnValuesToBeInSet,
@@ -61,26 +75,27 @@ def build_suite() -> gx.ExpectationSuite:
                     critical,
                     "no line near it says when it ran",
                     column=column,
+                    advice=texts.TIMES,
                 )
                 for column in ("started_ms", "ended_ms")
             ),
-            _between("duration_ms", critical, "it ends before it starts", least=0),
+            _between(
+                "duration_ms", critical, "it ends before it starts", least=0, advice=texts.TIMES
+            ),
             _check(
                 gxe.ExpectColumnValuesToNotBeNull,
                 critical,
                 "it is complete, but its value is not known",
-                column="best_val_loss",
+                column="value",
                 row_condition=_COMPLETE,
             ),
-            *(
-                _check(
-                    gxe.ExpectColumnValuesToNotBeNull,
-                    critical,
-                    f"its {column} is not known",
-                    column=column,
-                    row_condition=_WITH_ARCHITECTURE,
-                )
-                for column in ("n_layers", "param_count")
+            _between("best_val_loss", critical, "its value is negative, as no loss is", least=0),
+            _check(
+                gxe.ExpectColumnValuesToNotBeNull,
+                critical,
+                "its n_layers is not known",
+                column="n_layers",
+                row_condition=_WITH_ARCHITECTURE,
             ),
             *(
                 _between(column, critical, f"its {column} is impossible", least=1)
@@ -116,6 +131,7 @@ def build_suite() -> gx.ExpectationSuite:
                 warning,
                 "its architecture is not known",
                 column="d_model",
+                advice=texts.OTHER_SOURCE,
             ),
             *(
                 _check(
@@ -123,11 +139,18 @@ def build_suite() -> gx.ExpectationSuite:
                     warning,
                     f"its {column} is not proven",
                     column=column,
+                    advice=texts.OTHER_SOURCE,
                     row_condition=_WITH_ARCHITECTURE,
                 )
-                for column in ("n_heads", "d_ff")
+                for column in ("param_count", "n_heads", "d_ff")
             ),
-            _between("missing_before", warning, "the trial before it is missing", most=0),
+            _between(
+                "missing_before",
+                warning,
+                "the trial before it is missing",
+                most=0,
+                advice=texts.OTHER_SOURCE,
+            ),
             _check(
                 gxe.ExpectCompoundColumnsToBeUnique,
                 warning,
@@ -140,6 +163,7 @@ def build_suite() -> gx.ExpectationSuite:
                 "its times are bounds, not logged",
                 column="times_from",
                 value_set=["log"],
+                advice=texts.OTHER_SOURCE,
             ),
         ],
     )
@@ -152,6 +176,7 @@ def _between(
     *,
     least: float | None = None,
     most: float | None = None,
+    advice: str | None = None,
 ) -> gxe.Expectation:
     return _check(
         gxe.ExpectColumnValuesToBeBetween,
@@ -160,10 +185,18 @@ def _between(
         column=column,
         min_value=least,
         max_value=most,
+        advice=advice,
     )
 
 
 def _check(
-    expectation: type[gxe.Expectation], severity: str, message: str, **arguments: Any
+    expectation: type[gxe.Expectation],
+    severity: str,
+    message: str,
+    *,
+    advice: str | None = None,
+    **arguments: Any,
 ) -> gxe.Expectation:
-    return expectation(severity=severity, meta={MESSAGE: message}, **arguments)
+    usual = texts.OPEN_THE_LOG if severity == "critical" else texts.NOTHING
+    meta = {MESSAGE: message, ADVICE: advice or usual}
+    return expectation(severity=severity, meta=meta, **arguments)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from mlproject.models.arch_grid import count_parameters
 from mlproject.models.budget import UnknownBudget, parse_budget
-from mlproject.tracking.names import Metric, Param
+from mlproject.tracking.names import REAL_PARAMS, Metric, Param
 from recovery.resolve import Params, ResolvedStudy, ResolvedTrial, possible_features
 
 _NUMBERS = tuple(p for p in Param if p not in (Param.BUDGET, Param.TASK))
@@ -18,22 +18,26 @@ _DERIVED = (
     "duration_ms",
     "missing_before",
 )
+REAL_COLUMNS = (*map(str, REAL_PARAMS), "budget_gap", "best_val_loss", "value")
+"""Columns that hold no whole numbers, though a value may be one."""
 
 
 def trial_table(study: ResolvedStudy) -> pd.DataFrame:
     """One row per trial; numbers that are not known are NaN.
 
     Beside the values: `row`; `has_architecture`; `heads_remainder` = d_model mod n_heads;
+    `value`, what Optuna saw;
     `unexplained_parameters` = parameter count minus what the formula gives; `budget_gap`, the
-    distance from the budget as a fraction of it; `duration_ms`; `missing_before`, how many trial
-    numbers of the launch are missing just before this one; `contradictions`, their number, and
+    distance from the budget as a fraction of it; `duration_ms`; `missing_before`, 1 where no source
+    tells of the trial with the number before this one; `contradictions`, their number, and
     `contradiction`, their text.
     """
     rows = [{"row": row, **_row(trial)} for row, trial in enumerate(study.trials)]
     frame = pd.DataFrame(rows)
-    previous = frame.groupby("launch")["trial_number"].shift(1, fill_value=-1)
-    frame["missing_before"] = (frame["trial_number"] - previous - 1).clip(lower=0)
-    numeric = [*map(str, _NUMBERS), *_DERIVED, "started_ms", "ended_ms", "best_val_loss"]
+    # A log that another one repeats is short of the trials that both tell of.
+    known = {-1, *frame["trial_number"]}
+    frame["missing_before"] = [int(number - 1 not in known) for number in frame["trial_number"]]
+    numeric = [*map(str, _NUMBERS), *_DERIVED, "started_ms", "ended_ms", "best_val_loss", "value"]
     return frame.astype(dict.fromkeys(numeric, "float64"))
 
 
@@ -54,6 +58,7 @@ def _row(trial: ResolvedTrial) -> dict[str, Any]:
         "times_from": str(record.times_from),
         **{str(param): params.get(param) for param in Param},
         "best_val_loss": record.metrics.get(Metric.BEST_VAL_LOSS),
+        "value": record.metrics.get(record.objective),
         "has_architecture": Param.D_MODEL in params,
         "heads_remainder": _remainder(params),
         "unexplained_parameters": _unexplained(params),

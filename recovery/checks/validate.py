@@ -1,14 +1,17 @@
 """The verdict of `recovery.checks.suite` over a study: sound rows and quarantined ones."""
 
 import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
 
 from mlproject.errors import UserError
 from mlproject.text.escaping import for_spreadsheet
-from recovery.checks.table import trial_table
+from recovery.checks.page import Finding, verdict_page
+from recovery.checks.table import REAL_COLUMNS, trial_table
 from recovery.resolve import ResolvedStudy
 
 
@@ -38,33 +41,49 @@ def validate(study: ResolvedStudy) -> Validation:
     # It takes seconds to import, and only this needs it.
     from great_expectations.exceptions import GreatExpectationsError
 
-    from recovery.checks.suite import MESSAGE
+    from recovery.checks.suite import ADVICE, MESSAGE
 
     table = trial_table(study)
     try:
         result = _run(table)
     except GreatExpectationsError as error:
         raise CheckBroken(f"the checks cannot be run: {str(error).splitlines()[0]}") from error
-    errors: dict[int, list[str]] = {}
-    found_warnings: dict[int, list[str]] = {}
+    found: dict[tuple[str, str, str], list[int]] = {}
+    passed = []
     for check in result.results:
         config = check.expectation_config
         if check.exception_info and _raised(check.exception_info):
             raise CheckBroken(f"check {config.type} {config.kwargs} cannot be run")
-        if not check.success:
-            into = errors if config.severity == "critical" else found_warnings
-            for row in _failed_rows(check.result):
-                reasons = into.setdefault(row, [])
-                reason = _reason(config.meta[MESSAGE], table.iloc[row], config.kwargs)
-                if reason not in reasons:
-                    reasons.append(reason)
+        if check.success:
+            passed.append(config.meta[MESSAGE])
+            continue
+        for row in _failed_rows(check.result):
+            reason = _reason(config.meta[MESSAGE], table.iloc[row], config.kwargs)
+            severity = "critical" if config.severity == "critical" else "warning"
+            key = (severity, reason, config.meta[ADVICE])
+            if row not in found.setdefault(key, []):
+                found[key].append(row)
+    findings = [
+        Finding(severity=severity, reason=reason, advice=advice, rows=tuple(sorted(rows)))
+        for (severity, reason, advice), rows in found.items()
+    ]
+    errors = _reasons(f for f in findings if f.severity == "critical")
     return Validation(
-        errors={row: tuple(reasons) for row, reasons in sorted(errors.items())},
-        warnings={row: tuple(reasons) for row, reasons in sorted(found_warnings.items())},
+        errors=errors,
+        warnings=_reasons(f for f in findings if f.severity != "critical"),
         quarantine_csv=_quarantine(table, errors),
         result_json=str(result),
-        report_html=_render(result),
+        report_html=verdict_page(table, findings, dict.fromkeys(passed), len(errors)),
     )
+
+
+def _reasons(findings: Iterable[Finding]) -> dict[int, tuple[str, ...]]:
+    """What is said of each row, in the order of the checks."""
+    reasons: dict[int, list[str]] = {}
+    for finding in findings:
+        for row in finding.rows:
+            reasons.setdefault(row, []).append(finding.reason)
+    return {row: tuple(found) for row, found in sorted(reasons.items())}
 
 
 def _run(table: pd.DataFrame) -> Any:
@@ -109,17 +128,25 @@ def _reason(message: str, row: "pd.Series[Any]", kwargs: dict[str, Any]) -> str:
     return message
 
 
-def _quarantine(table: pd.DataFrame, errors: dict[int, list[str]]) -> str:
+def _quarantine(table: pd.DataFrame, errors: Mapping[int, Sequence[str]]) -> str:
+    """The rows as a person reads them: times in ISO format (UTC), whole numbers without a dot."""
     if not errors:
         return ""
-    rows = table.loc[sorted(errors)].copy()
-    rows.insert(0, "reasons", ["; ".join(errors[row]) for row in rows.index])
+    rows = table.loc[list(errors)].copy()
+    rows.insert(0, "reasons", ["; ".join(reasons) for reasons in errors.values()])
+    for moment in ("started", "ended"):
+        rows[f"{moment}_ms"] = [_iso(each) for each in rows[f"{moment}_ms"]]
+    rows = rows.rename(columns={"started_ms": "started", "ended_ms": "ended"})
+    for column in rows.select_dtypes("float64"):
+        if (rows[column].dropna() % 1 == 0).all() and column not in REAL_COLUMNS:
+            rows[column] = rows[column].astype("Int64")
     kept = rows.drop(columns=["row", "contradiction"])
     return str(for_spreadsheet(kept).to_csv(index=False))
 
 
-def _render(result: Any) -> str:
-    from great_expectations.render.renderer import ValidationResultsPageRenderer
-    from great_expectations.render.view import DefaultJinjaPageView
-
-    return str(DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(result)))
+def _iso(milliseconds: float) -> str | None:
+    """Such as ``2026-11-23T20:14:13.539Z``."""
+    if pd.isna(milliseconds):
+        return None
+    moment = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(milliseconds))
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,19 +1,20 @@
 """All sources of one call, read one after the other, each trial once."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from itertools import count
-from pathlib import PurePath
 
-from mlproject.tracking.names import Param
-from mlproject.training.epoch_metrics import EpochMetrics
+from mlproject.errors import UserError
 from recovery.records import Accounting, LaunchId, TrialRecord
-from recovery.sources.files import STANDARD_INPUT, blocks_of, open_log
-from recovery.sources.optuna.storage import read_storage
+from recovery.sources.files import LogFile, UnreadableLog, blocks_of, open_log
+from recovery.sources.line_kinds import MESSAGE
+from recovery.sources.merge import may_be_one, merge, result_of
+from recovery.sources.optuna.storage import UnreadableStorage, read_storage
 from recovery.sources.reader import LogReader
-from recovery.sources.summary_file import read_summary_file
+from recovery.sources.summary_file import BadSummaryFile, read_summary_file
+from recovery.sources.transit.encodings import BOM, decoded
 
 
 @dataclass(kw_only=True)
@@ -25,6 +26,8 @@ class Collection:
     accounting: list[Accounting]
     merged: int = 0
     """Trials that a source tells of although another one did."""
+    passed_over: tuple[str, ...] = ()
+    """Files that were not read, since they hold no line of a study."""
 
     @property
     def trials(self) -> int:
@@ -38,6 +41,8 @@ class Collector:
 
     zone: tzinfo
     accounting: list[Accounting] = field(default_factory=list)
+    errors: list[UserError] = field(default_factory=list)
+    """Why sources could not be read."""
     _launch_ids: Iterator[int] = field(default_factory=lambda: count(1))
     _seen_lines: set[int] = field(default_factory=set)
     _distrusted: dict[tuple[LaunchId, int | None], str] = field(default_factory=dict)
@@ -47,45 +52,71 @@ class Collector:
     _merged: int = 0
 
     def add_file(self, path: str) -> None:
-        """Read a log or a summary file.
+        """Read one log or summary file: see `add_log`."""
+        self.add_log((LogFile(path=path),))
 
-        Raises:
-            UnreadableLog: it cannot be read.
-            BadSummaryFile: it is called a summary file but is none.
+    def add_log(self, files: Sequence[LogFile]) -> None:
+        """Read a log, from several files where it was rotated, or a summary file.
+
+        One that cannot be read, or not to its end, is named in its accounting; what was read of it
+        stays.
         """
-        source = "stdin" if path == STANDARD_INPUT else PurePath(path).name
-        with open_log(path) as stream:
-            if path.endswith(".json"):
-                launch = LaunchId(next(self._launch_ids))
-                records = read_summary_file(stream, path, launch)
-                self.accounting.append(Accounting(source=source, trials=len(records)))
-                for record in records:
-                    self._add(record)
-                return
-            reader = LogReader(source, self.zone, self._launch_ids, self._seen_lines)
-            self.accounting.append(reader.accounting)
-            for record in reader.read(blocks_of(stream)):
+        source = _name(files)
+        if files[0].is_json:
+            self._add_summary(files[0], source)
+            return
+        reader = LogReader(source, self.zone, self._launch_ids, self._seen_lines)
+        self.accounting.append(reader.accounting)
+        try:
+            for record in reader.read(_blocks(files, reader.accounting)):
                 self._add(record)
-            self._distrusted |= reader.distrusted
+        except UnreadableLog as error:
+            self._fail(reader.accounting, error)
+            for record in reader.break_off():
+                self._add(record)
+        self._distrusted |= reader.distrusted
 
     def add_storage(self, url: str) -> None:
-        """Read an Optuna storage.
+        """Read an Optuna storage; one that cannot be read is named in its accounting."""
+        accounting = Accounting(source="Optuna storage")
+        self.accounting.append(accounting)
+        try:
+            for record in read_storage(url, self._launch_ids):
+                accounting.trials += 1
+                self._add(record)
+        except UnreadableStorage as error:
+            self._fail(accounting, error)
 
-        Raises:
-            UnreadableStorage: it cannot be read.
-        """
-        before = len(self._records) + self._merged
-        for record in read_storage(url, self._launch_ids):
+    def _add_summary(self, file: LogFile, source: str) -> None:
+        accounting = Accounting(source=source)
+        self.accounting.append(accounting)
+        launch = LaunchId(next(self._launch_ids))
+        try:
+            with open_log(file.path, file.member) as stream:
+                text, _ = decoded(stream)
+                records = read_summary_file(text, file.path, launch, self.zone)
+        except (UnreadableLog, BadSummaryFile) as error:
+            self._fail(accounting, error)
+            return
+        accounting.trials = len(records)
+        for record in records:
             self._add(record)
-        found = len(self._records) + self._merged - before
-        self.accounting.append(Accounting(source="Optuna storage", trials=found))
 
-    def collection(self) -> Collection:
+    def _fail(self, accounting: Accounting, error: UserError) -> None:
+        accounting.failure = str(error)
+        self.errors.append(error)
+
+    def collection(self, passed_over: Sequence[str] = ()) -> Collection:
         """Everything read so far."""
         studies: dict[str, list[TrialRecord]] = defaultdict(list)
         for record in sorted(self._records, key=lambda r: (r.launch, r.trial_number)):
             studies[record.study_name].append(self._with_distrust(record))
-        return Collection(studies=dict(studies), accounting=self.accounting, merged=self._merged)
+        return Collection(
+            studies=dict(studies),
+            accounting=self.accounting,
+            merged=self._merged,
+            passed_over=tuple(passed_over),
+        )
 
     def _with_distrust(self, record: TrialRecord) -> TrialRecord:
         keys = ((record.launch, None), (record.launch, record.trial_number))
@@ -93,9 +124,10 @@ class Collector:
         return replace(record, problems=(*record.problems, *reasons)) if reasons else record
 
     def _add(self, record: TrialRecord) -> None:
-        keys = [k for k in (record.start_fingerprint, record.outcome_fingerprint) if k]
+        known_by = (record.start_fingerprint, record.outcome_fingerprint, result_of(record))
+        keys = [key for key in known_by if key]
         indices = (self._indices[key] for key in keys if key in self._indices)
-        index = next((p for p in indices if _may_be_one(self._records[p], record)), None)
+        index = next((p for p in indices if may_be_one(self._records[p], record)), None)
         if index is None:
             index = len(self._records)
             self._records.append(record)
@@ -105,43 +137,27 @@ class Collector:
         self._indices.update(dict.fromkeys(keys, index))
 
 
-def merge(first: TrialRecord, second: TrialRecord) -> TrialRecord:
-    """One record of what two sources say of the same trial; what they contradict is a problem."""
-    main, other = sorted((first, second), key=_knowledge, reverse=True)
-    outcomes = {main.outcome_fingerprint, other.outcome_fingerprint} - {None}
-    problems = list(main.problems)
-    if not other.unfinished and len(outcomes) > 1:
-        problems.append(f"{other.source} tells of another end than {main.source}")
-    problems += [
-        f"{param} is {main.params[param]} in {main.source} and {value} in {other.source}"
-        for param, value in other.params.items()
-        if main.printed_learning_rate is None or other.printed_learning_rate is None
-        if main.params.get(param, value) != value
-    ]
-    return replace(
-        main,
-        params={**other.params, **main.params},
-        metrics={**other.metrics, **main.metrics},
-        epochs=max(main.epochs, other.epochs, key=_known_losses),
-        sampled_dropout=(
-            main.sampled_dropout if Param.DROPOUT in main.params else other.sampled_dropout
-        ),
-        problems=tuple(problems),
-        outcome_fingerprint=main.outcome_fingerprint or other.outcome_fingerprint,
-        start_fingerprint=main.start_fingerprint or other.start_fingerprint,
-    )
+def _name(files: Sequence[LogFile]) -> str:
+    """All files of a rotated log have one name, and their lines are counted through."""
+    names = [file.name for file in files]
+    return "+".join(names) if len(names) < 4 else f"{names[0]}+…+{names[-1]}"
 
 
-def _known_losses(epochs: tuple[EpochMetrics, ...]) -> int:
-    return len(epochs) + sum(losses.train_loss is not None for losses in epochs)
-
-
-def _may_be_one(first: TrialRecord, second: TrialRecord) -> bool:
-    """A study repeated with the same seed has the same outcomes, but other starts."""
-    starts = (first.start_fingerprint, second.start_fingerprint)
-    return None in starts or starts[0] == starts[1]
-
-
-def _knowledge(record: TrialRecord) -> tuple[bool, ...]:
-    """The better source first: whole, finished, with the trial's own lines."""
-    return (not record.problems, not record.unfinished, record.start_fingerprint is not None)
+def _blocks(files: Sequence[LogFile], accounting: Accounting) -> Iterator[bytes]:
+    """The blocks of all files, read as one; a new file begins a new line if a message begins it."""
+    unended = b""
+    for file in files:
+        with open_log(file.path, file.member) as stream:
+            text, encoding = decoded(stream)
+            if encoding:
+                accounting.remark(f"{file.name} is read as {encoding}")
+            for block in blocks_of(text):
+                if unended and MESSAGE.match(block.removeprefix(BOM)):
+                    yield unended + b"\n"
+                    unended = b""
+                joined = unended + block
+                unended = b"" if joined.endswith(b"\n") else joined
+                if not unended:
+                    yield joined
+    if unended:
+        yield unended

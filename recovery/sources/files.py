@@ -1,20 +1,21 @@
-"""Where logs are read from: files, ``.gz``, directories, globs and standard input."""
+"""How the bytes of a log are read: a file, packed or in an archive, or standard input."""
 
-import glob
+import bz2
 import gzip
 import io
+import lzma
 import sys
+import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import BinaryIO, cast
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any, BinaryIO, cast
 
 from mlproject.errors import UserError
 
 STANDARD_INPUT = "-"
-SUFFIXES = (".log", ".log.gz", ".txt", ".txt.gz", "_all_trials.json")
-"""What is read of a directory; a file that is named is read whatever it is called."""
 
 MAX_LINE_BYTES = 1 << 20
 KEPT_BYTES = 1 << 16
@@ -23,46 +24,70 @@ message that follows them stands at its end."""
 
 BLOCK_BYTES = 1 << 14
 """Small, so that most blocks of a long log have nothing but noise in them."""
-_GZIP_MAGIC = b"\x1f\x8b"
-
-
-class NoSuchLog(UserError):
-    """A path or pattern that names no file."""
+_BUFFER = 1 << 18
+_PACKED: dict[bytes, Callable[[BinaryIO], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
+"""How a packed file begins, and what unpacks it."""
+PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zip")
 
 
 class UnreadableLog(UserError):
     """A file that cannot be opened or read to its end."""
 
 
-def find_logs(patterns: Sequence[str]) -> list[str]:
-    """The files that paths, directories and globs name, each once, in the order given.
+@dataclass(frozen=True, kw_only=True)
+class LogFile:
+    """One file to read, which may lie in an archive."""
 
-    Raises:
-        NoSuchLog: one of them names none.
-    """
-    found: dict[str, None] = {}
-    for pattern in patterns:
-        paths = [pattern] if pattern == STANDARD_INPUT else _expand(pattern)
-        if not paths:
-            raise NoSuchLog(
-                f"no log at {pattern}: give a file, a directory, a glob, or - for stdin"
-            )
-        found.update(dict.fromkeys(paths))
-    return list(found)
+    path: str
+    """`STANDARD_INPUT` for standard input."""
+    member: str | None = None
+    """Its name inside a zip archive."""
+
+    @property
+    def name(self) -> str:
+        """What a user knows it by."""
+        if self.path == STANDARD_INPUT:
+            return "stdin"
+        name = PurePath(self.path).name
+        return f"{name}/{self.member}" if self.member else name
+
+    @property
+    def place(self) -> str:
+        """Its path, without what it is packed with: rotated files share its beginning."""
+        place = f"{self.path}/{self.member}" if self.member else self.path
+        suffix = PurePath(place).suffix
+        return place.removesuffix(suffix) if suffix in PACKED_SUFFIXES else place
+
+    @property
+    def is_json(self) -> bool:
+        """Whether it is a summary of trials, by its name."""
+        return self.place.endswith(".json")
 
 
 @contextmanager
-def open_log(path: str) -> Iterator[BinaryIO]:
-    """The bytes of a log, unpacked if it is packed with gzip.
+def open_log(path: str, member: str | None = None) -> Iterator[BinaryIO]:
+    """The bytes of a log, unpacked if it is packed; of a `member` of a zip archive if one is named.
 
     Raises:
         UnreadableLog: it cannot be opened, or reading fails half-way.
     """
     shown = "standard input" if path == STANDARD_INPUT else path
     try:
-        with _open(path) as stream:
+        with _open(path, member) as stream:
             yield stream
-    except (OSError, EOFError, zlib.error) as error:
+    # An archive may be encrypted, cut off, or packed in a way that nobody knows.
+    except (
+        OSError,
+        EOFError,
+        zlib.error,
+        lzma.LZMAError,
+        zipfile.BadZipFile,
+        NotImplementedError,
+    ) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise UnreadableLog(f"{shown} cannot be read ({reason})") from error
 
@@ -83,26 +108,41 @@ def blocks_of(stream: BinaryIO) -> Iterator[bytes]:
         yield rest
 
 
-def _expand(pattern: str) -> list[str]:
-    path = Path(pattern)
-    if path.is_dir():
-        return sorted(str(p) for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES))
-    if path.exists():
-        return [pattern]
-    matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 - may be absolute
-    return sorted(match for match in matches if Path(match).is_file())
+def members_of(path: str) -> list[LogFile]:
+    """The file itself, or the files in it where it is called a zip archive."""
+    if PurePath(path).suffix.lower() != ".zip":  # a model's file may be an archive too
+        return [LogFile(path=path)]
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [info.filename for info in archive.infolist() if not info.is_dir()]
+    except (OSError, zipfile.BadZipFile, NotImplementedError):
+        return [LogFile(path=path)]  # to be named when it is read
+    return [LogFile(path=path, member=name) for name in sorted(names)]
 
 
 @contextmanager
-def _open(path: str) -> Iterator[BinaryIO]:
+def _open(path: str, member: str | None) -> Iterator[BinaryIO]:
     if path == STANDARD_INPUT:
         yield sys.stdin.buffer
-        return
-    with Path(path).open("rb", buffering=1 << 18) as file:
-        packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-        file.seek(0)
-        if packed:
-            with gzip.open(file) as unpacked:
-                yield cast(BinaryIO, io.BufferedReader(unpacked, 1 << 18))
-        else:
-            yield file
+    elif member is not None:
+        with zipfile.ZipFile(path) as archive, _member(archive, member) as stream:
+            yield stream
+    else:
+        with Path(path).open("rb", buffering=_BUFFER) as plain:
+            head = plain.read(8)
+            plain.seek(0)
+            unpack = next((u for magic, u in _PACKED.items() if head.startswith(magic)), None)
+            if unpack is None:
+                yield plain
+                return
+            with unpack(plain) as unpacked:
+                yield cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, unpacked), _BUFFER))
+
+
+@contextmanager
+def _member(archive: zipfile.ZipFile, name: str) -> Iterator[BinaryIO]:
+    try:
+        with archive.open(name) as stream:
+            yield cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, stream), _BUFFER))
+    except RuntimeError as error:  # it wants a password
+        raise UnreadableLog(f"{archive.filename} cannot be read ({error})") from error

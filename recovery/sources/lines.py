@@ -1,6 +1,7 @@
 """One raw line of a log: freed of terminal codes, its time stamp apart, named if it is noise."""
 
 import re
+from codecs import BOM_UTF8
 from datetime import datetime, tzinfo
 from enum import StrEnum
 from functools import lru_cache
@@ -23,11 +24,12 @@ class Noise(StrEnum):
     RUNNER = "message of the runner or a script"
     LOGGER = "message of a logger"
     NOT_TEXT = "not text"
+    WRAPPED = "rest of a wrapped line"
 
 
 def clean(raw: bytes) -> bytes:
     """The line as a terminal would show it last: without codes, after the last carriage return."""
-    line = raw.rstrip(b"\r\n")
+    line = raw.rstrip(b"\r\n").removeprefix(BOM_UTF8)
     if b"\x1b" in line:
         line = _TERMINAL_CODE.sub(b"", line)
     if b"\r" in line:

@@ -4,45 +4,25 @@ Each line is shown to the one that it concerns, the trials of this project's own
 of a legacy one; what a line holds, and which trial it belongs to, is read there.
 """
 
+import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, tzinfo
 from itertools import count
 
-from mlproject.tracking.trial_log_lines import FIRST_NEW_FIELD, UnreadableLine
+from mlproject.tracking.trial_log_lines import UnreadableLine
 from recovery.records import Accounting, LaunchId, TrialRecord
+from recovery.sources import line_kinds as kinds
 from recovery.sources.legacy_log.studies import LegacyStudies
 from recovery.sources.legacy_log.trials import DIED
 from recovery.sources.lines import Noise, clean, noise_kind, split_stamp
+from recovery.sources.transit.encodings import BOM
+from recovery.sources.transit.restore import Restoration
 from recovery.sources.trial_log.trials import LoggedTrials
+from recovery.sources.zones import zone_remark
 
-_TRIAL = re.compile(rb"Trial (\d{1,9})(:| finished| pruned| failed| epoch| ended)")
-_CREATED = re.compile(rb"A new study created in \S{1,60}(?: \S{1,60}){0,3} with name: (.{1,300})")
-_REUSED = re.compile(rb"Using an existing study with (?:name '|`study_name=')(.{1,300}?)'")
-_SECTION = re.compile(rb"\[\d{1,6}/\d{1,6}\] (Starting|PASSED|FAILED): (\S{1,200})")
-_OUTPUT = re.compile(rb" {0,8}Output dir: .{0,500}/([^/]{1,300})")
-_STARTING = re.compile(rb"Starting HPO: (\d{1,9}) trials")
-_INJECTED = re.compile(rb".{0,8}Injected (\d{1,9}) trials into study", re.DOTALL)
-_OF_THIS_PROJECT = FIRST_NEW_FIELD.encode()
-_FORCED_DROPOUT = "→ Forced dropout=".encode()
-_SPEAKS_OF_A_TRIAL = (b": arch_idx=", b" finished with value", b"Best is trial", b", val_loss=")
-
-_MARKS = (
-    b"Trial ",
-    b"] ",
-    b" study",
-    b"Error",
-    b"Forced",
-    b"Output",
-    b"Starting HPO",
-    b"arch_idx=",
-    b"Best is",
-    b", val_loss=",
-)
-"""Fast filter: a line with none of these is noise, as most lines of most logs are."""
-
-_BARS = (b"%|", b"it/s", b"\r", b"\x1b", b"Error: ")
-"""A block with any of these has its noise told apart line by line."""
+_BLANKS = (b" ", b"\t")
+_ESCAPED = (b"&#x27;", b"&#39;", b"&apos;", b"&quot;")
 
 
 class LogReader:
@@ -53,8 +33,11 @@ class LogReader:
     ) -> None:
         """`launch_ids` and `seen` (hashes of trials' lines) are shared by all sources."""
         self.accounting = Accounting(source=source)
+        self._zone = zone
         self._logged = LoggedTrials(source, LaunchId(next(launch_ids)), self.accounting)
         self._legacy = LegacyStudies(self.accounting, zone, launch_ids, seen)
+        self._restoration = Restoration(self.accounting)
+        self._may_be_escaped = False
 
     @property
     def distrusted(self) -> dict[tuple[LaunchId, int | None], str]:
@@ -71,23 +54,40 @@ class LogReader:
             if not lines[-1]:
                 lines.pop()
             self._read_lines(lines, block)
-            self.accounting.lines += len(lines)
             yield from self._legacy.take_records()
-        self._legacy.end(DIED)
+        self._read_restored(self._restoration.rest(), ends_whole=True)
+        yield from self.end(DIED)
+
+    def end(self, death: str) -> Iterator[TrialRecord]:
+        """Yield the records of trials that have not ended; they died of `death`."""
+        self._legacy.end(death)
         records = [*self._legacy.take_records(), *self._logged.records()]
         self.accounting.trials += len(self._logged)
         yield from records
 
-    def _read_lines(self, lines: Sequence[bytes], block: bytes) -> None:
+    def break_off(self) -> Iterator[TrialRecord]:
+        """Yield what is left when the log cannot be read to its end, which is then not known."""
+        self._legacy.break_off()
+        yield from self.end(DIED)
+
+    def _read_lines(self, lines: list[bytes], block: bytes) -> None:
         # What is nowhere in a block need not be looked for in each of its lines.
-        is_clean = b"\r" not in block and b"\x1b" not in block
-        marks = [mark for mark in _MARKS if mark in block]
+        self._may_be_escaped = b"&" in block
+        marks = [mark for rare, mark in kinds.MARKS if rare in block and mark in block]
+        if self._restoration.is_needed(lines, block, has_marks=bool(marks)):
+            restored = self._restoration.restore(lines)
+            self._read_restored(restored, ends_whole=block[-1:] == b"\n")
+            return
+        unusual = (b"\r", b"\x1b", BOM[:1])
+        is_clean = not any(sign in block for sign in unusual)
+        accounting = self.accounting
+        first = accounting.lines + 1
+        accounting.lines += len(lines)
         if not marks:
             self._count_noise(lines, block, is_clean=is_clean)
             return
         noise = []
-        first = self.accounting.lines + 1
-        last = first + len(lines) - 1 if block[-1:] != b"\n" else None
+        last = accounting.lines if block[-1:] != b"\n" else None
         for number, line in enumerate(lines, first):
             for mark in marks:
                 if mark in line:
@@ -98,10 +98,23 @@ class LogReader:
                 noise.append(line)
         self._count_noise(noise, block, is_clean=is_clean)
 
+    def _read_restored(self, lines: Sequence[bytes | None], *, ends_whole: bool) -> None:
+        """Lines of which something was taken off, or that were joined (None: part of the last)."""
+        accounting = self.accounting
+        first = accounting.lines + 1
+        accounting.lines += len(lines)
+        for number, line in enumerate(lines, first):
+            if line is None:
+                accounting.noise[Noise.WRAPPED] += 1
+            elif any(mark in line for _, mark in kinds.MARKS):
+                self._read_line(line, number, whole=ends_whole or number != accounting.lines)
+            else:
+                accounting.noise[noise_kind(line, has_stamp=False)] += 1
+
     def _count_noise(self, lines: Sequence[bytes], block: bytes, *, is_clean: bool) -> None:
         """Lines without any mark, told apart at once where nothing in the block is unusual."""
         counts = self.accounting.noise
-        if block.isascii() and not any(bar in block for bar in _BARS):
+        if block.isascii() and not any(bar in block for bar in kinds.BARS):
             # A line that begins with a letter is then neither ruler nor traceback.
             rest = [line for line in lines if line[:1] <= b"@"]
             counts[Noise.RUNNER] += len(lines) - len(rest)
@@ -112,55 +125,82 @@ class LogReader:
 
     def _read_line(self, line: bytes, number: int, *, whole: bool) -> None:
         stamp, body = split_stamp(line)
+        if body.endswith(_BLANKS):
+            body = self._without_blanks(body)
+        if self._may_be_escaped and b"&" in body:
+            body = self._unescaped(body)
         legacy = self._legacy
-        if match := _TRIAL.match(body):
+        if match := kinds.TRIAL.match(body):
             self._read_trial_line(match, stamp, body, number, whole=whole)
-        elif match := _CREATED.fullmatch(body) or _REUSED.match(body):
+        elif match := kinds.CREATED.fullmatch(body) or kinds.REUSED.match(body):
             study = legacy.name_study(_text(match[1]), stamp, is_new=body.startswith(b"A"))
             self._logged.enter_study(study)
             self.accounting.noise[Noise.SECTION] += 1
-        elif match := _SECTION.fullmatch(body):
+        elif match := kinds.SECTION.fullmatch(body):
             legacy.section(_text(match[1]), _text(match[2]))
             self.accounting.noise[Noise.SECTION] += 1
-        elif _FORCED_DROPOUT in body:
+        elif kinds.FORCED_DROPOUT in body or (b"Forced" in body and b"diversity" in body):
             legacy.read_forced_dropout(body, stamp, number)
-        elif any(part in body for part in _SPEAKS_OF_A_TRIAL):
+        elif any(part in body for part in kinds.SPEAKS_OF_A_TRIAL):
             legacy.reject("speaks of a trial, but cannot be read", number)
         else:
-            if match := _INJECTED.match(body):
-                legacy.injected(int(match[1]))
-            elif match := _STARTING.match(body):
-                legacy.starting(int(match[1]))
-            elif match := _OUTPUT.fullmatch(body):
-                legacy.see_name(_text(match[1]))
-            elif b"Error: " in body and not body.startswith(b" "):
-                legacy.see_error(_text(body))
+            self._read_other_line(body, number)
             self.accounting.noise[noise_kind(body, has_stamp=stamp is not None)] += 1
+
+    def _read_other_line(self, body: bytes, number: int) -> None:
+        legacy = self._legacy
+        if match := kinds.INJECTED.match(body):
+            legacy.injected(int(match[1]))
+        elif match := kinds.STARTING.match(body):
+            legacy.starting(int(match[1]))
+        elif match := kinds.OUTPUT.fullmatch(body):
+            legacy.see_name(_text(match[1]))
+        elif kinds.COMPLETE in body:
+            legacy.see_end()
+        elif (b"Error: " in body or body == b"KeyboardInterrupt") and not body.startswith(b" "):
+            legacy.see_error(_text(body))
+        elif b"Time: " in body and (match := kinds.CLOCK.fullmatch(body)):
+            remark = zone_remark(match[1].decode(), self._zone)
+            if remark:
+                self.accounting.remark(remark, number)
 
     def _read_trial_line(
         self, match: re.Match[bytes], stamp: bytes | None, body: bytes, number: int, *, whole: bool
     ) -> None:
         trial_number, kind = int(match[1]), match[2]
+        is_start = kind in (b":", b" starting:")
         try:
             is_logged = kind in (b" epoch", b" ended") or (
-                kind == b":" and _OF_THIS_PROJECT in body
+                kind == b":" and kinds.OF_THIS_PROJECT in body
             )
             if is_logged:
                 self._logged.add(body.decode(), number)
             elif self._logged.owns(trial_number):
                 self._logged.add_optuna_line()
-            elif kind == b":":
+            elif is_start:
                 if not whole:
                     raise UnreadableLine("the file ends within the trial's line")
                 self._legacy.start_trial(trial_number, stamp, body, number)
             else:
                 self._legacy.end_trial(trial_number, stamp, body, number)
         except UnreadableLine as error:
-            self._legacy.reject(str(error), number, trial_number)
+            self._legacy.reject(str(error), number, trial_number, is_start=is_start)
         except UnicodeDecodeError:
             self._legacy.reject("not text", number, trial_number)
         if stamp is not None:
             self._legacy.see_time(stamp)
+
+    def _without_blanks(self, body: bytes) -> bytes:
+        if not body.endswith(b" pruned. "):  # as Optuna writes it
+            self.accounting.remark("blanks at the end of a line were taken off")
+        return body.rstrip()
+
+    def _unescaped(self, body: bytes) -> bytes:
+        """A line that a web page escaped has none of the signs that it would have escaped."""
+        if b"'" in body or not any(sign in body for sign in _ESCAPED):
+            return body
+        self.accounting.remark("signs escaped for HTML were read as what they stand for")
+        return html.unescape(_text(body)).encode()
 
 
 def read_log(

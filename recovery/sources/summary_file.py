@@ -2,8 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
@@ -14,8 +14,13 @@ from recovery.records import LaunchId, TimesFrom, TrialRecord
 from recovery.sources import fingerprints
 from recovery.sources.legacy_log.trials import DIVERGED_VALUE, SAMPLED
 
-_BESIDE_PARAMS = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.PARAM_COUNT)
+_BESIDE_PARAMS = (Param.ARCH_IDX, Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.PARAM_COUNT)
 _METRICS = (Metric.VAL_ACCURACY, Metric.VAL_AUC, Metric.DURATION_SECONDS)
+_NUMBER = ("trial_number", "number", "trial_id")
+_VALUE = ("value", "val_loss", "best_val_loss")
+_START = ("start_time", "datetime_start", "started_at")
+_END = ("end_time", "datetime_complete", "ended_at")
+"""What different programs called the same; an older recovery script wrote ``val_loss``."""
 
 MAX_BYTES = 64 << 20
 MAX_TRIALS = 10**9
@@ -25,8 +30,13 @@ class BadSummaryFile(UserError):
     """A file that is called a summary of trials but is none."""
 
 
-def read_summary_file(stream: BinaryIO, path: str, launch: LaunchId) -> list[TrialRecord]:
-    """The records of a summary file. It holds finished trials only, and no time but its own.
+def read_summary_file(
+    stream: BinaryIO, path: str, launch: LaunchId, zone: tzinfo = UTC
+) -> list[TrialRecord]:
+    """The records of a summary file.
+
+    Most hold finished trials only, and no time but their own. Those of an older recovery script
+    have the times of the log, without a zone, and parameters as the trial's line prints them.
 
     Raises:
         BadSummaryFile: it is not JSON, or not a summary of trials.
@@ -37,9 +47,7 @@ def read_summary_file(stream: BinaryIO, path: str, launch: LaunchId) -> list[Tri
         name = study_names.from_logged_name(str(summary["experiment"]))
         if name is None:
             raise ValueError("its experiment cannot name a study")
-        written = datetime.fromisoformat(summary["timestamp"])
-        zoned = written if written.tzinfo else written.replace(tzinfo=UTC)
-        written_ms = round(zoned.timestamp() * 1000)
+        written_ms = _milliseconds(summary["timestamp"], UTC)
         return [
             _record(
                 trial,
@@ -48,6 +56,7 @@ def read_summary_file(stream: BinaryIO, path: str, launch: LaunchId) -> list[Tri
                 source=source,
                 launch=launch,
                 written_ms=written_ms,
+                zone=zone,
             )
             for trial in summary["trials"]
         ]
@@ -79,10 +88,13 @@ def _record(
     source: str,
     launch: LaunchId,
     written_ms: int,
+    zone: tzinfo,
 ) -> TrialRecord:
-    number, value = int(trial["trial_number"]), float(trial["value"])
+    number = int(_first(trial, _NUMBER))
     if not 0 <= number < MAX_TRIALS:
         raise ValueError("no trial has such a number")
+    state = _state(trial)
+    value = _value(trial) if state is TrialState.COMPLETE else None
     sampled = dict(trial["params"])
     params: dict[Param, int | float | str] = {
         SAMPLED[key]: chosen
@@ -94,25 +106,68 @@ def _record(
     params |= {param: trial[param] for param in _BESIDE_PARAMS if _is_number(trial.get(param))}
     metrics = {metric: float(trial[metric]) for metric in _METRICS if _is_number(trial.get(metric))}
     tags = {Tag.STUDY_NAME.value: study_name, Tag.ORIGIN.value: Origin.LOG.value}
+    if value is not None:
+        metrics[Metric.BEST_VAL_LOSS] = value
     if value == DIVERGED_VALUE:
         tags[Tag.DIVERGED.value] = "true"
-    duration_ms = round(metrics.get(Metric.DURATION_SECONDS, 0.0) * 1000)
+    started_ms, ended_ms = (_time(trial, names, zone) for names in (_START, _END))
+    has_times = started_ms is not None and ended_ms is not None
+    if not has_times:
+        duration_ms = round(metrics.get(Metric.DURATION_SECONDS, 0.0) * 1000)
+        started_ms, ended_ms = written_ms - duration_ms, written_ms
     return TrialRecord(
         study_name=study_name,
         logged_study_name=logged_study_name,
         launch=launch,
         trial_number=number,
-        state=TrialState.COMPLETE,
+        state=state,
+        failure_reason="the summary gives no reason" if state is TrialState.FAIL else None,
         source=source,
-        started_ms=written_ms - duration_ms,
-        ended_ms=written_ms,
-        times_from=TimesFrom.FILE,
+        started_ms=started_ms,
+        ended_ms=ended_ms,
+        times_from=TimesFrom.LOG if has_times else TimesFrom.FILE,
         params=params,
-        metrics={Metric.BEST_VAL_LOSS: value, **metrics},
+        metrics=metrics,
         tags=tags,
         sampled_dropout=None if sampled_dropout is None else float(sampled_dropout),
-        outcome_fingerprint=fingerprints.of_outcome(study_name, number, repr(value), sampled),
+        outcome_fingerprint=fingerprints.of_outcome(
+            study_name, number, None if value is None else repr(value), sampled
+        ),
+        sampled=sampled,
     )
+
+
+def _first(trial: Mapping[str, Any], names: Sequence[str]) -> Any:
+    """The value of the first of `names` that the trial has.
+
+    Raises:
+        KeyError: it has none of them.
+    """
+    return trial[next((name for name in names if name in trial), names[0])]
+
+
+def _state(trial: Mapping[str, Any]) -> TrialState:
+    """As the file says, if it does: ``COMPLETE``, or ``TrialState.COMPLETE``."""
+    said = str(trial.get("state", TrialState.COMPLETE)).rpartition(".")[2].upper()
+    return TrialState.FAIL if said in ("RUNNING", "WAITING", "FAILED") else TrialState(said)
+
+
+def _value(trial: Mapping[str, Any]) -> float | None:
+    """None where the file has a null in its place."""
+    value = _first(trial, _VALUE)
+    return None if value is None else float(value)
+
+
+def _time(trial: Mapping[str, Any], names: Sequence[str], zone: tzinfo) -> int | None:
+    found = next((trial[name] for name in names if trial.get(name)), None)
+    return None if found is None else _milliseconds(found, zone)
+
+
+def _milliseconds(text: str, zone: tzinfo) -> int:
+    """A time in ISO format, or as Optuna's logger writes it; in `zone` where it names none."""
+    moment = datetime.fromisoformat(text.replace(",", "."))
+    zoned = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    return round(zoned.timestamp() * 1000)
 
 
 def _is_number(value: object) -> bool:

@@ -8,7 +8,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from mlproject.text.credentials import hide_credentials
 from mlproject.text.sqlite_urls import sqlite_file
 from mlproject.tracking.errors import tracking_errors
 from mlproject.tracking.recorder import bring_up_to_date
+from mlproject.tracking.shifted_runs import remove_shifted, shifted_runs
 from mlproject.tracking.store import (
     TrackingStore,
     connect,
@@ -52,6 +53,8 @@ class StudyWritten:
     run_id: str
     written: int
     """Runs that had to be created or completed."""
+    shifted: int
+    """Runs whose times were read in another zone."""
 
 
 @contextmanager
@@ -86,17 +89,30 @@ def open_store(experiment: str | None) -> Iterator[TrackingStore]:
                 store.client.update_run(store.launch_run_id, name="backfill")
             yield open_experiment(store)
     finally:
+        # While it is held: who waits for it sees that its file is gone, and makes another.
+        with suppress(OSError):
+            Path(lock.lock_file).unlink()
         lock.release()
 
 
-def backfill_study(store: TrackingStore, plan: StudyPlan, *, threads: int) -> StudyWritten:
-    """Write one study: its parent run, the runs of its sound trials, its tables and reports."""
-    parent = open_recovered_study_run(store, plan.study.study_name, _first_start(plan))
+def backfill_study(
+    store: TrackingStore, plan: StudyPlan, *, threads: int, shift_times: bool = False
+) -> StudyWritten:
+    """Write one study: its parent run, the runs of its sound trials, its tables and reports.
+
+    Runs that were written with the times of another zone are written anew if `shift_times`.
+    """
+    started_ms = _first_start(plan)
+    parent = open_recovered_study_run(store, plan.study.study_name, started_ms)
+    shifted = shifted_runs(store, parent, plan.runs)
+    if shifted and shift_times:
+        remove_shifted(store, parent, shifted, started_ms)
+        parent = open_recovered_study_run(store, plan.study.study_name, started_ms)
     run_id = str(parent.info.run_id)
     written = bring_up_to_date(store, run_id, plan.runs, threads=threads)
     if written or needs_completion(parent, plan):
         complete_parent_run(store, parent, plan)
-    return StudyWritten(run_id=run_id, written=written)
+    return StudyWritten(run_id=run_id, written=written, shifted=len(shifted))
 
 
 def threads_for(store: TrackingStore) -> int:

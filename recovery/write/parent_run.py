@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 from mlflow.entities import Run
 
-from mlproject.tracking.names import Origin, Param, Tag
+from mlproject.tracking.names import Metric, Origin, Param, Tag, TrialState
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import close_study_run, log_study_params, log_study_values
 from mlproject.tracking.tracked_studies import study_trials
 from mlproject.tracking.trial_run import TrialRun
-from recovery.tags import RecoveryTag
+from recovery.tags import MAXIMISE, RecoveryTag
 from recovery.write.plan import StudyPlan
 
 _OF_STUDY = (Param.BUDGET, Param.HORIZON, Param.TASK, Param.GRID_VERSION, Param.N_FEATURES)
@@ -58,14 +57,33 @@ def _summarise(
     from mlproject.analysis.summary.parent_run import summarise_study
 
     name = plan.study.study_name
-    note = partial(
-        recovered_note,
-        name,
-        sources=plan.sources,
-        quarantined=plan.quarantined,
-        reports=plan.label,
-    )
+
+    def note(runs: Sequence[TrialRun]) -> str:
+        words = recovered_note(
+            name,
+            runs,
+            sources=plan.sources,
+            quarantined=plan.quarantined,
+            reports=plan.label,
+        )
+        return words + _best_of_maximised(runs)
+
     summarise_study(store, run_id, name, trials, note=lambda runs, _claims: note(runs))
+
+
+def _best_of_maximised(runs: Sequence[TrialRun]) -> str:
+    """The best trial of a study that maximised something; the summary knows losses alone."""
+    found = []
+    for run in runs:
+        metric = run.tags.get(RecoveryTag.OBJECTIVE, "").removeprefix(MAXIMISE)
+        if metric in run.metrics and run.state is TrialState.COMPLETE:
+            found.append((run.metrics[Metric(metric)], metric, run))
+    if not found:
+        return ""
+    value, metric, best = max(found, key=lambda each: each[0])
+    return (
+        f"\n\nThe study maximised {metric}: its best is trial {best.trial_number} with {value:.4f}."
+    )
 
 
 def _with_epochs(trials: Sequence[TrialRun], sources: Sequence[TrialRun]) -> list[TrialRun]:

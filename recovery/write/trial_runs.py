@@ -6,6 +6,7 @@ from mlproject.tracking.names import Tag
 from mlproject.tracking.trial_run import TrialRun
 from recovery.records import TimesFrom, TrialRecord
 from recovery.resolve import ResolvedStudy, ResolvedTrial
+from recovery.sources import fingerprints
 from recovery.tags import RecoveryTag
 
 
@@ -51,9 +52,11 @@ def trial_run(study: ResolvedStudy, trial: ResolvedTrial, warnings: Sequence[str
 def _known_by(record: TrialRecord) -> tuple[tuple[str, str], ...]:
     """A log tells a trial from one of a repeated study by its start; other sources cannot."""
     keys = [(RecoveryTag.FINGERPRINT, record.fingerprint)]
-    if record.outcome_fingerprint:
-        tag = RecoveryTag.FINGERPRINT if record.start_fingerprint else RecoveryTag.OUTCOME
-        keys.append((tag, record.outcome_fingerprint))
+    tag = RecoveryTag.FINGERPRINT if record.start_fingerprint else RecoveryTag.OUTCOME
+    other = fingerprints.of_other_outcome(record)
+    keys += [(tag, each) for each in (record.outcome_fingerprint, other) if each]
+    if other and not record.start_fingerprint:
+        keys.append((RecoveryTag.FINGERPRINT, other))
     return tuple((tag.value, value) for tag, value in keys)
 
 

@@ -6,6 +6,7 @@ from datetime import tzinfo
 from mlproject.tracking.trial_log_lines import UnreadableLine
 from recovery import study_names
 from recovery.records import Accounting, LaunchId, TrialRecord
+from recovery.sources.legacy_log.doubts import Doubts
 from recovery.sources.legacy_log.launches import Launch
 from recovery.sources.legacy_log.trial_lines import (
     parse_forced_dropout,
@@ -14,10 +15,11 @@ from recovery.sources.legacy_log.trial_lines import (
 )
 from recovery.sources.legacy_log.trials import DIED, LegacyTrial, build_record
 
-_CUT_OFF = "lines before it are lost, and with them perhaps the heading of its study"
-_BEFORE_GAP = "lines behind it are lost, and with them perhaps half of its finish line"
-_NOT_CREATED = "the line with which Optuna names its study is lost"
 _NO_STUDY = "no line before it names the study"
+_FAILED = (
+    "the script failed before the trial ended, and the log does not say why (killed or out of "
+    "memory)"
+)
 
 
 class LegacyStudies:
@@ -27,7 +29,7 @@ class LegacyStudies:
         self, accounting: Accounting, zone: tzinfo, launch_ids: Iterator[int], seen: set[int]
     ) -> None:
         """`accounting` is the reader's; `launch_ids` and `seen` are shared by all sources."""
-        self.distrusted: dict[tuple[LaunchId, int | None], str] = {}
+        self._doubts = Doubts()
         self._accounting = accounting
         self._zone = zone
         self._launch_ids = launch_ids
@@ -37,17 +39,27 @@ class LegacyStudies:
         self._named_by_section: list[LaunchId] = []
         self._has_created_studies = False
 
+    @property
+    def distrusted(self) -> dict[tuple[LaunchId, int | None], str]:
+        """Trials that later lines discredit; a whole launch where the number is None."""
+        return self._doubts.distrusted
+
     def take_records(self) -> list[TrialRecord]:
         """The records that were finished since the last call."""
         records, self._records = self._records, []
         return records
 
     def end(self, death: str) -> None:
-        """The log ends; trials that have not ended died of `death`."""
-        self._end_launch(death)
+        """The log ends; trials that have not ended died of `death`, or of the last error."""
+        error = self._launch.last_error
+        self._end_launch(f"the script failed: {error}" if error else death)
         if self._has_created_studies:
-            launches = ((launch, None) for launch in self._named_by_section)
-            self.distrusted |= dict.fromkeys(launches, _NOT_CREATED)
+            self._doubts.of_sections(self._named_by_section)
+
+    def break_off(self) -> None:
+        """The rest of the log cannot be read, so what became of the open trials is not known."""
+        for trial in self._launch.open.values():
+            trial.problems.append("its log cannot be read to the end")
 
     def name_study(self, name: str, stamp: bytes | None, *, is_new: bool) -> str | None:
         """Optuna names a study, new or loaded; its trials follow. Return the study's own name."""
@@ -70,11 +82,12 @@ class LegacyStudies:
         starts = what == "Starting"
         if not starts and script_study is not None:
             self._launch.see_name(script_study)
+        self._launch.has_ended = not starts
         error = self._launch.last_error
         if what == "PASSED":
             self._end_launch(None)
-        elif what == "FAILED" and error:
-            self._end_launch(f"the script failed: {error}")
+        elif what == "FAILED":
+            self._end_launch(f"the script failed: {error}" if error else _FAILED)
         else:
             self._end_launch(DIED)
         study_name = script_study if starts else None
@@ -98,6 +111,11 @@ class LegacyStudies:
     def see_error(self, line: str) -> None:
         """A traceback ends with this line."""
         self._launch.last_error = line[:500]
+        self._launch.has_ended = True
+
+    def see_end(self) -> None:
+        """The script says that the study is over."""
+        self._launch.has_ended = True
 
     def see_time(self, stamp: bytes) -> None:
         """A trial's line has this time."""
@@ -111,8 +129,9 @@ class LegacyStudies:
         """
         launch = self._launch
         launch.seen.setdefault(trial_number)
+        launch.last_error, launch.has_ended = None, False
         start = parse_start(body)
-        key = _key(stamp, body)
+        key = _key(stamp, start.text)
         if trial_number in launch.open or trial_number in launch.closed:
             opened = launch.open.get(trial_number)
             known = opened.start_key if opened else launch.closed[trial_number][0]
@@ -129,13 +148,17 @@ class LegacyStudies:
             lines=1,
             start=start,
             start_key=key,
-            start_body=body,
+            start_body=start.text,
             start_stamp=stamp,
             stamp_before=launch.last_stamp,
         )
         if launch.forced_dropout is not None:
             values, _, line = launch.forced_dropout
-            trial.forced_dropout, trial.first_line, trial.lines = values, line, 2
+            trial.forced_dropout = values
+            if values is None:
+                trial.is_dropout_doubtful = True
+            else:
+                trial.first_line, trial.lines = line, 2
             launch.forced_dropout = None
         launch.open[trial_number] = trial
 
@@ -149,12 +172,13 @@ class LegacyStudies:
         launch.seen.setdefault(trial_number)
         key = _key(stamp, body)
         if trial_number in launch.closed:
-            if launch.closed[trial_number][1] == key:
+            known = launch.closed[trial_number][1] or b""
+            if known == key or (stamp is None and known.endswith(body)):
                 self._accounting.repeated += 1
             elif b" failed with value " in body:
                 self._accounting.in_records += 1  # Optuna says it twice
             else:
-                self.distrusted[launch.id, trial_number] = "it ends twice, in different ways"
+                self._doubts.see_second_end(launch, trial_number, body)
                 self.reject("a second end of the same trial", number)
             return
         outcome = parse_outcome(body)
@@ -167,11 +191,15 @@ class LegacyStudies:
         trial.outcome, trial.outcome_stamp = outcome, stamp
         trial.last_line, trial.lines = number, trial.lines + 1
         launch.closed[trial_number] = (trial.start_key, key)
+        launch.has_ended = False
         if trial.start is None:
             launch.without_start.add(trial_number)
+            self._doubts.see_stray_end(trial_number)
         if outcome.value is not None:
             launch.see_value(trial_number, outcome.value, outcome.best)
             launch.see_params(trial_number, outcome.params or ())
+        elif outcome.params:
+            launch.see_failed_params(trial_number, outcome.params)
         self._finish(trial, key, DIED)
 
     def read_forced_dropout(self, body: bytes, stamp: bytes | None, number: int) -> None:
@@ -181,7 +209,9 @@ class LegacyStudies:
         try:
             values = parse_forced_dropout(body)
         except UnreadableLine as error:
+            self._drop_forced_dropout()
             self.reject(str(error), number)
+            self._launch.forced_dropout = (None, key, number)
             return
         if waiting is not None and waiting[1] == key:
             self._accounting.repeated += 1
@@ -189,21 +219,26 @@ class LegacyStudies:
         self._drop_forced_dropout()
         self._launch.forced_dropout = (values, key, number)
 
-    def reject(self, reason: str, number: int, trial_number: int | None = None) -> None:
+    def reject(
+        self, reason: str, number: int, trial_number: int | None = None, *, is_start: bool = False
+    ) -> None:
         """A line speaks of a trial, but is of no use; whose it is may not be known."""
         launch = self._launch
         self._accounting.reject(reason, number)
         if trial_number is not None:
             launch.seen.setdefault(trial_number)
             launch.suspect.add(trial_number)
+            if is_start:
+                launch.unread_starts.setdefault(trial_number, number)
         opened = launch.open.get(trial_number) if trial_number is not None else None
         for trial in [opened] if opened else launch.open.values():
             trial.problems.append(f"line {number} cannot be read and may be one of its lines")
 
     def _drop_forced_dropout(self) -> None:
         if self._launch.forced_dropout is not None:
-            line = self._launch.forced_dropout[2]
-            self._accounting.reject("a forced dropout that no trial follows", line)
+            values, _, line = self._launch.forced_dropout
+            if values is not None:
+                self._accounting.reject("a forced dropout that no trial follows", line)
             self._launch.forced_dropout = None
 
     def _new_launch(self, study_name: str | None, logged_name: str, why: str) -> Launch:
@@ -219,20 +254,13 @@ class LegacyStudies:
         launch = self._launch
         self._drop_forced_dropout()
         newest = max(launch.open, default=None)
+        left_open = list(launch.open)
         for number in sorted(launch.open):
             trial = launch.open[number]
             if death is None or number != newest or any(n > number for n in launch.closed):
                 trial.problems.append("its finish line is missing, though the study went on")
             self._finish(trial, b"", death or DIED)
-        if launch.disorder:
-            self.distrusted[launch.id, None] = launch.disorder
-        for number, names in launch.sampled_otherwise():
-            reason = f"its finish line has other parameters than those of the study: {names}"
-            self.distrusted[launch.id, number] = reason
-        for number in launch.before_gaps():
-            self.distrusted[launch.id, number] = _BEFORE_GAP
-        for number in launch.cut_off():
-            self.distrusted[launch.id, number] = _CUT_OFF
+        self._doubts.end_launch(launch, left_open)
 
     def _finish(self, trial: LegacyTrial, end_key: bytes, death: str) -> None:
         launch, accounting = self._launch, self._accounting
@@ -260,6 +288,8 @@ class LegacyStudies:
                 death=death,
             )
         )
+        if trial.disagreements:
+            self._doubts.see_stray_end(trial.number)
         if trial.is_of_two:
             launch.suspect.add(trial.number)
 

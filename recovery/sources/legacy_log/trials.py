@@ -49,6 +49,8 @@ class LegacyTrial:
     start_stamp: bytes | None = None
     forced_dropout: tuple[float, float] | None = None
     """Used and sampled, rounded as printed."""
+    is_dropout_doubtful: bool = False
+    """Whether another dropout than the sampled one was used, by a line that cannot be read."""
     outcome: Outcome | None = None
     outcome_stamp: bytes | None = None
     stamp_before: bytes | None = None
@@ -137,6 +139,7 @@ def build_record(
             if outcome and (chosen or trial.start is None)
             else None
         ),
+        sampled=chosen,
     )
 
 
@@ -154,10 +157,11 @@ def _add_sampled(
     """
     unused_dropout = None
     forced = trial.forced_dropout
-    if trial.start is None and Param.DROPOUT in sampled:
-        # Which dropout was used, only the trial's own line tells.
+    if (trial.start is None or trial.is_dropout_doubtful) and Param.DROPOUT in sampled:
+        # Which dropout was used, only the trial's own lines tell.
         dropout = sampled.pop(Param.DROPOUT)
         unused_dropout = dropout if isinstance(dropout, float) else None
+        params.pop(Param.DROPOUT, None)
     for name, value in sampled.items():
         param = SAMPLED.get(name)
         if param is None or value is None or isinstance(value, bool):

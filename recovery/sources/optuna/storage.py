@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING
 from mlproject.errors import UserError
 from mlproject.text.credentials import check_url, first_line, hide_credentials
 from mlproject.text.sqlite_urls import sqlite_file
-from mlproject.tracking.names import ATTR_TAGS, Metric, Origin, Param, Tag, TrialState
+from mlproject.tracking.names import Metric, Origin, Tag, TrialState
 from recovery import study_names
 from recovery.records import LaunchId, TrialRecord
 from recovery.sources import fingerprints
-from recovery.sources.legacy_log.trials import DIED, DIVERGED_VALUE, SAMPLED
+from recovery.sources.legacy_log.trials import DIED, DIVERGED_VALUE
+from recovery.sources.optuna.old_studies import metrics_of, objective_of, params_and_tags
 from recovery.sources.optuna.own_studies import is_own_study, own_record, read_identity
-from recovery.tags import sampled_param
+from recovery.tags import MAXIMISE, RecoveryTag
 
 if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
-_ATTRS = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF, Param.PARAM_COUNT)
-TOO_LARGE = 10**18
-"""No count of any study is, and no table holds more."""
 _NO_REASON = "the storage gives no reason"
 
 
@@ -67,14 +65,23 @@ def read_study(study: "Study", source: str, launch: LaunchId) -> Iterator[TrialR
     trials = study.get_trials(deepcopy=False)
     attrs = study.user_attrs
     identity = read_identity(attrs, name) if is_own_study(attrs, trials) else None
+    objective = objective_of(study, trials)
     for trial in trials:
         if trial.datetime_start is not None:
-            record = _record(trial, name, study.study_name, source, launch)
+            record = _record(
+                trial, name, study.study_name, source, launch=launch, objective=objective
+            )
             yield own_record(record, trial, identity) if identity else record
 
 
 def _record(
-    trial: "FrozenTrial", name: str, logged: str, source: str, launch: LaunchId
+    trial: "FrozenTrial",
+    name: str,
+    logged: str,
+    source: str,
+    *,
+    launch: LaunchId,
+    objective: Metric | str,
 ) -> TrialRecord:
     assert trial.datetime_start is not None
     started_ms = math.floor(trial.datetime_start.timestamp() * 1000)
@@ -83,21 +90,17 @@ def _record(
     ended_ms = max(started_ms, ended_ms)  # as in live runs, whatever the clock did
     state = TrialState(trial.state.name) if finished else TrialState.FAIL
     attrs = trial.user_attrs
-    params: dict[Param, int | float | str] = {}
-    tags = {Tag.STUDY_NAME.value: name, Tag.ORIGIN.value: Origin.LOG.value}
-    for sampled, chosen in trial.params.items():
-        if sampled in SAMPLED and _is_number(chosen):
-            params[SAMPLED[sampled]] = chosen
-        else:
-            tags[sampled_param(sampled)] = str(chosen)
-    params |= {p: attrs[p] for p in _ATTRS if _is_whole(attrs.get(p))}
-    tags |= {tag.value: str(attrs[tag]) for tag in ATTR_TAGS if tag in attrs}
-    metrics: dict[Metric, float] = {}
+    params, found_tags = params_and_tags(trial)
+    metrics = metrics_of(trial, state, objective)
+    tags = {Tag.STUDY_NAME.value: name, Tag.ORIGIN.value: Origin.LOG.value, **found_tags}
     value = trial.values[0] if state is TrialState.COMPLETE and trial.values else None
-    if value is not None:
-        metrics[Metric.BEST_VAL_LOSS] = value
-        if value == DIVERGED_VALUE:
-            tags[Tag.DIVERGED.value] = "true"
+    if value == DIVERGED_VALUE and objective is Metric.BEST_VAL_LOSS:
+        tags[Tag.DIVERGED.value] = "true"
+    problems: tuple[str, ...] = ()
+    if isinstance(objective, str) and not isinstance(objective, Metric):
+        problems = (objective,) if value is not None else ()
+    elif objective is not Metric.BEST_VAL_LOSS:
+        tags[RecoveryTag.OBJECTIVE] = f"{MAXIMISE}{objective}"
     reason = str(attrs.get(Tag.FAILURE_REASON, _NO_REASON if finished else DIED))
     return TrialRecord(
         study_name=name,
@@ -113,15 +116,9 @@ def _record(
         params=params,
         metrics=metrics,
         tags=tags,
+        problems=problems,
+        objective=objective if isinstance(objective, Metric) else Metric.BEST_VAL_LOSS,
         outcome_fingerprint=fingerprints.of_outcome(
             name, trial.number, None if value is None else repr(value), trial.params
         ),
     )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < TOO_LARGE

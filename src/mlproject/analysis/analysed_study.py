@@ -23,6 +23,7 @@ from mlproject.tracking.tracked_studies import TrackedStudy, TrackedTrial
 DEFAULT_PLANNED = 50
 """Trials that the studies of the earlier effort were meant to have; their runs do not say."""
 
+_WHOLE = re.compile(r"[0-9]{1,9}")
 _STUDY_NAME = re.compile(
     r".+?_(?P<budget>[0-9.]+[kKMB]?)_h(?P<horizon>\d{1,4})_(?P<task>threshold_[0-9.]+pct)", re.ASCII
 )
@@ -73,6 +74,19 @@ class AnalysedStudy:
             return said
         values = Counter(str(v) for t in self.trials if (v := t.trial.params.get(param)))
         return values.most_common(1)[0][0] if values else None
+
+    def whole(self, name: str) -> int | None:
+        """A whole number that the study's own run has as a param; None where it has none."""
+        text = self.tracked.params.get(name, "")
+        return int(text) if _WHOLE.fullmatch(text) else None
+
+    def fraction(self, name: str) -> float | None:
+        """As `whole`, a number between 0 and 1, neither of them."""
+        try:
+            value = float(self.tracked.params.get(name, ""))
+        except ValueError:
+            return None
+        return value if 0 < value < 1 else None
 
     @cached_property
     def budget(self) -> Budget | None:
@@ -141,7 +155,7 @@ class AnalysedStudy:
 
 def _whole(text: str) -> int:
     """The number that a text says; 0 where no study can have it: strangers may have written it."""
-    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
+    return int(text) if _WHOLE.fullmatch(text) else 0
 
 
 def _grid_or_none(budget: Budget, n_features: int, version: int) -> ArchitectureGrid | None:

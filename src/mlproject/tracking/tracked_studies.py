@@ -5,7 +5,7 @@ are no study's, no trial's and no analysis's are somebody else's: left out and c
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlflow.entities import Run
 
@@ -24,6 +24,7 @@ from mlproject.tracking.names import (
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import child_runs
 from mlproject.tracking.trial_run import TrialRun
+from mlproject.training.epoch_metrics import restore_epochs
 
 _PAGE = 1000
 
@@ -36,7 +37,7 @@ class TrackedTrial:
     status: str
     """MLflow's own status of the run."""
     trial: TrialRun
-    """Without epochs: the history of a metric takes a call per run."""
+    """Without epochs, whose history takes a call per run; see `with_validation_losses`."""
     unreadable: Mapping[Param, str]
     """Params whose text is no value of theirs, such as ``None``; absent from ``trial.params``."""
 
@@ -99,6 +100,29 @@ def validation_losses(store: TrackingStore, run_id: str) -> dict[int, float]:
     with tracking_errors(store.uri):
         history = store.client.get_metric_history(run_id, Metric.VAL_LOSS)
     return {each.step: each.value for each in history}
+
+
+def with_validation_losses(
+    store: TrackingStore, experiment: TrackedExperiment
+) -> TrackedExperiment:
+    """Read the epochs of all finished trials too, by their validation losses: a call for each trial
+    that has any.
+
+    Raises:
+        TrackingUnreachable: the store stopped answering.
+    """
+    studies = [
+        replace(study, trials=tuple(_with_epochs(store, trial) for trial in study.trials))
+        for study in experiment.studies
+    ]
+    return replace(experiment, studies=tuple(studies))
+
+
+def _with_epochs(store: TrackingStore, trial: TrackedTrial) -> TrackedTrial:
+    if not trial.trial.is_finished or Metric.VAL_LOSS not in trial.trial.metrics:
+        return trial
+    losses = validation_losses(store, trial.run_id)
+    return replace(trial, trial=replace(trial.trial, epochs=restore_epochs({}, losses)))
 
 
 def _sort(experiment_name: str, runs: Iterable[Run]) -> TrackedExperiment:

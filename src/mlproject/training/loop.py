@@ -6,7 +6,6 @@ several in `sharded.train`.
 """
 
 import logging
-import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,14 +15,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mlproject.data.windows import WindowedData
 from mlproject.errors import UserError
 from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.epoch_metrics import EpochMetrics, has_exploded
 from mlproject.training.market_losses import market_losses
 from mlproject.training.progress import BestEpoch, Progress
 from mlproject.training.result import StopReason, TrainingResult
-from mlproject.training.schedule import learning_rate_factor
+from mlproject.training.schedule import epoch_windows, learning_rate_factor, steps_per_epoch
 from mlproject.training.scores import block_losses, score
 from mlproject.training.step import Step
 from mlproject.training.system.peak_memory import PeakMemory
@@ -35,17 +33,6 @@ OnStep = Callable[[int, int], None]
 """Called after each step with how many of the epoch's steps are done, and how many there are."""
 
 _logger = logging.getLogger(__name__)
-
-
-EPOCH_WINDOWS = 1 << 17
-"""An epoch of many markets is so many windows of theirs, not all: 512 steps of 256. Else a study of
-a thousand markets would hear of a network after 14,000 steps, and its ranges of epochs and warm-up
-would mean something else. No market alone has as many."""
-
-
-def epoch_windows(data: WindowedData) -> int:
-    """How many training windows an epoch takes."""
-    return min(len(data.train), EPOCH_WINDOWS)
 
 
 class TrainingDiverged(UserError):
@@ -104,9 +91,12 @@ class TrainingLoop:
         self._checkpoint = checkpoint
         self._on_step = on_step
         self._identity = identity or {}
-        self._epoch_windows = epoch_windows(self._data)
-        steps = math.ceil(self._epoch_windows / self._settings.batch_size)
-        self._steps_per_epoch = min(steps, self._settings.max_steps or steps)
+        self._epoch_windows = epoch_windows(len(self._data.train))
+        self._steps_per_epoch = steps_per_epoch(
+            len(self._data.train),
+            batch_size=self._settings.batch_size,
+            max_steps=self._settings.max_steps,
+        )
         self.progress = Progress()
 
     def run(self, on_epoch: OnEpoch) -> StopReason:

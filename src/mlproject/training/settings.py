@@ -22,6 +22,11 @@ class Between:
     log: bool = False
     """Searched on a logarithmic scale."""
 
+    @property
+    def ends(self) -> tuple[Number, Number]:
+        """The smallest and the largest value."""
+        return self.low, self.high
+
     def nearest(self, value: Number) -> Number:
         """The value of the range that is nearest."""
         return min(max(value, self.low), self.high)
@@ -35,6 +40,11 @@ class OneOf:
     """A choice of numbers."""
 
     values: tuple[Number, ...]
+
+    @property
+    def ends(self) -> tuple[Number, Number]:
+        """The smallest and the largest value."""
+        return min(self.values), max(self.values)
 
     def nearest(self, value: Number) -> Number:
         """The choice that is nearest."""

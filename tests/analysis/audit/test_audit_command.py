@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow.artifacts
@@ -9,10 +10,11 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from mlproject.tracking.names import ANALYSIS_TAG, NOTE_TAG, Tag, TrialState
+from mlproject.tracking.names import ANALYSIS_TAG, NOTE_TAG, Metric, Tag, TrialState
 from mlproject.tracking.recorder import bring_up_to_date
 from mlproject.tracking.store import connect, open_experiment
 from mlproject.tracking.study_run import open_study_run
+from mlproject.training.epoch_metrics import restore_epochs
 from tests.analysis.audit.conftest import trial_of
 from tests.analysis.audit.test_findings import GRID
 
@@ -31,7 +33,14 @@ def _analyses(experiment: str = "phase6a") -> list[Run]:
     return [run for run in _runs(experiment) if ANALYSIS_TAG in run.data.tags]
 
 
-def _write(*numbers: int, states: dict[int, TrialState] | None = None, name: str = "2M") -> None:
+def _write(
+    *numbers: int,
+    states: dict[int, TrialState] | None = None,
+    name: str = "2M",
+    best: int = 1,
+    epochs_run: int = 0,
+) -> None:
+    """A study; its first five trials have so many epochs, with the lowest loss at `best`."""
     store = open_experiment(connect("phase6a"))
     study_name = f"phase6a_{name}_h3_threshold_1pct"
     parent = open_study_run(store, study_name)
@@ -45,6 +54,16 @@ def _write(*numbers: int, states: dict[int, TrialState] | None = None, name: str
         )
         for number in numbers
     ]
+    curve = {epoch: 0.5 + abs(epoch - best) for epoch in range(1, epochs_run + 1)}
+    if curve:
+        trials[:5] = [
+            replace(
+                trial,
+                epochs=restore_epochs({}, curve),
+                metrics={**trial.metrics, Metric.EPOCHS_RUN: float(epochs_run)},
+            )
+            for trial in trials[:5]
+        ]
     bring_up_to_date(store, parent, trials)
     store.client.set_terminated(parent)
 
@@ -75,6 +94,16 @@ def test_a_whole_study_is_clean(command: Command, work_directory: Path) -> None:
     _write(*range(80))
     code, output, _ = command("audit")
     assert (code, "1 studies, 0 findings" in output) == (0, True)
+
+
+def test_a_search_that_trained_in_vain_is_told_and_is_clean(
+    command: Command, work_directory: Path
+) -> None:
+    _write(*range(80), best=1, epochs_run=4)
+    code, output, _ = command("audit")
+    assert code == 0
+    assert "1 studies, 0 findings, 2 about the search itself" in output
+    assert "→ 75% of all epochs (15 of 20) came after the best one of their trial" in output
 
 
 def test_a_crashed_study_is_told_as_it_is(command: Command, work_directory: Path) -> None:

@@ -4,13 +4,17 @@ import gzip
 import json
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from recovery.checks.validate import validate
 from recovery.cli import cli
-from recovery.records import LaunchId
+from recovery.records import LaunchId, TimesFrom, TrialRecord
+from recovery.resolve import resolve
 from recovery.sources.files import open_log
 from recovery.sources.summary_file import MAX_BYTES, BadSummaryFile, read_summary_file
 
+from mlproject.tracking.names import Metric, Param
 from tests.recovery.conftest import LEGACY
 from tests.recovery.runs import trial_runs
 
@@ -74,3 +78,61 @@ def test_a_hostile_summary_is_one_line(change: dict[str, Any], said: str, tmp_pa
     path.write_text(json.dumps({"experiment": name, "timestamp": time, "trials": [], **change}))
     with path.open("rb") as stream, pytest.raises(BadSummaryFile, match=said):
         read_summary_file(stream, str(path), LaunchId(1))
+
+
+def old_summary(**changes: Any) -> dict[str, Any]:
+    """As the script wrote it that recovered trials from logs before this program did."""
+    trial = {
+        "start_time": "2026-11-23 20:15:48,188",
+        "end_time": "2026-11-23 20:15:48,203",
+        "arch_idx": 15,
+        "d_model": 64,
+        "n_layers": 48,
+        "param_count": 1621697,
+        "lr": 0.00094,
+        "trial_number": 12,
+        "val_loss": 0.26534067930492616,
+        "params": {"arch_idx": 15, "learning_rate": 0.0009403278702892614, "epochs": 75},
+    }
+    return {
+        "experiment": "phase6a_2M_h1_threshold_1pct",
+        "trials": [{**trial, **changes}],
+        "timestamp": "2026-11-27T19:07:41.362308",
+    }
+
+
+def read_old(tmp_path: Path, **changes: Any) -> TrialRecord:
+    path = tmp_path / "x_all_trials.json"
+    path.write_text(json.dumps(old_summary(**changes)))
+    with path.open("rb") as stream:
+        [record] = read_summary_file(stream, str(path), LaunchId(1), ZoneInfo("Europe/Berlin"))
+    return record
+
+
+def test_a_summary_of_the_older_recovery_script_is_read(tmp_path: Path) -> None:
+    record = read_old(tmp_path)
+    assert record.metrics == {Metric.BEST_VAL_LOSS: 0.26534067930492616}
+    assert record.params[Param.LEARNING_RATE] == 0.0009403278702892614
+    # Its times are those of the log, in the zone of the log.
+    assert record.started_ms == 1795461348188 and record.ended_ms == 1795461348203
+    assert record.times_from is TimesFrom.LOG
+    run = resolve("phase6a_2M_h1_threshold_1pct", [record]).trials[0]
+    assert (
+        run.params[Param.N_FEATURES] == 20
+        and not validate(resolve("phase6a_2M_h1_threshold_1pct", [record])).errors
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [({"state": "PRUNED"}, "PRUNED"), ({"state": "TrialState.FAIL"}, "FAIL"), ({}, "COMPLETE")],
+)
+def test_a_summary_that_names_states_is_believed(
+    changes: dict[str, Any], state: str, tmp_path: Path
+) -> None:
+    assert read_old(tmp_path, **changes).state == state
+
+
+def test_a_value_that_is_null_is_quarantined(tmp_path: Path) -> None:
+    study = resolve("phase6a_2M_h1_threshold_1pct", [read_old(tmp_path, val_loss=None)])
+    assert validate(study).errors == {0: ("it is complete, but its value is not known",)}

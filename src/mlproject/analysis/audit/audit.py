@@ -8,7 +8,7 @@ from mlproject.analysis.audit.findings import ExperimentAudit
 from mlproject.analysis.audit.render import as_json, as_markdown, as_text, summary
 from mlproject.tracking.analysis_run import log_texts, open_analysis_run
 from mlproject.tracking.store import connect_to_read
-from mlproject.tracking.tracked_studies import read_studies
+from mlproject.tracking.tracked_studies import read_studies, with_validation_losses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,8 @@ def audit(
         UserError: one of its kinds: there is no such experiment, or MLflow does not answer.
     """
     store = connect_to_read(experiment, tracking_uri)
-    found = audit_experiment(read_studies(store), default_planned=planned_trials)
+    studies = with_validation_losses(store, read_studies(store))
+    found = audit_experiment(studies, default_planned=planned_trials)
     text = as_text(found)
     run_id = open_analysis_run(store, "audit")
     texts = {"audit.txt": text, "audit.md": as_markdown(found), "audit.json": as_json(found)}

@@ -19,6 +19,9 @@ class FindingKind:
     advice: str
     names_trials: bool = False
     """Whether the text of each finding already names the trials concerned."""
+    is_advice: bool = False
+    """Of how the study searched, for the next one: its runs are as they should be, so that a study
+    with no other finding is clean."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +87,13 @@ class StudyAudit:
 
     @property
     def open_findings(self) -> tuple[Finding, ...]:
-        """Findings that have not been made good."""
-        return tuple(finding for finding in self.findings if not finding.repaired)
+        """Findings to act on in this study: not made good, and no advice for the next."""
+        return tuple(f for f in self.findings if not f.repaired and not f.kind.is_advice)
+
+    @property
+    def advice(self) -> tuple[Finding, ...]:
+        """Findings about how the study searched."""
+        return tuple(finding for finding in self.findings if finding.kind.is_advice)
 
     @property
     def gaps(self) -> tuple[Gap, ...]:

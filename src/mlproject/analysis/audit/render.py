@@ -57,9 +57,11 @@ def summary(audit: ExperimentAudit) -> str:
         line = f"{audit.experiment} holds no study"
     else:
         found = sum(len(study.open_findings) for study in audit.studies)
-        good = sum(len(study.findings) for study in audit.studies) - found
+        advice = sum(len(study.advice) for study in audit.studies)
+        good = sum(len(study.findings) for study in audit.studies) - found - advice
         line = f"{audit.experiment}: {len(audit.studies)} studies, {found} findings"
         line += f", {good} more made good already" if good else ""
+        line += f", {advice} about the search itself" if advice else ""
     if audit.foreign_runs:
         line += f"; {audit.foreign_runs} runs of other shapes left out"
     return line
@@ -78,6 +80,8 @@ def _study_row(study: StudyAudit) -> list[str]:
 
 
 def _sign(finding: Finding) -> str:
+    if finding.kind.is_advice:
+        return "→"
     return "✓" if finding.repaired else "✗"
 
 
@@ -99,5 +103,7 @@ def _run_ids(runs: Sequence[RunRef]) -> str:
 
 
 def _for_json(value: object) -> object:
-    """A kind as its title, any other dataclass as its fields."""
-    return value.title if isinstance(value, FindingKind) else vars(value)
+    """A kind as its title, other dataclasses as fields, a finding with whether it is advice."""
+    if isinstance(value, FindingKind):
+        return value.title
+    return vars(value) | ({"is_advice": value.kind.is_advice} if isinstance(value, Finding) else {})
