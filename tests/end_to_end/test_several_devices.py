@@ -38,7 +38,9 @@ def _log(directory: Path) -> str:
 
 
 def _curve(log: str, trial: int) -> list[float]:
-    return [float(loss) for loss in re.findall(rf"Trial {trial} epoch .* val_loss=(\S+)\.\n", log)]
+    return [
+        float(loss) for loss in re.findall(rf"Trial {trial} epoch .* val_loss=([0-9.]+), ", log)
+    ]
 
 
 def _fork_server(study: int) -> psutil.Process:

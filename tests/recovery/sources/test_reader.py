@@ -299,7 +299,11 @@ def test_what_a_log_went_through_changes_nothing(
         other = genuine[key]
         assert (trial.params, trial.metrics) == (other.params, other.metrics)
         assert (trial.record.state, trial.record.problems) == (other.record.state, ())
-        assert trial.record.start_fingerprint == other.record.start_fingerprint
+        if trial.record.started_ms is None:
+            # Where a prefix was wrapped too, it may not be told from the time stamp of the log.
+            assert trial.record.outcome_fingerprint == other.record.outcome_fingerprint
+        else:
+            assert trial.record.start_fingerprint == other.record.start_fingerprint
 
 
 def _maximising(lines: Lines) -> Lines:
