@@ -258,8 +258,9 @@ class LiveTracking:
         self._refused[trial_number] = reason
 
     def _note_outage(self, error: Exception) -> None:
-        begins = self._outage is None
         with self._changed:
+            # At the end whoever waits for it tells: no training goes on, and this might come later.
+            is_told_here = self._outage is None and not self._is_finishing
             if self._outage is None:
                 self._outage = Outage(since=datetime.now(), reason=first_line(error))
                 self._trials_waiting = 0
@@ -274,7 +275,7 @@ class LiveTracking:
             if not self._is_finishing:
                 self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
             self._changed.notify_all()
-        if begins:
+        if is_told_here:
             _logger.warning(
                 "%s: training goes on; %s and %s wait in the study's storage and its trial log "
                 "until it does",
