@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
+from mlproject.analysis.claims.log_losses import log_losses
 from mlproject.analysis.evaluation.market_scores import market_score_table
 from mlproject.analysis.evaluation.note import (
     conclusion,
@@ -17,7 +18,6 @@ from mlproject.analysis.evaluation.pictures import draw_pictures
 from mlproject.analysis.evaluation.results import TestResults, Verdict, score_test_set
 from mlproject.analysis.evaluation.scores import (
     auc_influences,
-    log_losses,
     score_probabilities,
 )
 from mlproject.tracking.names import TestMetric

@@ -86,11 +86,16 @@ def _inputs(
 ) -> Floats:
     """What the baseline sees on the days of the end rows: (ends, numbers)."""
     bars = {each.name: each.frame for each in markets.each}
-    parts = []
+    found: Floats | None = None
     for name, start, stop in zip(
         data.markets, data.market_starts[:-1], data.market_starts[1:], strict=True
     ):
-        rows = ends[(ends >= start) & (ends < stop)] - start
-        if len(rows):
-            parts.append(baseline.inputs(bars[name].head(rows[-1] + 1))[rows])
-    return np.concatenate(parts)
+        inside = np.flatnonzero((ends >= start) & (ends < stop))
+        if len(inside):
+            rows = ends[inside] - start
+            of_market = baseline.inputs(bars[name].head(rows.max() + 1))
+            if found is None:
+                found = np.empty((len(ends), of_market.shape[1]))
+            found[inside] = of_market[rows]
+    assert found is not None, "there are no windows"
+    return found

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlproject.analysis.claims.baselines import validation_probabilities
+from mlproject.analysis.claims.log_losses import log_losses
 from mlproject.data.markets import Markets
 from mlproject.data.windows import WindowedData
 
@@ -32,14 +33,13 @@ class References:
         counts = np.bincount(blocks)
 
         def of_blocks(probabilities: Floats) -> Floats:
-            losses = -np.log(np.where(labels == 1, probabilities, 1 - probabilities))
-            return np.bincount(blocks, weights=losses) / counts
+            return np.bincount(blocks, weights=log_losses(probabilities, labels)) / counts
 
         return cls(
             weights=counts / counts.sum(),
             prior=of_blocks(np.full(len(labels), data.base_rate)),
             baselines={
-                name: of_blocks(np.clip(probabilities, 1e-9, 1 - 1e-9))
+                name: of_blocks(probabilities)
                 for name, probabilities in validation_probabilities(markets, data).items()
             },
         )

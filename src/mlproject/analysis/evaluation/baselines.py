@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mlproject.analysis.evaluation.scores import log_losses
+from mlproject.analysis.claims.log_losses import log_losses
 from mlproject.data.windows import WindowedData, thinned
 from mlproject.models.arch_grid import WINDOW_DAYS
 from mlproject.models.patchtst import normalise_windows

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mlproject.analysis.claims.day_means import MEMORY_DAYS, Interval, intervals_of_means
-from mlproject.analysis.evaluation.scores import auc_influences, log_losses, score_probabilities
+from mlproject.analysis.claims.log_losses import log_losses
+from mlproject.analysis.evaluation.scores import auc_influences, score_probabilities
 from mlproject.models.arch_grid import WINDOW_DAYS
 from mlproject.tracking.names import TestMetric
 

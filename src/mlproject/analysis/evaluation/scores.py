@@ -5,19 +5,10 @@ import numpy.typing as npt
 from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from mlproject.analysis.claims.log_losses import log_losses
 from mlproject.tracking.names import TestMetric
 
 Floats = npt.NDArray[np.float64]
-
-_SMALLEST = 1e-12
-"""A probability of 0 that turns out wrong costs 28 nats, not infinitely many."""
-
-
-def log_losses(probabilities: Floats, labels: Floats) -> Floats:
-    """The cross-entropy of each prediction, nats."""
-    kept = np.clip(probabilities, _SMALLEST, 1 - _SMALLEST)
-    losses: Floats = -np.where(labels > 0.5, np.log(kept), np.log1p(-kept))
-    return losses
 
 
 def score_probabilities(probabilities: Floats, labels: Floats) -> dict[TestMetric, float]:
