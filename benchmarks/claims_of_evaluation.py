@@ -15,8 +15,8 @@ from scipy.special import expit, ndtr
 from sklearn import config_context
 from sklearn.metrics import roc_auc_score
 
+from mlproject.analysis.baselines.baseline import GRADIENT_BOOSTING, LOGISTIC_REGRESSION, PRIOR
 from mlproject.analysis.claims.day_means import Interval, intervals_of_means
-from mlproject.analysis.evaluation.baselines import GRADIENT_BOOSTING, LOGISTIC_REGRESSION, PRIOR
 from mlproject.analysis.evaluation.results import TestResults, Verdict, score_test_set
 from mlproject.text.tables import markdown_lines
 

@@ -19,8 +19,8 @@ from tests.end_to_end.processes import (
 LOG = REPOSITORY / "tests" / "recovery" / "legacy" / "2M_no_heads.log"
 TABLES = [f"best_architectures.{kind}" for kind in ("csv", "md", "tex")]
 FEW_BASELINES = {
-    "mlproject.analysis.evaluation.baselines:MAX_TREES": 5,
-    "mlproject.analysis.evaluation.baselines:INVERSE_PENALTIES": (1e-6, 1e-5),
+    "mlproject.analysis.baselines.of_windows:MAX_TREES": 5,
+    "mlproject.analysis.baselines.of_windows:INVERSE_PENALTIES": (1e-6, 1e-5),
 }
 OF_STUDY = ("--experiment-name", "phase6a", "-P", "budget=2M", "-P", "horizon=1")
 

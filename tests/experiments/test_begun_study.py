@@ -16,7 +16,7 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 
-from mlproject.analysis.claims.baselines import DAY_BASELINES
+from mlproject.analysis.baselines.of_days import DAY_BASELINES
 from mlproject.data.bars import load_bars
 from mlproject.tracking.names import (
     EPOCH_METRICS,
@@ -50,7 +50,7 @@ NEW_METRICS = [
         for metric in (ClaimMetric.LOSS_DIFFERENCE_PRIOR, ClaimMetric.LOSS_DIFFERENCE_BASELINES)
         for what in ("low", "high", "p_value")
     ),
-    *(validation_loss_of(baseline.name) for baseline in DAY_BASELINES),
+    *(validation_loss_of(baseline) for baseline in DAY_BASELINES),
 ]
 NEW_ARTIFACTS = {"parent": ["markets.csv"]}
 DIED = "7"

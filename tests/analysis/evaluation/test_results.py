@@ -72,7 +72,7 @@ def test_the_verdict_follows_the_interval() -> None:
     worse = _results([0.6, 0.62], 0.8)
     assert worse.verdict("gradient_boosting") is Verdict.BASELINE_WINS
     first = verdicts(worse)[0]
-    assert first.startswith("Gradient boosting wins against the network: log loss 0.49")
+    assert first.startswith("Gradient boosting on windows wins against the network: log loss 0.49")
     assert worse.mean(TestMetric.LOSS) == pytest.approx(-math.log(0.6 * 0.62) / 2)
     assert worse.spread(TestMetric.LOSS) == pytest.approx(math.log(0.62 / 0.6) / 2)
 
@@ -115,7 +115,7 @@ def test_a_win_takes_the_best_baseline_and_the_prior() -> None:
     assert won.best_baseline == "logistic_regression"
     assert {won.verdict(name) for name in won.baselines} == {Verdict.NETWORK_WINS}
     assert conclusion(won) == (
-        "The network beats the best baseline, logistic regression, and the prior."
+        "The network beats the best baseline, logistic regression on windows, and the prior."
     )
     lost = _three(prior=0.7, logistic=0.6, boosting=0.55, network=[0.65, 0.65, 0.65])
     assert lost.best_baseline == "prior"
@@ -124,7 +124,7 @@ def test_a_win_takes_the_best_baseline_and_the_prior() -> None:
     assert lost.verdict("logistic_regression") is Verdict.NETWORK_AHEAD
     assert conclusion(lost) == "The network loses to the best baseline, prior."
     assert any(
-        "ahead of logistic regression, but that is no win" in sentence
+        "ahead of logistic regression on windows, but that is no win" in sentence
         for sentence in verdicts(lost)
     )
 

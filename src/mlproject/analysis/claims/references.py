@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mlproject.analysis.claims.baselines import validation_probabilities
+from mlproject.analysis.baselines.of_days import fit_day_baselines
 from mlproject.analysis.claims.log_losses import log_losses
 from mlproject.data.markets import Markets
 from mlproject.data.windows import WindowedData
@@ -39,8 +39,8 @@ class References:
             weights=counts / counts.sum(),
             prior=of_blocks(np.full(len(labels), data.base_rate)),
             baselines={
-                name: of_blocks(probabilities)
-                for name, probabilities in validation_probabilities(markets, data).items()
+                baseline.name: of_blocks(baseline.predict(markets, data, data.validation))
+                for baseline in fit_day_baselines(markets, data)
             },
         )
 

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from mlproject.analysis.evaluation.baselines import Baseline, fit_baselines, predict_windows
+from mlproject.analysis.baselines.baseline import Baseline
+from mlproject.analysis.evaluation.baselines import fit_baselines
 from mlproject.analysis.evaluation.chosen import ChosenTrial, choose_trial
 from mlproject.analysis.evaluation.context import EvaluationContext
 from mlproject.analysis.evaluation.final_models import (
@@ -143,13 +144,13 @@ def _evaluate_in(
             device=device,
             progress=progress,
         )
-        baselines = list(fit_baselines(search, final))
+        baselines = list(fit_baselines(markets, search, final))
         context = replace(
             context, baseline_settings={each.name: each.settings for each in baselines}
         )
         # The one look at the test span, when all that is compared is trained and fitted.
         test = windows(with_test=True, final=True)
-        results = _test(test, settings.horizon_days, folders, baselines, device)
+        results = _test(markets, test, folders, baselines, device)
         kept = Path(temporary) / "results"
         write_results(context, results, losses, kept)
         note, metrics = as_note(context, results), run_metrics(context, results)
@@ -216,8 +217,8 @@ def _train(
 
 
 def _test(
+    markets: Markets,
     data: WindowedData,
-    horizon_days: int,
     folders: Sequence[Path],
     baselines: Sequence[Baseline],
     device: torch.device,
@@ -231,8 +232,8 @@ def _test(
         dates=dates[in_time_order],
         labels=data.labels[ends].numpy().astype(np.float64),
         network=np.stack(list(_probabilities(data.to(device), ends.to(device), folders))),
-        baselines=predict_windows(baselines, data, ends),
-        horizon_days=horizon_days,
+        baselines={each.name: each.predict(markets, data, ends) for each in baselines},
+        horizon_days=data.horizon_days,
         markets=np.array(data.markets)[data.market_of(ends)] if several else None,
     )
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from mlproject.analysis.baselines.baseline import PRIOR, TITLES
 from mlproject.analysis.claims.day_means import CONFIDENCE, Interval
-from mlproject.analysis.evaluation.baselines import PRIOR, TITLES
 from mlproject.analysis.evaluation.context import EvaluationContext
 from mlproject.analysis.evaluation.results import TestResults, Verdict
 from mlproject.text.phrases import counted
@@ -181,12 +181,13 @@ def _remarks(context: EvaluationContext, results: TestResults) -> list[str]:
             f"No run tells the trial's losses per epoch; repeated on training and validation, it "
             f"was best in epoch {context.epochs}."
         )
-    settings = ", ".join(
-        f"{TITLES[name]} {text}" for name, text in context.baseline_settings.items()
+    settings = "; ".join(
+        f"{TITLES[name]}, {text}" if text else TITLES[name]
+        for name, text in context.baseline_settings.items()
     )
     remarks.append(
-        "Baselines, their settings chosen on validation, then fitted on the same windows: "
-        f"{settings}."
+        "Baselines, fitted on the days that the networks were trained on, what settings they have "
+        f"chosen on validation before: {settings}."
     )
     few = ": too few for more than a hint" if results.blocks < _FEW_BLOCKS else ""
     seeds = (

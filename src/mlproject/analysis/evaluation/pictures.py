@@ -12,13 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from mlproject.analysis.claims.day_means import CONFIDENCE
-from mlproject.analysis.evaluation.baselines import (
+from mlproject.analysis.baselines.baseline import (
     GRADIENT_BOOSTING,
+    LAGGED_RETURNS,
     LOGISTIC_REGRESSION,
     PRIOR,
     TITLES,
+    VOLATILITY,
 )
+from mlproject.analysis.claims.day_means import CONFIDENCE
 from mlproject.analysis.evaluation.results import TestResults
 from mlproject.tracking.names import TestMetric
 
@@ -27,6 +29,8 @@ Floats = npt.NDArray[np.float64]
 # Okabe and Ito, Color Universal Design.
 _COLOURS = {
     "network": "#0072B2",
+    VOLATILITY: "#CC79A7",
+    LAGGED_RETURNS: "#E69F00",
     LOGISTIC_REGRESSION: "#D55E00",
     GRADIENT_BOOSTING: "#009E73",
     PRIOR: "#777777",
@@ -130,9 +134,9 @@ def _confusion_matrix(results: TestResults) -> Figure:
 
 
 def _loss_difference(results: TestResults) -> Figure:
-    figure = Figure(figsize=(7.5, 2.6), layout="constrained")
-    axes = figure.subplots()
     names = list(results.differences)
+    figure = Figure(figsize=(8.5, 1.3 + 0.35 * len(names)), layout="constrained")
+    axes = figure.subplots()
     axes.axvline(0, color=_COLOURS[PRIOR], linestyle="--", linewidth=1)
     for index, name in enumerate(names):
         found, colour = results.differences[name], _COLOURS[name]
@@ -188,7 +192,7 @@ def _bins(probabilities: Floats, labels: Floats) -> tuple[Floats, Floats, Floats
 
 
 def _square(title: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(5.6, 5.4), layout="constrained")
+    figure = Figure(figsize=(6.4, 6.2), layout="constrained")
     axes = figure.subplots()
     axes.set_title(title)
     return figure, axes

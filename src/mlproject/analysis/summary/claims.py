@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mlproject.analysis.claims.baselines import DAY_BASELINES
+from mlproject.analysis.baselines.baseline import TITLES
 from mlproject.analysis.claims.verdicts import CONFIDENCE, Comparison, StudyClaims, Verdict
 from mlproject.text.phrases import counted
 from mlproject.tracking.names import (
@@ -12,8 +12,6 @@ from mlproject.tracking.names import (
     of_difference,
     validation_loss_of,
 )
-
-_TITLES = {baseline.name: baseline.title for baseline in DAY_BASELINES}
 
 
 def claims_as_logged(claims: StudyClaims) -> tuple[dict[str, float], dict[str, str]]:
@@ -38,7 +36,7 @@ def claims_as_logged(claims: StudyClaims) -> tuple[dict[str, float], dict[str, s
 def claims_in_words(claims: StudyClaims) -> Iterator[str]:
     """Paragraphs of the study's note."""
     yield _sentence(claims.prior, "the prior (always predicting the training base rate)", claims)
-    title = f"{_TITLES[claims.baseline_name]} (validation loss {claims.baseline_loss:.4f})"
+    title = f"{TITLES[claims.baseline_name]} (validation loss {claims.baseline_loss:.4f})"
     yield _sentence(claims.baseline, f"the best simple baseline, {title}", claims)
     if claims.val_loss_adjusted is not None and claims.skill_adjusted is not None:
         yield (
