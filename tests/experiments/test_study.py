@@ -3,24 +3,39 @@
 import csv
 import io
 import logging
+import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import mlflow.artifacts
+import numpy as np
 import optuna
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from sklearn.metrics import roc_auc_score
 
 from mlproject.analysis.summary import parent_run as summary
 from mlproject.data.bars import load_bars
+from mlproject.data.labels import parse_task
+from mlproject.data.windows import build_windows
 from mlproject.experiments import objective
 from mlproject.experiments.storage import StudyOccupied
 from mlproject.experiments.study import StudyOutcome, run_study
 from mlproject.search.remaining_trials import StudyFailing
-from mlproject.tracking.names import NOTE_TAG, Metric, Param, Tag
+from mlproject.tracking.names import (
+    LOGITS_ATTR,
+    NOTE_TAG,
+    VALIDATION_WINDOWS_FILE,
+    VALIDATION_WINDOWS_TAG,
+    Metric,
+    Param,
+    Tag,
+)
 from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.epoch_metrics import EpochMetrics
 from mlproject.training.plan import OptimiserName, Precision
@@ -76,7 +91,8 @@ def test_every_trial_is_a_nested_run_with_every_name(
     ):
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert set(run.data.params) == {str(name) for name in Param}
-        assert set(run.data.metrics) == {str(name) for name in Metric}
+        # Its validation span is too short for the luck of the epoch to be told.
+        assert set(run.data.metrics) == {*Metric} - {Metric.SKILL_ADJUSTED}
         assert run.data.metrics[Metric.BEST_VAL_LOSS] == frozen.value
         assert run.data.params[Param.LEARNING_RATE] == str(frozen.params["learning_rate"])
         assert run.data.tags[Tag.STUDY_NAME] == "phase6a_100k_h3_threshold_1pct"
@@ -115,6 +131,60 @@ def test_the_parent_shows_the_study(run_small_study: RunSmallStudy, client: Mlfl
     table = mlflow.artifacts.load_text(f"{parent.info.artifact_uri}/trials.csv")
     rows = list(csv.DictReader(io.StringIO(table)))
     assert [row["d_model"] for row in rows] == [run.data.params["d_model"] for run in trials]
+
+
+def _windows(client: MlflowClient, run: Run) -> dict[str, np.ndarray]:
+    with np.load(client.download_artifacts(run.info.run_id, VALIDATION_WINDOWS_FILE)) as file:
+        return dict(file)
+
+
+def test_each_trial_keeps_its_validation_windows_and_gives_them_to_any_store(
+    run_small_study: RunSmallStudy,
+    client: MlflowClient,
+    work_directory: Path,
+    small_market: Path,
+    mlflow_template: Path,
+) -> None:
+    run_small_study()
+    data = build_windows(load_bars(str(small_market)), horizon_days=3, task=parse_task("1pct"))
+    ends = data.validation.numpy()
+    _, trials = _runs(client)
+    found = [_windows(client, run) for run in trials]
+    for run, file in zip(trials, found, strict=True):
+        assert file.keys() == {"date", "market", "label", "probability", "loss"}
+        np.testing.assert_array_equal(file["date"], data.dates[ends])
+        np.testing.assert_array_equal(file["label"], data.labels.numpy()[ends])
+        assert set(file["market"]) == {"small"}
+        truth = np.where(file["label"] == 1, file["probability"], 1 - file["probability"])
+        np.testing.assert_allclose(file["loss"], -np.log(truth), atol=1e-5)
+        assert file["loss"].mean() == pytest.approx(run.data.metrics["best_val_loss"], abs=1e-6)
+        auc = roc_auc_score(file["label"], file["probability"])
+        assert run.data.metrics["val_auc.low"] < auc < run.data.metrics["val_auc.high"]
+    # Another store is given the same, by a launch that trains nothing.
+    shutil.copy(mlflow_template, work_directory / "mlflow.db")
+    run_small_study()
+    _, again = _runs(client)
+    for run, file in zip(again, found, strict=True):
+        for name, column in _windows(client, run).items():
+            np.testing.assert_array_equal(column, file[name])
+
+
+def test_windows_that_a_trial_does_not_have_are_never_made_up(
+    run_small_study: RunSmallStudy, client: MlflowClient, work_directory: Path
+) -> None:
+    run_small_study(n_trials=1)
+    with closing(sqlite3.connect(work_directory / "optuna.db")) as storage:
+        for text in ('"AAAA"', '"no base64"', "7"):
+            storage.execute(
+                "UPDATE trial_user_attributes SET value_json = ? WHERE key = ?", (text, LOGITS_ATTR)
+            )
+            storage.commit()
+            client.delete_run(_runs(client)[1][0].info.run_id)
+            run_small_study(n_trials=1)
+            (run,) = _runs(client)[1]
+            assert run.info.status == "FINISHED"
+            assert not client.list_artifacts(run.info.run_id)
+            assert VALIDATION_WINDOWS_TAG not in run.data.tags
 
 
 def test_launched_again_it_goes_on_under_the_same_parent(

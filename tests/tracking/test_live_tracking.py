@@ -15,7 +15,14 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, TEMPORARILY_UN
 
 from mlproject.tracking import live_tracking
 from mlproject.tracking.live_tracking import LiveTracking
-from mlproject.tracking.names import Metric, Origin, Param, Tag, TrialState
+from mlproject.tracking.names import (
+    VALIDATION_WINDOWS_FILE,
+    Metric,
+    Origin,
+    Param,
+    Tag,
+    TrialState,
+)
 from mlproject.tracking.store import TrackingStore, connect, open_experiment
 from mlproject.tracking.study_run import child_runs, open_study_run
 from mlproject.tracking.trial_run import TrialRun
@@ -59,11 +66,12 @@ class Study:
         self.parent = open_study_run(store, "study")
         self.store = replace(store, client=cast(MlflowClient, self.client))
         self.ended: list[TrialRun] = []
+        self.ended_trial: Callable[[int], TrialRun] = lambda number: _trial(number)[1]
         self.tracking = LiveTracking(self.store, self.parent, lambda: list(self.ended))
 
     def train(self, number: int) -> None:
         """A trial from its start to its end."""
-        started, ended = _trial(number)
+        started, ended = _trial(number)[0], self.ended_trial(number)
         run = self.tracking.begin(started)
         for losses in EPOCHS:
             run.add(losses)
@@ -122,6 +130,70 @@ def _raise(error: Exception, *, calls: tuple[str, ...] = (), times: int = 10**6)
             raise error
 
     return fault
+
+
+def _with_file(study: Study) -> None:
+    """The study's trials have files from now on."""
+
+    def ended(number: int) -> TrialRun:
+        return replace(_trial(number)[1], validation_file=f"of {number}".encode)
+
+    study.ended_trial = ended
+
+
+def _files(study: Study) -> dict[str, bytes]:
+    """What the runs hold under the name of the file, by trial."""
+    client = MlflowClient()
+    return {
+        run.data.tags[Tag.TRIAL_NUMBER]: Path(
+            client.download_artifacts(run.info.run_id, VALIDATION_WINDOWS_FILE)
+        ).read_bytes()
+        for run in study.runs()
+        if client.list_artifacts(run.info.run_id)
+    }
+
+
+def test_each_run_gets_its_file_as_its_trial_ends(study: Study) -> None:
+    _with_file(study)
+    study.train(0)
+    study.train(1)
+    assert study.tracking.finish(PATIENCE).as_text() is None
+    study.assert_whole([0, 1])
+    assert _files(study) == {"0": b"of 0", "1": b"of 1"}
+    assert study.client.calls.count("log_artifact") == 2
+
+
+def test_files_that_an_outage_kept_away_come_after_it(study: Study) -> None:
+    _with_file(study)
+    study.client.before = _raise(UNAVAILABLE)
+    study.train(0)
+    wait_until(lambda: study.client.calls != [], "MLflow is asked")
+    study.client.before = lambda *_: None
+    assert study.tracking.finish(LONG_PATIENCE).as_text() is None
+    study.assert_whole([0])
+    assert _files(study) == {"0": b"of 0"}
+
+
+def test_a_store_that_takes_no_files_holds_up_nothing_and_is_asked_once_more_at_the_next_launch(
+    study: Study, caplog: pytest.LogCaptureFixture
+) -> None:
+    _with_file(study)
+    refused = PermissionError(13, "Permission denied: '/mlruns'")
+    study.client.before = _raise(refused, calls=("log_artifact",))
+    for number in range(4):
+        study.train(number)
+    assert study.tracking.finish(LONG_PATIENCE).as_text() is None
+    study.assert_whole([0, 1, 2, 3])
+    assert _files(study) == {}
+    (said,) = [r.getMessage() for r in caplog.records if VALIDATION_WINDOWS_FILE in r.getMessage()]
+    assert "of 4 trials ([Errno 13] Permission denied" in said
+    study.client.before = lambda *_: None
+    again = LiveTracking(study.store, study.parent, lambda: list(study.ended))
+    assert again.finish(LONG_PATIENCE).as_text() is None
+    assert _files(study) == {str(n): f"of {n}".encode() for n in range(4)}
+    calls = len(study.client.calls)
+    LiveTracking(study.store, study.parent, lambda: list(study.ended)).finish(LONG_PATIENCE)
+    assert "log_artifact" not in study.client.calls[calls:]
 
 
 def test_several_trials_in_progress_at_once_end_as_the_runs_they_are(study: Study) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
+from mlproject.data.windows import WindowedData
+from mlproject.experiments.validation_windows import file_of_windows
 from mlproject.models.arch_grid import Architecture
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import failure_reason
@@ -37,8 +39,13 @@ def running_trial(trial: optuna.Trial, space: SearchSpace) -> TrialRun:
     )
 
 
-def ended_trial(trial: FrozenTrial, space: SearchSpace) -> TrialRun:
-    """The run of a trial that ended, everything about it included."""
+def ended_trial(
+    trial: FrozenTrial, space: SearchSpace, data: WindowedData | None = None
+) -> TrialRun:
+    """The run of a trial that ended, everything about it included.
+
+    Without the data of its study it has no file of validation windows.
+    """
     assert trial.datetime_start is not None and trial.datetime_complete is not None
     tags = _tags(trial.user_attrs, space)
     reason = failure_reason(trial)
@@ -57,6 +64,7 @@ def ended_trial(trial: FrozenTrial, space: SearchSpace) -> TrialRun:
         | {Metric(k): v for k, v in trial.user_attrs.get(METRICS_ATTR, {}).items()},
         epochs=restore_epochs(trial.user_attrs, trial.intermediate_values),
         tags=tags,
+        validation_file=file_of_windows(trial.user_attrs, data) if data is not None else None,
     )
 
 

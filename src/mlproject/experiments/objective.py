@@ -1,6 +1,6 @@
 """One trial: from the sampler's choice to the value Optuna sees."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,14 +9,17 @@ from typing import Protocol
 import optuna
 import torch
 
+from mlproject.analysis.claims.trial_scores import trial_scores
 from mlproject.data.windows import WindowedData
 from mlproject.experiments.describe import running_trial
+from mlproject.experiments.validation_windows import logits_as_text
 from mlproject.search.sampler import may_be_pruned
 from mlproject.search.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
 from mlproject.search.trial_queue import INTERRUPTED
 from mlproject.text.credentials import hide_credentials
 from mlproject.tracking.names import (
     IDENTITY_ATTR,
+    LOGITS_ATTR,
     MARKET_LOSSES_ATTR,
     METRICS_ATTR,
     Metric,
@@ -107,10 +110,13 @@ class Objective:
             checkpoint.remove()
             raise
         checkpoint.remove()
-        trial.set_user_attr(METRICS_ATTR, self._metrics(result))
-        if result.market_losses and result.stop_reason is not StopReason.DIVERGED:
+        trial.set_user_attr(METRICS_ATTR, self._metrics(result, epochs))
+        diverged = result.stop_reason is StopReason.DIVERGED
+        if result.market_losses and not diverged:
             trial.set_user_attr(MARKET_LOSSES_ATTR, list(result.market_losses))
-        if result.stop_reason is StopReason.DIVERGED:
+        if result.best_logits and not diverged:
+            trial.set_user_attr(LOGITS_ATTR, logits_as_text(result.best_logits))
+        if diverged:
             trial.set_user_attr(Tag.DIVERGED, "true")
             raise optuna.TrialPruned(f"It diverged in epoch {result.epochs_run}.")
         if result.stop_reason is StopReason.STOPPED:
@@ -127,7 +133,7 @@ class Objective:
             return partial(train_sharded, devices=self.devices)
         return partial(train, memory_limit_bytes=self.memory_limit_bytes)
 
-    def _metrics(self, result: TrainingResult) -> dict[str, float]:
+    def _metrics(self, result: TrainingResult, epochs: Sequence[EpochMetrics]) -> dict[str, float]:
         metrics: dict[Metric, float | None] = {
             Metric.PRIOR_LOSS: self.prior_loss,
             Metric.EPOCHS_RUN: result.epochs_run,
@@ -144,6 +150,10 @@ class Objective:
                 Metric.VAL_AVERAGE_PRECISION: result.best_scores.average_precision,
                 Metric.VAL_ACCURACY: result.best_scores.accuracy,
             }
+            if result.best_logits:
+                metrics |= trial_scores(
+                    self.data, result.best_logits, epochs, prior_loss=self.prior_loss
+                )
         return {str(name): float(value) for name, value in metrics.items() if value is not None}
 
 

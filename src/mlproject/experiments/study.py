@@ -271,7 +271,7 @@ class StudyLaunch:
     def _run_trials(self, tracking: LiveTracking) -> None:
         finished, n_trials = finished_trials(self.study), self.space.settings.n_trials
         with show_progress(self.study, finished=finished, n_trials=n_trials) as progress:
-            watch = StudyWatch(tracking, self.space, progress)
+            watch = StudyWatch(tracking, self.space, self.context.data, progress)
             remaining = RemainingTrials(self.study, self.space, self.supplement)
             self.workers.run_trials(self.context, remaining, watch, self.storage)
 
@@ -302,7 +302,7 @@ class StudyLaunch:
 
     def _ended_trials(self) -> list[TrialRun]:
         return [
-            ended_trial(trial, self.space)
+            ended_trial(trial, self.space, self.context.data)
             for trial in self.study.get_trials(deepcopy=False)
             if trial.state.is_finished() and trial.datetime_start is not None
         ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import optuna
 from optuna.trial import FrozenTrial
 
+from mlproject.data.windows import WindowedData
 from mlproject.experiments.describe import ended_trial
 from mlproject.experiments.progress import Progress
 from mlproject.experiments.trial_log import write_line
@@ -57,9 +58,16 @@ class TrialWatch:
 class StudyWatch:
     """Follows the trials of one launch."""
 
-    def __init__(self, tracking: "LiveTracking", space: SearchSpace, progress: Progress) -> None:
+    def __init__(
+        self,
+        tracking: "LiveTracking",
+        space: SearchSpace,
+        data: WindowedData,
+        progress: Progress,
+    ) -> None:
         self._tracking = tracking
         self._space = space
+        self._data = data
         self._progress = progress
         self._at_work: dict[int, TrialWatch] = {}
 
@@ -79,7 +87,7 @@ class StudyWatch:
         """
         watch = self._at_work.pop(trial.number, None)
         if watch is not None:
-            watch.end(ended_trial(trial, self._space))
+            watch.end(ended_trial(trial, self._space, self._data))
         self._progress.finish(finished_trials(study))
 
     @property

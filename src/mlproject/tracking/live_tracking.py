@@ -28,6 +28,7 @@ from mlproject.tracking.pending_writes import Outage, PendingWrites
 from mlproject.tracking.recorder import write_trial
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.trial_run import TrialRun
+from mlproject.tracking.validation_files import ValidationFiles
 
 MAX_HELD_RUNS = 100
 """More than this are not kept for a slow server: those that ended are read from the storage."""
@@ -76,6 +77,7 @@ class LiveTracking:
         self._ended_trials = ended_trials
         self._changed = threading.Condition()
         self._held: list[LiveRun] = []
+        self._files = ValidationFiles(self._store)
         self._is_stale = True
         self._is_finishing = False
         self._is_stopped = False
@@ -128,6 +130,8 @@ class LiveTracking:
             finally:
                 self._is_stopped = True
                 self._changed.notify_all()
+            if self._is_idle:
+                self._files.tell()
             return PendingWrites(
                 outage=None if self._is_idle else self._outage or _silence(),
                 trials_waiting=self._trials_waiting,
@@ -175,6 +179,8 @@ class LiveTracking:
         if not run.is_refused:
             write = partial(run.write, self._store, self._parent_run_id)
             run.is_refused = not self._attempt(run.begun.trial_number, write)
+            if run.ended is not None and run.run_id is not None and not run.is_refused:
+                self._files.add(run.run_id, run.ended)
         if has_ended:
             with self._changed:
                 if run in self._held:
@@ -202,6 +208,9 @@ class LiveTracking:
         for trial in left:
             if (kept := known.of(trial)) is not None:
                 self._delete_duplicates(known, trial, str(kept.info.run_id))
+        if stale:
+            known = known_runs(self._store, self._parent_run_id)
+        self._files.add_missing(known, left)
         self._note_end_of_outage(len(stale))
 
     def _find_again(self, known: KnownRuns, run: LiveRun) -> None:

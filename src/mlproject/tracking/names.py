@@ -56,7 +56,11 @@ SEARCHED_PARAMS = tuple(Param(row.name) for row in HYPERPARAMETERS if row.search
 
 
 class Metric(StrEnum):
-    """Metrics of a trial's run; `EPOCH_METRICS` have one value per epoch (step = epoch)."""
+    """Metrics of a trial's run; `EPOCH_METRICS` have one value per epoch (step = epoch).
+
+    ``.low`` and ``.high`` are the ends of an interval over days like these; it knows nothing of how
+    the epoch or the trial was chosen.
+    """
 
     TRAIN_LOSS = "train_loss"
     VAL_LOSS = "val_loss"
@@ -64,8 +68,23 @@ class Metric(StrEnum):
     VAL_AUC = "val_auc"
     VAL_AVERAGE_PRECISION = "val_average_precision"
     VAL_ACCURACY = "val_accuracy"
+    VAL_AUC_LOW = "val_auc.low"
+    VAL_AUC_HIGH = "val_auc.high"
+    VAL_AVERAGE_PRECISION_LOW = "val_average_precision.low"
+    VAL_AVERAGE_PRECISION_HIGH = "val_average_precision.high"
+    VAL_ACCURACY_LOW = "val_accuracy.low"
+    VAL_ACCURACY_HIGH = "val_accuracy.high"
     PRIOR_LOSS = "prior_loss"
     SKILL = "skill"
+    SKILL_LOW = "skill.low"
+    SKILL_HIGH = "skill.high"
+    # Without the luck of having chosen the epoch; that of the parent run knows of all trials.
+    SKILL_ADJUSTED = "skill_adjusted"
+    # The two parts of `skill`: expecting the right share of rises, and telling days apart.
+    SKILL_BASE_RATE = "skill_base_rate"
+    SKILL_DISCRIMINATION = "skill_discrimination"
+    SKILL_DISCRIMINATION_LOW = "skill_discrimination.low"
+    SKILL_DISCRIMINATION_HIGH = "skill_discrimination.high"
     EPOCHS_RUN = "epochs_run"
     DURATION_SECONDS = "duration_seconds"
     SAMPLES_PER_SECOND = "samples_per_second"
@@ -162,6 +181,9 @@ METRICS_ATTR = "metrics"
 """User attribute of a trial: its metrics with one value, by name."""
 MARKET_LOSSES_ATTR = "val_loss_by_market"
 """User attribute of a trial of several markets: the validation loss of each at the best epoch."""
+LOGITS_ATTR = "val_logits"
+"""User attribute of a trial: its logits of the validation windows at the best epoch, see
+`mlproject.experiments.validation_windows`."""
 PROCESS_DIED = "its process died (killed, out of memory, or power lost)"
 """The failure reason of a trial that left no word."""
 
@@ -194,6 +216,11 @@ MLFLOW_STATUS = {
 """The status of a run by the state of its trial, as MLflow's own Optuna storage maps them."""
 
 PARENT_RUN_ID_TAG = "mlflow.parentRunId"
+VALIDATION_WINDOWS_FILE = "validation_windows.npz"
+"""Artifact of a trial's run: date, market, label, probability and loss of each validation window
+at its best epoch."""
+VALIDATION_WINDOWS_TAG = "validation_windows"
+"""On a trial's run that has this file."""
 NOTE_TAG = "mlflow.note.content"
 PLAN_OPTIMISER_PARAM = "plan.optimiser"
 """On a parent run: what its trials train with; `mlflow run` logs what was asked for, such as

@@ -1,6 +1,6 @@
 """What the MLflow run of a trial holds, wherever the trial comes from."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mlproject.models.arch_grid import Architecture
@@ -46,6 +46,8 @@ class TrialRun:
     unfinished: bool = False
     """The source that tells of the trial ends before it does; a run that shows how it ended, or a
     process that still works on it, knows better."""
+    validation_file: Callable[[], bytes] | None = field(default=None, compare=False, repr=False)
+    """Makes the file of its validation windows; None where nothing keeps them, as in logs."""
 
     @property
     def is_finished(self) -> bool:

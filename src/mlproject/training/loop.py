@@ -65,6 +65,7 @@ def run_training(
         best_val_loss=best.val_loss if best.epoch else None,
         best_scores=best.scores,
         market_losses=best.market_losses,
+        best_logits=best.logits,
         epochs_run=progress.epoch,
         duration_seconds=progress.seconds,
         samples_per_second=progress.windows / progress.training_seconds,
@@ -146,6 +147,7 @@ class TrainingLoop:
                 val_loss=val_loss,
                 scores=score(logits, labels),
                 market_losses=market_losses(data, logits) if len(data.markets) > 1 else (),
+                logits=tuple(logits.float().tolist()),
             )
         losses = EpochMetrics(
             epoch=progress.epoch,

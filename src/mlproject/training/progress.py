@@ -22,6 +22,8 @@ class BestEpoch:
     scores: Scores | None = None
     market_losses: Losses = ()
     """Empty where the data has one market."""
+    logits: tuple[float, ...] = ()
+    """Of the validation windows; empty where an earlier version saved the checkpoint."""
 
 
 @dataclass(kw_only=True)

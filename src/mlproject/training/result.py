@@ -35,3 +35,6 @@ class TrainingResult:
     peak_memory_bytes: int
     market_losses: Losses = ()
     """Validation losses of each market at the best epoch; empty where the data has one market."""
+    best_logits: tuple[float, ...] = ()
+    """Of the validation windows at the best epoch, in float32; empty where they are not known: an
+    earlier version saved the checkpoint of that epoch."""

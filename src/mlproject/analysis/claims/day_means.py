@@ -12,12 +12,14 @@ number of frequencies is the one that makes this interval shortest.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
+from scipy.signal import lfilter
 
 from mlproject.analysis.claims.joint_t import joint_critical_value
 
@@ -77,6 +79,27 @@ def intervals_of_means(
     ]
 
 
+class Days:
+    """The days of windows (windows,), whichever their order; those of one date count as one day."""
+
+    def __init__(self, dates: npt.NDArray[np.datetime64], horizon_days: int) -> None:
+        found, self._day = np.unique(dates, return_inverse=True)
+        self.count = len(found)
+        self._memory_days = max(MEMORY_DAYS, horizon_days)
+
+    def intervals(self, figures: Sequence[Floats]) -> list[Interval]:
+        """Joint intervals of the means of figures, each of shape (seeds, windows)."""
+        series = np.stack([self._by_day(each.mean(axis=0)) for each in figures])
+        repeats = np.stack([each.mean(axis=1) for each in figures])
+        return intervals_of_means(series, repeats=repeats, memory_days=self._memory_days)
+
+    def _by_day(self, windows: Floats) -> Floats:
+        """One figure per day, weighted so that their mean is that of the windows."""
+        mean = windows.mean()
+        sums = np.bincount(self._day, weights=windows - mean, minlength=self.count)
+        return np.asarray(mean + sums * self.count / len(windows), dtype=np.float64)
+
+
 def _interval(mean: float, reach: float, joint_reach: float) -> Interval:
     return Interval(
         mean=mean,
@@ -91,14 +114,22 @@ def _interval(mean: float, reach: float, joint_reach: float) -> Interval:
 def _calibration(days: int, memory_days: int) -> tuple[int, float]:
     """The number of cosines, and by how much their variance falls short at the longest memory."""
     most = min(_MOST_COSINES, days - 1)
-    covariance = math.exp(-1 / memory_days) ** np.abs(np.subtract.outer(*[np.arange(days)] * 2))
     basis = _cosines(days, most)
-    seen = np.einsum("it,ts,is->i", basis, covariance, basis, optimize=True)
+    seen = _variances(basis, memory_days)
+    of_sum = _variances(np.ones((1, days)), memory_days)[0]
     counts = np.arange(1, most + 1)
-    widening = (covariance.sum() / days) / (np.cumsum(seen) / counts)
+    widening = (of_sum / days) / (np.cumsum(seen) / counts)
     lengths = stats.t.ppf((1 + CONFIDENCE) / 2, counts) * np.sqrt(widening)
     best = int(np.argmin(lengths))
     return best + 1, float(widening[best])
+
+
+def _variances(weights: Floats, memory_days: int) -> Floats:
+    """Of weighted sums, weights (sums, days), of an autoregression of variance 1."""
+    keeps = math.exp(-1 / memory_days)
+    before = lfilter([1], [1, -keeps], weights, axis=1)
+    after = lfilter([1], [1, -keeps], weights[:, ::-1], axis=1)[:, ::-1]
+    return np.asarray((weights * (before + after - weights)).sum(axis=1), dtype=np.float64)
 
 
 def _cosines(days: int, count: int) -> Floats:

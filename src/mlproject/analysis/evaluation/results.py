@@ -8,9 +8,10 @@ from statistics import fmean, pstdev
 import numpy as np
 import numpy.typing as npt
 
-from mlproject.analysis.claims.day_means import MEMORY_DAYS, Interval, intervals_of_means
+from mlproject.analysis.claims.day_means import Days, Interval
 from mlproject.analysis.claims.log_losses import log_losses
-from mlproject.analysis.evaluation.scores import auc_influences, score_probabilities
+from mlproject.analysis.claims.score_influences import auc_influences
+from mlproject.analysis.evaluation.scores import score_probabilities
 from mlproject.models.arch_grid import WINDOW_DAYS
 from mlproject.tracking.names import TestMetric
 
@@ -104,7 +105,7 @@ def score_test_set(
 
     Windows of one date, of several markets, count as one day.
     """
-    days = _Days(dates, max(MEMORY_DAYS, horizon_days))
+    days = Days(dates, horizon_days)
     losses = np.stack([log_losses(each, labels) for each in network])
     leads = [losses - log_losses(each, labels) for each in baselines.values()]
     aucs: list[Interval] = []
@@ -128,24 +129,3 @@ def score_test_set(
         blocks=days.count / min(WINDOW_DAYS + horizon_days, max(1, days.count // 2)),
         markets=markets,
     )
-
-
-class _Days:
-    """The days of the windows, in time order."""
-
-    def __init__(self, dates: npt.NDArray[np.datetime64], memory_days: int) -> None:
-        found, self._day = np.unique(dates, return_inverse=True)
-        self.count = len(found)
-        self._memory_days = memory_days
-
-    def intervals(self, figures: Sequence[Floats]) -> list[Interval]:
-        """Joint intervals of the means of figures, each of shape (seeds, windows)."""
-        series = np.stack([self._by_day(each.mean(axis=0)) for each in figures])
-        repeats = np.stack([each.mean(axis=1) for each in figures])
-        return intervals_of_means(series, repeats=repeats, memory_days=self._memory_days)
-
-    def _by_day(self, windows: Floats) -> Floats:
-        """One figure per day, weighted so that their mean is that of the windows."""
-        mean = windows.mean()
-        sums = np.bincount(self._day, weights=windows - mean, minlength=self.count)
-        return np.asarray(mean + sums * self.count / len(windows), dtype=np.float64)

@@ -27,7 +27,7 @@ from mlproject.analysis.summary.figures import (
 )
 from mlproject.analysis.summary.table import table_of_trials
 from mlproject.tracking.errors import MlflowError, is_refusal
-from mlproject.tracking.names import NOTE_TAG
+from mlproject.tracking.names import NOTE_TAG, Metric
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import log_study_values
 from mlproject.tracking.trial_run import TrialRun, best_run
@@ -98,7 +98,12 @@ def _log_best(
     log_study_values(
         store,
         run_id,
-        metrics={str(name): value for name, value in best.metrics.items()} if best else {},
+        metrics={
+            str(name): value
+            for name, value in (best.metrics if best else {}).items()
+            # On the parent it is that of the whole study, see `ClaimMetric`.
+            if name is not Metric.SKILL_ADJUSTED
+        },
         tags={NOTE_TAG: note},
     )
 
