@@ -110,10 +110,10 @@ def power_of_scale(repeats: int) -> Iterator[str]:
 
 
 def shapes(repeats: int) -> Iterator[str]:
-    """The depth map and the table of the best: false differences, the set, the adjusted loss."""
+    """The depth map and the table of the best: false differences, the set, the expected loss."""
     heads = [
         *("trials, cells", "sd of cells", "said to differ, %", "best is in the set, %"),
-        *("set, share of cells", "luck of the luckiest", "left in the adjusted loss"),
+        *("set, share of cells", "luck of the luckiest", "left in the expected loss"),
         "its 95 % interval holds, %",
     ]
     rows = []
@@ -230,8 +230,8 @@ def _shape_study(
         bool(found.among_best[place]),
         float(found.estimates.among_best.mean()),
         losses.min() - truth,
-        table["adjusted_loss"] - truth,
-        table["adjusted_low"] <= truth <= table["adjusted_high"],
+        table["expected_loss"] - truth,
+        table["expected_low"] <= truth <= table["expected_high"],
     )
 
 

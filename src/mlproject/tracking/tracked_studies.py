@@ -50,6 +50,8 @@ class TrackedStudy:
     run_id: str
     status: str
     params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    """As its last launch left them."""
     tags: Mapping[str, str]
     trials: tuple[TrackedTrial, ...]
 
@@ -178,6 +180,7 @@ def _study(name: str, parent: Run, trials: Sequence[TrackedTrial]) -> TrackedStu
         run_id=parent.info.run_id,
         status=parent.info.status,
         params=parent.data.params,
+        metrics=parent.data.metrics,
         tags=parent.data.tags,
         trials=tuple(ordered),
     )

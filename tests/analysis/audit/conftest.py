@@ -78,6 +78,7 @@ def study_of(
         "run_id": "parent",
         "status": "FINISHED",
         "params": {},
+        "metrics": {},
         "tags": {},
         "trials": tuple(t if isinstance(t, TrackedTrial) else tracked(t) for t in trials),
     }

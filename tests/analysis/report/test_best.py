@@ -28,6 +28,10 @@ def _row(study: str, number: int, loss: float, **changes: object) -> dict[str, o
         "target": "1 % within 3 days",
         "loss": loss,
         "prior_loss": 0.625,
+        "val_loss_adjusted": 0.55,
+        "skill_adjusted": 0.12,
+        "verdict_prior": "better",
+        "verdict_baselines": "undecided",
         "d_model": 64,
         "n_layers": 48,
         "n_heads": 8,
@@ -44,7 +48,13 @@ def best() -> pd.DataFrame:
         _row("large", 0, 0.6, budget="20M", budget_parameters=20_000_000),
         _row("small", 4, 0.5),
         _row("small", 2, 0.51),
-        _row("unknown", 1, 0.4, horizon_days=5, prior_loss=float("nan"), origin="log"),
+        _row(
+            *("unknown", 1, 0.4),
+            horizon_days=5,
+            origin="log",
+            **dict.fromkeys(("prior_loss", "val_loss_adjusted", "skill_adjusted"), float("nan")),
+            **dict.fromkeys(("verdict_prior", "verdict_baselines"), "–"),
+        ),
     ]
     return best_architectures(pd.DataFrame(rows))
 
@@ -61,8 +71,8 @@ def test_csv_is_at_full_precision_and_names_the_runs(best: pd.DataFrame) -> None
     assert list(read["run_id"]) == ["small-4", "large-0", "unknown-1"]
     assert list(read["learning_rate"]) == [0.000321] * 3
     assert read["prior_loss"].isna().tolist() == [False, False, True]
-    assert read["adjusted_loss"].isna().tolist() == [False, True, True]
-    assert read["adjusted_low"][0] < read["adjusted_loss"][0] < read["adjusted_high"][0]
+    assert read["expected_loss"].isna().tolist() == [False, True, True]
+    assert read["expected_low"][0] < read["expected_loss"][0] < read["expected_high"][0]
     assert read["shapes"].tolist() == [1, 1, 1]
 
 
@@ -71,12 +81,15 @@ def test_markdown_has_a_row_per_study(best: pd.DataFrame) -> None:
     assert len(lines) == 2 + len(best)
     assert len({line.count("|") for line in lines}) == 1
     assert "| 2M | 1 % within 3 days | 2 | 0.5050 | " in lines[2]
-    assert "| 1 of 1 | 0.5000 | 0.6250 | +20.0% | 64 | 48 |" in lines[2]
-    assert "| – | – | – | 1 of 1 | 0.4000 | – | – |" in lines[4]
+    assert (
+        "| 1 of 1 | 0.5000 | 0.5500 | 0.6250 | +20.0% | +12.0% | better | undecided | 64 | 48 |"
+        in lines[2]
+    )
+    assert "| – | – | 1 of 1 | 0.4000 | – | – | – | – | – | – | 64 |" in lines[4]
 
 
 def test_the_luck_of_the_lowest_loss_is_taken_off() -> None:
-    """Fifty trials that differ by nothing but luck: the adjusted loss is that of them all."""
+    """Fifty trials that differ by nothing but luck: the expected loss is that of them all."""
     generator = np.random.default_rng(0)
     rows = [
         _row("luck", number, 0.57 + loss, d_model=64 * width, learning_rate=rate)
@@ -91,11 +104,10 @@ def test_the_luck_of_the_lowest_loss_is_taken_off() -> None:
     ]
     best = best_architectures(pd.DataFrame(rows)).loc[0]
     assert best["loss"] < 0.565
-    assert best["adjusted_loss"] == pytest.approx(0.57, abs=0.0015)
-    assert best["adjusted_low"] < 0.57 < best["adjusted_high"]
-    assert best["adjusted_high"] - best["adjusted_low"] < 0.006
+    assert best["expected_loss"] == pytest.approx(0.57, abs=0.0015)
+    assert best["expected_low"] < 0.57 < best["expected_high"]
+    assert best["expected_high"] - best["expected_low"] < 0.006
     assert (best["among_best"], best["shapes"]) == (7, 7)
-    assert best["adjusted_skill"] < best["skill"]
 
 
 def test_latex_escapes_what_it_has_to(best: pd.DataFrame) -> None:

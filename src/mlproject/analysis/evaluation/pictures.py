@@ -84,7 +84,11 @@ def _calibration(results: TestResults) -> Figure:
     figure, axes = _square("Calibration, test span")
     axes.plot([0, 1], [0, 1], color=_COLOURS[PRIOR], linestyle="--", label="perfect")
     furthest = 0.0
-    for name, probabilities in _compared(results).items():
+    compared = _compared(results)
+    network, *others = compared
+    others.sort(key=lambda name: -results.differences[name].mean)
+    for name in (network, *others[:1]):  # more curves with error bars could not be told apart
+        probabilities = compared[name]
         said, seen, error = _bins(probabilities, results.labels)
         furthest = max(furthest, said.max(), (seen + error).max())
         axes.errorbar(

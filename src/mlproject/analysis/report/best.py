@@ -16,13 +16,16 @@ _COLUMNS = {
     "budget": "budget",
     "target": "target",
     "trials": "trials",
-    "adjusted_loss": "adjusted loss",
-    "adjusted_interval": f"{CONFIDENCE:.0%} interval",
-    "adjusted_skill": "adjusted skill",
+    "expected_loss": "expected of its shape",
+    "expected_interval": f"{CONFIDENCE:.0%} interval",
     "among_best": "not told from the best",
     "loss": "luckiest loss",
+    "val_loss_adjusted": "adjusted",
     "prior_loss": "prior",
-    "skill": "its skill",
+    "skill": "luckiest skill",
+    "skill_adjusted": "adjusted skill",
+    "verdict_prior": "against the prior",
+    "verdict_baselines": "against baselines",
     "d_model": "d_model",
     "n_layers": "n_layers",
     "n_heads": "n_heads",
@@ -32,7 +35,10 @@ _COLUMNS = {
     "number": "trial",
     "origin": "origin",
 }
-_LOSSES = {"loss", "prior_loss", "adjusted_loss", "adjusted_low", "adjusted_high"}
+_LOSSES = {
+    *("loss", "prior_loss", "val_loss_adjusted"),
+    *("expected_loss", "expected_low", "expected_high"),
+}
 _LATEX_SPECIAL = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "\\": r"\textbackslash{}",
@@ -45,35 +51,35 @@ _UNKNOWN = "–"
 def best_architectures(frame: pd.DataFrame) -> pd.DataFrame:
     """The luckiest trial of each study, and what is to be expected of its width and depth.
 
-    The lowest of many losses is a lucky one: the architecture would hardly give it again. The
-    adjusted loss is what trials of its width, depth and learning rate may be expected to have, with
-    the luck of this one taken off; `adjusted_low` and `adjusted_high` are the limits of that
-    expectation. `among_best` says how many of the `shapes` that were tried cannot be told from the
-    best of them.
+    The lowest of many losses is a lucky one, twice over. Its seed was lucky: the expected loss is
+    what trials of its width, depth and learning rate may be expected to have on the same days, and
+    `expected_low` and `expected_high` are the limits of that expectation. And it was chosen by
+    these days: `val_loss_adjusted` and `skill_adjusted`, the study's own where it has them, are
+    what was chosen by some days is worth on others. `among_best` says how many of the `shapes` that
+    were tried cannot be told from the best of them.
     """
     best = frame.loc[frame.groupby("study", sort=False)["loss"].idxmin()].copy()
     best["trials"] = best["study"].map(frame["study"].value_counts())
     best["skill"] = 1 - best["loss"] / best["prior_loss"]
-    adjusted = pd.DataFrame(
-        [_adjusted(frame[frame["study"] == row["study"]], index) for index, row in best.iterrows()],
+    expected = pd.DataFrame(
+        [_expected(frame[frame["study"] == row["study"]], index) for index, row in best.iterrows()],
         index=best.index,
     )
-    best = best.join(adjusted)
-    best["adjusted_skill"] = 1 - best["adjusted_loss"] / best["prior_loss"]
+    best = best.join(expected)
     order = ["horizon_days", "task", "budget_parameters", "study"]
     return best.sort_values(order, ignore_index=True)
 
 
-def _adjusted(trials: pd.DataFrame, luckiest: Hashable) -> dict[str, float]:
+def _expected(trials: pd.DataFrame, luckiest: Hashable) -> dict[str, float]:
     """What is to be expected of the luckiest trial of a study; NaN where nothing is."""
     estimates = shape_estimates(trials)
     place = trials.index.get_loc(luckiest)
     expected = float(estimates.of_trials.losses[place])
     reach = estimates.reach * float(estimates.of_trials.errors[place])
     return {
-        "adjusted_loss": expected,
-        "adjusted_low": expected - reach,
-        "adjusted_high": expected + reach,
+        "expected_loss": expected,
+        "expected_low": expected - reach,
+        "expected_high": expected + reach,
         "among_best": int(estimates.among_best.sum()),
         "shapes": len(estimates.cells),
     }
@@ -83,8 +89,8 @@ def best_csv(best: pd.DataFrame) -> str:
     """The table as CSV: all figures at full precision, and the run of each."""
     columns = ["study", "horizon_days", "task"]
     for name in _COLUMNS:
-        if name == "adjusted_interval":
-            columns += ["adjusted_low", "adjusted_high"]
+        if name == "expected_interval":
+            columns += ["expected_low", "expected_high"]
         elif name == "among_best":
             columns += ["among_best", "shapes"]
         elif name != "target":
@@ -122,8 +128,8 @@ def _cells(best: pd.DataFrame) -> list[list[str]]:
 
 def _cell(name: str, row: Mapping[Hashable, Any]) -> str:
     """What stands in a column of a row."""
-    if name == "adjusted_interval":
-        limits = [_text(each, row[each]) for each in ("adjusted_low", "adjusted_high")]
+    if name == "expected_interval":
+        limits = [_text(each, row[each]) for each in ("expected_low", "expected_high")]
         return _UNKNOWN if _UNKNOWN in limits else " to ".join(limits)
     if name == "among_best":
         return f"{row['among_best']} of {row['shapes']}"
@@ -136,7 +142,7 @@ def _text(name: str, value: object) -> str:
         return _UNKNOWN
     if name in _LOSSES:
         return f"{value:.4f}"
-    if name in {"skill", "adjusted_skill"}:
+    if name in {"skill", "skill_adjusted"}:
         return f"{value:+.1%}"
     if name == "learning_rate":
         return f"{value:.1e}"

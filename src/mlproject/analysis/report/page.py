@@ -28,12 +28,15 @@ def report_page(trials: ReportTrials, best: pd.DataFrame, figures: Sequence[Repo
         f"<h1>{title}</h1><p>{html.escape(summary(trials))}</p>",
         "<h2>The best architectures</h2>",
         "<p>Of each study the <i>luckiest</i> trial, that of lowest validation loss, which for "
-        "being chosen looks better than it is. The <i>adjusted loss</i> is what trials of its "
-        "width, depth and learning rate may be expected to have on these validation days, with its "
-        "interval; what heads and other settings add is taken for luck. How many of the pairs of "
-        "width and depth that were tried cannot be told from the best stands beside it: that is "
-        "the size of the set to choose from. <i>Skill</i> is what a loss gains on the prior "
-        "(always predicting the share of rises in the training years); – is not known.</p>",
+        "being chosen looks better than it is, in two ways. Its seed was lucky: what trials of its "
+        "width, depth and learning rate may be <i>expected</i> to have on the same validation days "
+        "stands first, with its interval; what heads and other settings add is taken for luck. "
+        "How many of the pairs of width and depth that were tried cannot be told from the best "
+        "stands beside it: that is the size of the set to choose from. And it was chosen by these "
+        "days: the <i>adjusted</i> loss, with the verdicts against the prior and the best simple "
+        "baseline, is the study's own, of what is chosen by some of the days and tried on others. "
+        "<i>Skill</i> is what a loss gains on the prior (always predicting the share of rises in "
+        "the training years); – is not known.</p>",
         f'<div class="wide">{best_html(best)}</div>',
     ]
     for index, figure in enumerate(figures):

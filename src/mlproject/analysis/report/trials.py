@@ -10,7 +10,17 @@ from mlproject.analysis.analysed_study import AnalysedStudy
 from mlproject.analysis.dimensions import DIMENSIONS
 from mlproject.data.labels import parse_horizon, parse_task
 from mlproject.errors import UserError
-from mlproject.tracking.names import REAL_PARAMS, Metric, Origin, Param, Tag, TrialState
+from mlproject.tracking.names import (
+    REAL_PARAMS,
+    VERDICT_BASELINES_TAG,
+    VERDICT_PRIOR_TAG,
+    ClaimMetric,
+    Metric,
+    Origin,
+    Param,
+    Tag,
+    TrialState,
+)
 from mlproject.tracking.tracked_studies import TrackedExperiment, TrackedTrial
 
 _ARCHITECTURE = (*DIMENSIONS, Param.PARAM_COUNT)
@@ -116,9 +126,20 @@ def _row(trial: TrackedTrial, study: AnalysedStudy, loss: float | None) -> dict[
         "target": target_label(horizon_days, task),
         "loss": loss,
         "prior_loss": metrics.get(Metric.PRIOR_LOSS, float("nan")),
+        **_claims(study),
         **{str(name): int(params[name]) for name in _ARCHITECTURE},
         "d_ff_ratio": d_ff / d_model,
         **{str(name): float(params.get(name, float("nan"))) for name in REAL_PARAMS},
+    }
+
+
+def _claims(study: AnalysedStudy) -> dict[str, object]:
+    """What the trial's study says of its best, the same in every row of it."""
+    metrics, tags = study.tracked.metrics, study.tracked.tags
+    adjusted = (ClaimMetric.VAL_LOSS_ADJUSTED, ClaimMetric.SKILL_ADJUSTED)
+    return {
+        **{str(name): metrics.get(name, float("nan")) for name in adjusted},
+        **{name: tags.get(name, "–") for name in (VERDICT_PRIOR_TAG, VERDICT_BASELINES_TAG)},
     }
 
 
