@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from mlproject.analysis.claims.log_losses import log_losses
+from mlproject.analysis.claims.score_influences import auc_influences
 from mlproject.analysis.evaluation.market_scores import market_score_table
 from mlproject.analysis.evaluation.note import (
     conclusion,
@@ -16,10 +17,7 @@ from mlproject.analysis.evaluation.note import (
 )
 from mlproject.analysis.evaluation.pictures import draw_pictures
 from mlproject.analysis.evaluation.results import TestResults, Verdict, score_test_set
-from mlproject.analysis.evaluation.scores import (
-    auc_influences,
-    score_probabilities,
-)
+from mlproject.analysis.evaluation.scores import score_probabilities
 from mlproject.tracking.names import TestMetric
 
 DAYS = 700
