@@ -14,7 +14,12 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from benchmarks import claims_of_evaluation, claims_of_report, claims_of_studies
+from benchmarks import (
+    claims_of_evaluation,
+    claims_of_report,
+    claims_of_studies,
+    claims_of_verdicts,
+)
 
 Part = Callable[[int], Iterator[str]]
 
@@ -25,6 +30,7 @@ SLOW = {"effects", "evaluate"}
 
 PARTS: Mapping[str, Sequence[Part]] = {
     "studies": (claims_of_studies.verdicts,),
+    "verdicts": (claims_of_verdicts.false_better, claims_of_verdicts.adjusted_losses),
     "scale": (claims_of_report.false_claims_of_scale, claims_of_report.power_of_scale),
     "shapes": (claims_of_report.shapes,),
     "effects": (claims_of_report.effects,),

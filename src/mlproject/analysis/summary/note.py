@@ -1,18 +1,26 @@
 """A study in words: the note that its parent run shows, in Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mlproject.analysis.claims.verdicts import StudyClaims
 from mlproject.analysis.summary.claims import claims_in_words
 from mlproject.text.escaping import for_markdown
-from mlproject.tracking.names import Metric, Param, Tag, TrialState
+from mlproject.text.phrases import counted
+from mlproject.tracking.names import (
+    VALIDATION_WINDOWS_FILE,
+    Metric,
+    Param,
+    Tag,
+    TrialState,
+)
 from mlproject.tracking.trial_run import TrialRun, best_run
 
 if TYPE_CHECKING:
     from mlproject.search.study_settings import StudySettings  # it imports torch
 
 _METRICS = (Metric.BEST_VAL_LOSS, Metric.PRIOR_LOSS, Metric.SKILL, Metric.VAL_AUC)
+_WITH_INTERVAL = (Metric.SKILL, Metric.VAL_AUC)
 _ARCHITECTURE = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF, Param.PARAM_COUNT)
 
 
@@ -34,10 +42,11 @@ def study_note(
             f"The lowest loss so far is that of {recovered}trial {best.trial_number}: "
             f"{_architecture(best)}.",
             "",
-            "| metric | value |",
-            "|---|---|",
-            *(f"| {m} | {best.metrics[m]:.4f} |" for m in _METRICS if m in best.metrics),
+            "| metric | value | 95 % interval |",
+            "|---|---|---|",
+            *(f"| {m} | {best.metrics[m]:.4f} | {_interval(best, m)} |" for m in _shown(best)),
         ]
+        lines += [line for sentence in _skill_in_words(best) for line in ("", sentence)]
     if claims is not None:
         lines += [line for paragraph in claims_in_words(claims) for line in ("", paragraph)]
     return "\n".join(lines)
@@ -66,7 +75,40 @@ def recovered_note(
             f"Best is trial {best.trial_number} with a validation loss of "
             f"{best.metrics[Metric.BEST_VAL_LOSS]:.4f}: {_architecture(best)}.",
         ]
+    lost = sum(Metric.SKILL_LOW in run.metrics for run in runs)
+    if lost:
+        lines += [
+            "",
+            f"The single validation windows of {counted(lost, 'trial')} "
+            f"({VALIDATION_WINDOWS_FILE}) are not in a log: only a launch with the study's own "
+            "storage brings them back.",
+        ]
     return "\n".join(lines)
+
+
+def _shown(run: TrialRun) -> list[Metric]:
+    return [metric for metric in _METRICS if metric in run.metrics]
+
+
+def _interval(run: TrialRun, metric: Metric) -> str:
+    """From low to high; empty where there is none."""
+    if metric not in _WITH_INTERVAL:
+        return ""
+    ends = [run.metrics.get(Metric(f"{metric}.{end}")) for end in ("low", "high")]
+    return " to ".join(f"{end:.4f}" for end in ends if end is not None)
+
+
+def _skill_in_words(run: TrialRun) -> Iterator[str]:
+    """Where the skill of the luckiest trial comes from."""
+    parts = (Metric.SKILL, Metric.SKILL_DISCRIMINATION, Metric.SKILL_BASE_RATE)
+    if not all(part in run.metrics for part in parts):
+        return
+    skill, apart, rate = (run.metrics[part] for part in parts)
+    yield (
+        f"Of its skill of {skill:.2%}, {apart:+.2%} is from telling days apart and {rate:+.2%} "
+        "from expecting another share of rises than the training days had. The intervals know that "
+        "neighbouring days go together, and nothing of how the trial was chosen."
+    )
 
 
 def _architecture(run: TrialRun) -> str:
