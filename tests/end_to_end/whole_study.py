@@ -17,9 +17,12 @@ from recovery.write.trial_runs import trial_run
 from mlproject.search.trial_queue import MAX_ATTEMPTS
 from mlproject.tracking.names import (
     EPOCH_METRICS,
+    LOGITS_ATTR,
     MLFLOW_STATUS,
     PARENT_RUN_ID_TAG,
     PROCESS_DIED,
+    VALIDATION_WINDOWS_FILE,
+    VALIDATION_WINDOWS_TAG,
     Metric,
     Param,
     Tag,
@@ -72,7 +75,26 @@ def check_whole(
     (study,) = optuna.get_all_study_summaries(storage)
     assert study.n_trials == len(in_storage), "a trial is in progress, or waits"
     assert_tried_again(in_storage)
+    assert_windows_kept(mlflow_uri or f"sqlite:///{directory / 'mlflow.db'}", experiment, storage)
     return in_log
+
+
+def assert_windows_kept(uri: str, experiment: str, storage: str) -> None:
+    """AssertionError unless the run of each trial whose windows the storage keeps has their file,
+    and no other run has."""
+    (name,) = optuna.get_all_study_names(storage)
+    trials = optuna.load_study(study_name=name, storage=storage).trials
+    kept = {str(trial.number) for trial in trials if LOGITS_ATTR in trial.user_attrs}
+    assert kept or not any(trial.state is optuna.trial.TrialState.COMPLETE for trial in trials)
+    client = MlflowClient(uri)
+    found = client.get_experiment_by_name(experiment)
+    assert found is not None
+    runs = client.search_runs([found.experiment_id], f"tags.{Tag.TRIAL_NUMBER} LIKE '%'")
+    for run in runs:
+        files = [each.path for each in client.list_artifacts(run.info.run_id)]
+        has_file = run.data.tags[Tag.TRIAL_NUMBER] in kept
+        assert files == [VALIDATION_WINDOWS_FILE] * has_file, (run.info.run_name, files)
+        assert (VALIDATION_WINDOWS_TAG in run.data.tags) is has_file
 
 
 def assert_tried_again(trials: Mapping[int, Told]) -> None:
@@ -216,5 +238,5 @@ def _own_tags(tags: Mapping[str, str]) -> dict[str, str]:
     return {
         str(name): value
         for name, value in tags.items()
-        if name != Tag.ORIGIN and not name.startswith(tuple(others))
+        if name not in (Tag.ORIGIN, VALIDATION_WINDOWS_TAG) and not name.startswith(tuple(others))
     }

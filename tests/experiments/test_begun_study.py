@@ -21,6 +21,8 @@ from mlproject.data.bars import load_bars
 from mlproject.tracking.names import (
     EPOCH_METRICS,
     IDENTITY_ATTR,
+    VALIDATION_WINDOWS_FILE,
+    VALIDATION_WINDOWS_TAG,
     ClaimMetric,
     Metric,
     Param,
@@ -42,7 +44,7 @@ NEW_OF_THE_STUDY = {
     "n_markets": "1",
     "validation": "earliest",
 }
-NEW_TAGS = ("verdict_prior", "verdict_baselines")
+NEW_TAGS = ("verdict_prior", "verdict_baselines", VALIDATION_WINDOWS_TAG)
 NEW_METRICS = [
     *ClaimMetric,
     *(
@@ -52,7 +54,14 @@ NEW_METRICS = [
     ),
     *(validation_loss_of(baseline) for baseline in DAY_BASELINES),
 ]
-NEW_ARTIFACTS = {"parent": ["markets.csv"]}
+NEW_METRICS_OF_A_TRIAL = [
+    metric
+    for metric in Metric
+    if metric.endswith((".low", ".high")) or metric.startswith(f"{Metric.SKILL}_")
+]
+"""Of one that ends today; the best one is such a trial, so that the parent has them too."""
+_OF_A_TRIAL = [VALIDATION_WINDOWS_FILE]
+NEW_ARTIFACTS = {"parent": ["markets.csv"], "8": _OF_A_TRIAL, "9": _OF_A_TRIAL}
 DIED = "7"
 
 Command = Callable[..., tuple[int, str, str]]
@@ -123,7 +132,8 @@ def test_it_goes_on_with_every_name_the_same(begun: Path, command: Command) -> N
             del curves[Metric.TRAIN_LOSS]
             curves[Metric.VAL_LOSS] = curves[Metric.VAL_LOSS][:1]
             metrics.remove(Metric.TRAIN_LOSS)
-        gained = NEW_METRICS if number == "parent" else []
+        of_trial = NEW_METRICS_OF_A_TRIAL if number in ("8", "9", "parent") else []
+        gained = {*of_trial, *(NEW_METRICS if number == "parent" else [])}
         assert now[number]["metrics"] == sorted([*metrics, *gained]), number
         for name, curve in curves.items():
             found = dict(now[number]["curves"][name])
