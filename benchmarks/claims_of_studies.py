@@ -111,12 +111,13 @@ def verdicts(repeats: int) -> Iterator[str]:
                 _share(trainings, "prior", Verdict.WORSE),
                 _share(trainings, "baseline", Verdict.BETTER),
                 *_luck(trainings),
+                _holds(trainings),
             ]
         )
     heads = [
         *("markets", "studies, trainings", "better than the prior, %", "worse, %"),
         *("better than the best baseline, %", "luck of the lowest loss"),
-        "left in the adjusted loss",
+        *("left in the adjusted loss", "its 90 % interval holds, %"),
     ]
     yield "### Studies: verdicts where the truth is known\n"
     yield from markdown_lines(heads, rows)
@@ -314,6 +315,15 @@ def _alike(groups: Sequence[Sequence[float]]) -> float:
     within = np.mean([group.var(ddof=1) for group in several])
     between = np.var([group.mean() for group in several], ddof=1) - within / size
     return float(np.clip(between / (between + within), 0, 1)) if between + within > 0 else 0.0
+
+
+def _holds(trainings: Sequence[Sequence[Kept]]) -> str:
+    """How often the truth is within the interval of the difference, in per cent."""
+    known = [study for training in trainings for study in training if study.get("truth")]
+    if not known:
+        return "-"
+    found = [study["low"] <= study["truth"] <= study["high"] for study in known]
+    return f"{100 * float(np.mean(found)):.1f}"
 
 
 def _luck(trainings: Sequence[Sequence[Kept]]) -> tuple[str, str]:

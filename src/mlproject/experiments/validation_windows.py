@@ -18,6 +18,8 @@ from scipy.special import expit
 from mlproject.data.windows import WindowedData
 from mlproject.tracking.names import LOGITS_ATTR
 
+Floats = npt.NDArray[np.float64]
+
 _FORM = np.dtype("<f4")
 
 
@@ -30,15 +32,16 @@ def file_of_windows(
     user_attrs: Mapping[str, Any], data: WindowedData
 ) -> Callable[[], bytes] | None:
     """What makes the file of a trial's windows; None where the trial does not have them all."""
-    text = user_attrs.get(LOGITS_ATTR)
-    return partial(_file, text, data) if _windows_in(text) == len(data.validation) else None
+    logits = _logits(user_attrs.get(LOGITS_ATTR))
+    if logits is None or len(logits) != len(data.validation):
+        return None
+    return partial(_file, logits, data)
 
 
-def _file(text: str, data: WindowedData) -> bytes:
+def _file(logits: Floats, data: WindowedData) -> bytes:
     """The columns, a value per window in the order of the days, as numpy's ``.npz``."""
     ends = data.validation.cpu().numpy()
     labels = data.labels.cpu().numpy()[ends] > 0.5
-    logits = _logits(text).astype(np.float64)
     columns = {
         "date": data.dates[ends],
         "market": np.array(data.markets)[data.market_of(data.validation)],
@@ -52,16 +55,12 @@ def _file(text: str, data: WindowedData) -> bytes:
     return file.getvalue()
 
 
-def _logits(text: str) -> npt.NDArray[np.float32]:
-    return np.frombuffer(base64.b64decode(text, validate=True), _FORM)
-
-
-def _windows_in(text: object) -> int:
-    """How many windows there are; 0 where anybody wrote something else there."""
+def _logits(text: object) -> Floats | None:
+    """What `logits_as_text` wrote; None where anybody wrote something else."""
     if not isinstance(text, str) or not text.isascii():
-        return 0
+        return None
     try:
-        logits = _logits(text)
+        logits = np.frombuffer(base64.b64decode(text, validate=True), _FORM).astype(np.float64)
     except (ValueError, binascii.Error):
-        return 0
-    return len(logits) if np.isfinite(logits).all() else 0
+        return None
+    return logits if np.isfinite(logits).all() else None
