@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 import mlproject
-from mlproject.analysis.evaluation import baselines
+from mlproject.analysis.baselines import of_windows
 from mlproject.data.bars import load_bars
 from mlproject.data.windows import WindowedData, build_windows
 from mlproject.search.study_settings import StudySettings
@@ -45,8 +45,8 @@ def evaluated(
         patch.chdir(directory)
         mlflow.set_tracking_uri(None)
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{directory / 'mlflow.db'}")
-        patch.setattr(baselines, "MAX_TREES", 5)
-        patch.setattr(baselines, "INVERSE_PENALTIES", (1e-6, 1e-5))
+        patch.setattr(of_windows, "MAX_TREES", 5)
+        patch.setattr(of_windows, "INVERSE_PENALTIES", (1e-6, 1e-5))
         mlproject.run_study(SETTINGS, data=str(markets), device="cpu")
         yield mlproject.evaluate(SETTINGS, data=str(markets), seeds=2, device="cpu")
 

@@ -11,7 +11,7 @@ from mlproject.analysis.claims.verdicts import Verdict
 def test_a_study_is_what_it_is_alone_whoever_is_validated_beside_it() -> None:
     def studies(spans: int):
         return run_studies(
-            lambda seed: [random_walk("walk", seed, days=2700)],
+            lambda seed: [random_walk("walk", seed, days=3100)],
             seed=3,
             spans=spans,
             trials=1,

@@ -33,6 +33,7 @@ from mlproject.tracking.names import (
     IDENTITY_ATTR,
     METRICS_ATTR,
     PROCESS_DIED,
+    VALIDATION_WINDOWS_TAG,
     Metric,
     Param,
     Tag,
@@ -151,7 +152,9 @@ def _content(directory: Path, run: Run) -> dict[str, Any]:
         "tags": {
             k: v
             for k, v in run.data.tags.items()
-            if k != Tag.ORIGIN and not k.startswith(("mlflow.", "recovery."))
+            # The files of windows take the study's bars, which no backfill has.
+            if k not in (Tag.ORIGIN, VALIDATION_WINDOWS_TAG)
+            and not k.startswith(("mlflow.", "recovery."))
         },
         "epochs": [
             (point.step, point.value)
