@@ -26,7 +26,7 @@ def trial(metrics: dict[Metric, float]) -> TrialRun:
 
 
 def test_skill_has_its_interval_beside_it_and_its_two_parts_below() -> None:
-    note = study_note(SETTINGS, [trial(METRICS | PARTS)], None)
+    note = study_note(SETTINGS, [trial(METRICS | PARTS)], None, ())
     assert "| skill | 0.0610 | 0.0123 to 0.1100 |" in note
     assert "| val_auc | 0.6600 |  |" in note
     assert "Of its skill of 6.10%, +7.00% is from telling days apart and -0.90% from" in note
@@ -34,7 +34,7 @@ def test_skill_has_its_interval_beside_it_and_its_two_parts_below() -> None:
 
 def test_of_a_trial_without_them_nothing_is_said() -> None:
     old = {m: v for m, v in METRICS.items() if m not in (Metric.SKILL_LOW, Metric.SKILL_HIGH)}
-    note = study_note(SETTINGS, [trial(old)], None)
+    note = study_note(SETTINGS, [trial(old)], None, ())
     assert "| skill | 0.0610 |  |" in note
     assert "telling days apart" not in note
 
