@@ -1,6 +1,7 @@
 """Which trials a launch still has to run, and when so many fail that it had better stop."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -9,11 +10,14 @@ from mlproject.errors import UserError
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import (
     QueuedTrial,
+    counts_towards_plan,
     enqueue_missing_trials,
     enqueue_supplement,
     failure_reason,
     finished_trials,
+    known_params,
 )
+from mlproject.tracking.names import FINISHED_STATES, Tag
 
 MAX_FAILURES_IN_A_ROW = 5
 
@@ -59,6 +63,32 @@ class RemainingTrials:
         if missing > 0:
             enqueue_missing_trials(self.study, self._space)
         return max(0, missing)
+
+    def not_begun(self, trials: Sequence[FrozenTrial], at_work: int) -> list[Mapping[str, Any]]:
+        """What is known of the params of each trial that has not begun.
+
+        Nothing is known where the sampler will choose. Of the study's `trials` so many are
+        `at_work`.
+        """
+        waiting = [known_params(trial) for trial in trials if trial.state is TrialState.WAITING]
+        if self._is_supplement:
+            return list(waiting)
+        finished = sum(map(counts_towards_plan, trials))
+        missing = max(0, self._space.settings.n_trials - finished - at_work)
+        return [*waiting[:missing], *({} for _ in range(missing - len(waiting)))]
+
+    def count_finished(self, trials: Sequence[FrozenTrial], at_work: int) -> tuple[int, int]:
+        """How many of the study's `trials` have finished, and how many there will be in all.
+
+        Of a supplement these are its own trials, those of earlier launches included.
+        """
+        if not self._is_supplement:
+            return sum(map(counts_towards_plan, trials)), self._space.settings.n_trials
+        finished = sum(
+            trial.state.name in FINISHED_STATES and Tag.SUPPLEMENT in trial.user_attrs
+            for trial in trials
+        )
+        return finished, finished + at_work + len(self.not_begun(trials, at_work))
 
     def next_seed_index(self) -> int:
         """The seed index of the next trial, from which its sampler is seeded.

@@ -57,13 +57,13 @@ def trials_to_enqueue(trials: Sequence[FrozenTrial], space: SearchSpace) -> list
             attrs = {Tag.FORCED_EXTREME.value: label}
             missing.append(QueuedTrial(params=params, user_attrs=attrs))
         elif attempts[-1].state is TrialState.FAIL and len(attempts) < MAX_ATTEMPTS:
-            params = space.architecture_params(architecture) | _known_params(attempts[-1])
+            params = space.architecture_params(architecture) | known_params(attempts[-1])
             missing.append(_retry(attempts[-1], params))
     retried = {t.user_attrs.get(Tag.RETRY_OF) for t in trials}
     for trial in trials:
         is_forced = Tag.FORCED_EXTREME in trial.user_attrs
         died = failure_reason(trial) in (PROCESS_DIED, INTERRUPTED)
-        params = _known_params(trial)
+        params = known_params(trial)
         is_missing = died and not is_forced and trial.number not in retried and params
         if is_missing and _attempts(trial, trials) < MAX_ATTEMPTS:
             missing.append(_retry(trial, params))
@@ -120,7 +120,7 @@ def _retry(trial: FrozenTrial, params: dict[str, Any]) -> QueuedTrial:
     return QueuedTrial(params=dict(params), user_attrs=attrs)
 
 
-def _known_params(trial: FrozenTrial) -> dict[str, Any]:
+def known_params(trial: FrozenTrial) -> dict[str, Any]:
     """The params of a trial that were chosen, by the sampler or when it was enqueued: its process
     may have died before it came to take them."""
     return {**trial.system_attrs.get(_FIXED_PARAMS, {}), **trial.params}
