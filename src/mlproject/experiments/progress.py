@@ -4,6 +4,7 @@ The lines above the bar are in `terminal`.
 """
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -105,8 +106,16 @@ def show_progress(study: optuna.Study, *, finished: int, n_trials: int) -> Itera
             desc=study.study_name,
             bar_format=_BAR,
             dynamic_ncols=True,
-            disable=None,
+            disable=not _is_a_screen(),
         ) as bar,
         logging_redirect_tqdm(loggers=[logging.getLogger("optuna")] if not bar.disable else []),
     ):
         yield Progress(bar, study)
+
+
+def _is_a_screen() -> bool:
+    """Whether a bar can be seen: standard error is a terminal, and one that has a size."""
+    try:
+        return sys.stderr.isatty() and os.get_terminal_size(sys.stderr.fileno()).lines > 0
+    except (OSError, ValueError, AttributeError):
+        return False
