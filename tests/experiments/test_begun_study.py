@@ -42,8 +42,10 @@ NEW_OF_THE_STUDY = {
     "n_markets": "1",
     "validation": "earliest",
 }
-NEW_TAGS = ("verdict_prior", "verdict_baselines")
+NEW_TAGS = ("verdict_prior", "verdict_baselines", "time_left")
 NEW_METRICS = [
+    "eta_seconds",
+    "eta_at_most_seconds",
     *ClaimMetric,
     *(
         of_difference(metric, what)

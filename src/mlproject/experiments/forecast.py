@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial
 from mlproject.experiments.cheaper import LONG_SECONDS, cheaper
 from mlproject.experiments.pace import Pace
 from mlproject.experiments.time_left import (
+    Basis,
     EndedTrial,
     TimeLeft,
     TrialAhead,
@@ -44,7 +45,7 @@ SECONDS_BETWEEN_UPDATES = 300.0
 """The parent run is told this often while nothing begins or ends."""
 _LEAST_SECONDS_BETWEEN_UPDATES = 10.0
 _NEWS = 1.25
-"""An estimate that was off by more, before any step was timed, is told again."""
+"""An estimate that was off by more, before a step was timed here, is told again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +121,8 @@ class Forecast:
     def add_step(self, trial_number: int, step: int, steps: int) -> None:
         """So many of an epoch's steps are done."""
         self._at_work[trial_number][1].add_step(step, steps)
-        was_measured = self.left is not None and self.left.is_measured
-        if not was_measured or time.monotonic() - self._renewed >= SECONDS_BETWEEN_RENEWALS:
+        is_sure = self.left is not None and self.left.basis is Basis.THIS_LAUNCH
+        if not is_sure or time.monotonic() - self._renewed >= SECONDS_BETWEEN_RENEWALS:
             self._renew(trial_number)
 
     def add_epoch(self, trial_number: int, epoch: int) -> None:
@@ -189,7 +190,7 @@ class Forecast:
         if self._said is None:
             return True
         off = max(left.seconds, 1e-9) / max(self._said.seconds, 1e-9)
-        return left.is_measured > self._said.is_measured and not 1 / _NEWS <= off <= _NEWS
+        return left.basis > self._said.basis and not 1 / _NEWS <= off <= _NEWS
 
     def _announce(self, left: TimeLeft, trial_number: int | None) -> None:
         seconds = None if trial_number is None else self._at_work[trial_number][1].seconds_left

@@ -5,6 +5,7 @@ Nothing is read or written here. Who measures and who is told is in `forecast`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 from mlproject.text.durations import duration
 from mlproject.text.phrases import counted
@@ -50,6 +51,23 @@ class TrialAhead:
     epochs: float
 
 
+class Basis(IntEnum):
+    """What an estimate is judged by, the surest last."""
+
+    LAYER = 0
+    """One layer alone, before anything was trained."""
+    EARLIER_TRIALS = 1
+    """Trials of other launches, which may have run on another machine."""
+    THIS_LAUNCH = 2
+
+
+_IN_WORDS = {
+    Basis.LAYER: ", judged by one layer before the first step",
+    Basis.EARLIER_TRIALS: ", judged by the trials of earlier launches",
+    Basis.THIS_LAUNCH: "",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class TimeLeft:
     """How long a study will still take, if nothing changes."""
@@ -62,8 +80,7 @@ class TimeLeft:
     """Trials that the share is of."""
     trials_left: int
     workers: int
-    is_measured: bool
-    """False where no step was timed yet."""
+    basis: Basis
 
     @property
     def seconds(self) -> float:
@@ -87,8 +104,7 @@ class TimeLeft:
             study += f", at most {duration(self.at_most_seconds)}"
             trials = counted(self.n_finished, "trial")
             why = f"the {trials} so far ran {self.share:.0%} of their epochs"
-        judged = "" if self.is_measured else ", judged by one layer before the first step"
-        return f"time left: {trial}{study} ({why}{judged})"
+        return f"time left: {trial}{study} ({why}{_IN_WORDS[self.basis]})"
 
 
 def time_left(
@@ -110,10 +126,10 @@ def time_left(
         workers: trials at a time.
         guessed_speed: seconds for a unit of cost, used until something is measured.
     """
-    measured = _speed(ended, at_work)
-    speed = measured if measured is not None else guessed_speed
-    if speed is None:
+    found = _measured_speed(ended, at_work)
+    if found is None and guessed_speed is None:
         return None
+    speed, basis = found or (guessed_speed or 0.0, Basis.LAYER)
     typical = _typical_cost(ended, grid_cost)
     seconds = [
         *(trial.epochs_left * (trial.epoch_seconds or speed * trial.cost) for trial in at_work),
@@ -126,33 +142,35 @@ def time_left(
     known = len(ended) >= TRIALS_FOR_A_SHARE and planned > 0
     return TimeLeft(
         # The longest trial ends no sooner, however many workers there are.
-        at_most_seconds=max(sum(seconds) / workers, *seconds, 0.0, 0.0),
+        at_most_seconds=max(sum(seconds) / workers, *seconds, 0.0),
         share=sum(trial.epochs_run for trial in ended) / planned if known else None,
         n_finished=len(ended),
         trials_left=len(seconds),
         workers=workers,
-        is_measured=measured is not None,
+        basis=basis,
     )
 
 
-def _speed(ended: Sequence[EndedTrial], at_work: Sequence[TrialAtWork]) -> float | None:
+def _measured_speed(
+    ended: Sequence[EndedTrial], at_work: Sequence[TrialAtWork]
+) -> tuple[float, Basis] | None:
     """Seconds for a unit of cost: as this launch runs, and earlier ones that ran like it."""
-    timed = [trial for trial in ended if trial.epochs_run]
-    points = {
-        of_this_launch: [
-            (trial.seconds / trial.epochs_run, trial.cost)
-            for trial in timed
-            if trial.is_of_this_launch is of_this_launch
-        ]
-        for of_this_launch in (True, False)
-    }
-    now, earlier = points[True], points[False]
+    now = [_point(trial) for trial in ended if trial.epochs_run and trial.is_of_this_launch]
     now += [(t.epoch_seconds, t.cost) for t in at_work if t.epoch_seconds is not None]
-    if now:
-        speed = _ratio(now)
-        alike = (speed / _SAME_MACHINE, speed * _SAME_MACHINE)
-        earlier = [p for p in earlier if alike[0] <= p[0] / p[1] <= alike[1]]
-    return _ratio(now + earlier) if now or earlier else None
+    earlier = [_point(trial) for trial in ended if trial.epochs_run and not trial.is_of_this_launch]
+    if not now:
+        return (_ratio(earlier), Basis.EARLIER_TRIALS) if earlier else None
+    speed = _ratio(now)
+    alike = [
+        (seconds, cost)
+        for seconds, cost in earlier
+        if speed / _SAME_MACHINE <= seconds / cost <= speed * _SAME_MACHINE
+    ]
+    return _ratio(now + alike), Basis.THIS_LAUNCH
+
+
+def _point(trial: EndedTrial) -> tuple[float, float]:
+    return trial.seconds / trial.epochs_run, trial.cost
 
 
 def _ratio(points: Sequence[tuple[float, float]]) -> float:
