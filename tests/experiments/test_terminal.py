@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import optuna
 import pytest
@@ -118,7 +119,7 @@ def test_a_trial_is_two_short_lines_and_the_trial_log_has_the_whole_story(
     # Who reads the terminal's lines for a trial log is told nothing wrong.
     assert not any(map(line_key, lines))
     (tmp_path / "terminal.txt").write_text(terminal.getvalue())
-    collector = Collector()
+    collector = Collector(zone=ZoneInfo("UTC"))
     collector.add_file(str(tmp_path / "terminal.txt"))
     assert not collector.accounting[0].rejected
     assert collector.accounting[0].lines == collector.accounting[0].accounted
