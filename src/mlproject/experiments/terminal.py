@@ -15,8 +15,8 @@ from mlproject.text.durations import duration
 from mlproject.tracking.names import Metric, Param, Tag, TrialState
 from mlproject.tracking.trial_run import TrialRun
 
-TRIAL_LOG_LOGGER = "optuna.trial_log"
-"""What is logged here stands in the trial log alone."""
+TO_TERMINAL = "to_terminal"
+"""Attribute of a record of the trial log's: whether the terminal shows it too."""
 _TERMINAL_LOGGER = "optuna.terminal"
 _logger = optuna.logging.get_logger(_TERMINAL_LOGGER)
 _own_logger = logging.getLogger(__name__)
@@ -60,8 +60,9 @@ def is_for_terminal(record: logging.LogRecord) -> bool:
 
     A stack trace is, where the program is asked for more than usual.
     """
-    if record.name == TRIAL_LOG_LOGGER:
-        return False
+    if hasattr(record, TO_TERMINAL):  # it passes however quiet Optuna has been told to be
+        is_loud_enough = record.levelno >= optuna.logging.get_verbosity()
+        return getattr(record, TO_TERMINAL) and is_loud_enough
     is_end = record.name.startswith("optuna.study") and _ENDS_A_TRIAL.match(record.getMessage())
     return not is_end or (
         record.levelno >= logging.WARNING and _own_logger.isEnabledFor(logging.DEBUG)

@@ -15,12 +15,16 @@ from pathlib import Path
 import optuna
 
 from mlproject.errors import UserError
-from mlproject.experiments.terminal import TRIAL_LOG_LOGGER, is_for_terminal, is_for_trial_log
+from mlproject.experiments.terminal import (
+    TO_TERMINAL,
+    is_for_terminal,
+    is_for_trial_log,
+)
 from mlproject.tracking.trial_log_lines import ENDED, line_key, trial_lines
 from mlproject.tracking.trial_run import TrialRun
 
 _own_logger = logging.getLogger(__name__)
-_logger = optuna.logging.get_logger(TRIAL_LOG_LOGGER)
+_logger = optuna.logging.get_logger("optuna.trial_log")
 _logger.setLevel(logging.INFO)  # the journal is kept however quiet Optuna has been told to be
 
 
@@ -34,9 +38,9 @@ class TrialLogIncomplete(UserError):
         )
 
 
-def write_line(line: str) -> None:
+def write_line(line: str, *, to_terminal: bool = False) -> None:
     """Write a line of the trial log."""
-    _logger.info(line)
+    _logger.info(line, extra={TO_TERMINAL: to_terminal})
 
 
 @contextmanager

@@ -48,6 +48,11 @@ class RemainingTrials:
         if supplement is not None:
             enqueue_supplement(study, space, supplement)
 
+    @property
+    def n_trials(self) -> int:
+        """How many finished trials the study is to have."""
+        return self._space.settings.n_trials
+
     def n_to_start(self, *, at_work: int = 0, unbegun: int = 0) -> int:
         """How many trials may be started now; what is missing is enqueued first.
 
@@ -59,7 +64,7 @@ class RemainingTrials:
             enqueue_supplement(self.study, self._space, ())
             waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
             return max(0, len(waiting) - unbegun)
-        missing = self._space.settings.n_trials - finished_trials(self.study) - at_work
+        missing = self.n_trials - finished_trials(self.study) - at_work
         if missing > 0:
             enqueue_missing_trials(self.study, self._space)
         return max(0, missing)
@@ -74,7 +79,7 @@ class RemainingTrials:
         if self._is_supplement:
             return list(waiting)
         finished = sum(map(counts_towards_plan, trials))
-        missing = max(0, self._space.settings.n_trials - finished - at_work)
+        missing = max(0, self.n_trials - finished - at_work)
         return [*waiting[:missing], *({} for _ in range(missing - len(waiting)))]
 
     def count_finished(self, trials: Sequence[FrozenTrial], at_work: int) -> tuple[int, int]:
@@ -83,7 +88,7 @@ class RemainingTrials:
         Of a supplement these are its own trials, those of earlier launches included.
         """
         if not self._is_supplement:
-            return sum(map(counts_towards_plan, trials)), self._space.settings.n_trials
+            return sum(map(counts_towards_plan, trials)), self.n_trials
         finished = sum(
             trial.state.name in FINISHED_STATES and Tag.SUPPLEMENT in trial.user_attrs
             for trial in trials
