@@ -124,6 +124,25 @@ def test_steps_of_a_training_that_goes_on_after_a_kill_are_timed_alone(
     assert left.seconds == pytest.approx((trial.params["epochs"] - 31) * epoch_seconds, rel=0.1)
 
 
+def test_a_pause_is_not_taken_for_a_slow_machine_and_a_slow_machine_not_for_pauses(
+    clock: Clock, make_space: MakeSpace
+) -> None:
+    launch = Launch(optuna.create_study(), make_space("2M", n_trials=1), clock)
+    trial = launch.begin()
+    launch.step(trial, 5, 1.0)
+    before = launch.forecast.left
+    clock.now += 3600
+    launch.step(trial, 10, 1.0, first=6)
+    after = launch.forecast.left
+    assert before is not None
+    assert after is not None
+    assert after.seconds == pytest.approx(before.seconds, rel=0.02)
+    launch.step(trial, STEPS, 100.0, first=11)
+    slow = launch.forecast.left
+    assert slow is not None
+    assert slow.seconds > 10 * after.seconds
+
+
 def test_a_launch_of_a_begun_study_says_it_before_its_first_trial(
     clock: Clock, make_space: MakeSpace
 ) -> None:
