@@ -101,6 +101,7 @@ def _runs() -> dict[str, dict[str, Any]]:
     return shown
 
 
+@pytest.mark.usefixtures("with_pictures")
 def test_it_goes_on_with_every_name_the_same(begun: Path, command: Command) -> None:
     code, _, error = command(*RESUME, "--n-trials", "9")
     assert code == 0, error
