@@ -1,5 +1,6 @@
 """A launch hears of its trials, and tells once how long it will take."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -82,7 +83,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_after_a_few_steps_it_says_how_long_trial_and_study_will_take(
     clock: Clock, make_space: MakeSpace
 ) -> None:
-    launch = Launch(optuna.create_study(), make_space("2M", n_trials=7), clock)
+    launch = Launch(optuna.create_study(), make_space("2M", n_trials=7, search_space=2), clock)
     trial = launch.begin()
     launch.step(trial, 1, 30.0)  # the first one is slow, whatever the network
     assert not launch.said
@@ -94,6 +95,7 @@ def test_after_a_few_steps_it_says_how_long_trial_and_study_will_take(
     assert left is not None
     costs = {a: cost_of_window(a, "cpu") for a in launch.space.grid.architectures}
     assert line.startswith("time left: this trial at most ")
+    usual_epochs = 45 / math.log(50 / 5)  # from 5 to 50 on a logarithmic scale
     mine = launch.space.architecture(trial.params)
     assert mine is not None
     forced = [
@@ -101,7 +103,7 @@ def test_after_a_few_steps_it_says_how_long_trial_and_study_will_take(
         for waiting in launch.study.get_trials(states=(optuna.trial.TrialState.WAITING,))
     ]
     others = sum(costs[a] for a in forced if a is not None) + sum(costs.values()) / len(costs)
-    expected = epoch * (trial.params["epochs"] + 75 * others / costs[mine])
+    expected = epoch * (trial.params["epochs"] + usual_epochs * others / costs[mine])
     assert left.seconds == pytest.approx(expected, rel=0.02)
     assert launch.told[-1] == {
         "eta_seconds": pytest.approx(expected, rel=0.02),
@@ -112,7 +114,7 @@ def test_after_a_few_steps_it_says_how_long_trial_and_study_will_take(
 def test_steps_of_a_training_that_goes_on_after_a_kill_are_timed_alone(
     clock: Clock, make_space: MakeSpace
 ) -> None:
-    launch = Launch(optuna.create_study(), make_space("2M", n_trials=1), clock)
+    launch = Launch(optuna.create_study(), make_space("2M", n_trials=1, search_space=1), clock)
     trial = launch.begin()
     for epoch in range(1, 31):  # heard of again, all at once
         launch.forecast.add_epoch(trial.number, epoch)
@@ -127,7 +129,7 @@ def test_steps_of_a_training_that_goes_on_after_a_kill_are_timed_alone(
 def test_a_pause_is_not_taken_for_a_slow_machine_and_a_slow_machine_not_for_pauses(
     clock: Clock, make_space: MakeSpace
 ) -> None:
-    launch = Launch(optuna.create_study(), make_space("2M", n_trials=1), clock)
+    launch = Launch(optuna.create_study(), make_space("2M", n_trials=1, search_space=1), clock)
     trial = launch.begin()
     launch.step(trial, 5, 1.0)
     before = launch.forecast.left
@@ -189,7 +191,7 @@ def test_a_study_of_weeks_is_told_at_once_what_would_be_cheaper(
 def test_the_parent_run_hears_it_now_and_then_and_that_nothing_is_left(
     clock: Clock, make_space: MakeSpace
 ) -> None:
-    launch = Launch(optuna.create_study(), make_space("2M", n_trials=1), clock)
+    launch = Launch(optuna.create_study(), make_space("2M", n_trials=1, search_space=1), clock)
     trial = launch.begin()
     launch.step(trial, STEPS, 2.5)
     assert len(launch.told) == 1

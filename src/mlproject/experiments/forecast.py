@@ -230,10 +230,9 @@ class Forecast:
 
     def _trial_ahead(self, params: Mapping[str, Any]) -> TrialAhead:
         architecture = self._space.architecture(params)
-        ends = self._space.ranges[Param.EPOCHS].ends
         return TrialAhead(
             cost=None if architecture is None else self._cost(architecture),
-            epochs=params.get(Param.EPOCHS, sum(ends) / 2),
+            epochs=params.get(Param.EPOCHS, self._space.ranges[Param.EPOCHS].mean),
         )
 
 

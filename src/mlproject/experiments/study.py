@@ -41,6 +41,7 @@ from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
 from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.experiments.workers import Workers, open_workers
 from mlproject.experiments.workers.settings import WorkerSettings
+from mlproject.search.recommendation import rank_architectures
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
@@ -309,6 +310,7 @@ class StudyLaunch:
             [*recovered_trials(self.store, self.parent_run_id), *ended],
             note=partial(study_note, self.space.settings),
             claims=partial(claims_of, ended, self.references),
+            ranking=partial(rank_architectures, self.study.get_trials(deepcopy=False), self.space),
             trial_log=self.trial_log,
             tables=self._tables(),
         )

@@ -7,6 +7,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from mlproject.errors import UserError
+from mlproject.search.configurations import known_params
+from mlproject.search.replicates import enqueue_replicates
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import (
     QueuedTrial,
@@ -15,7 +17,6 @@ from mlproject.search.trial_queue import (
     enqueue_supplement,
     failure_reason,
     finished_trials,
-    known_params,
 )
 from mlproject.tracking.names import FINISHED_STATES, Tag
 
@@ -53,10 +54,11 @@ class RemainingTrials:
         """How many finished trials the study is to have."""
         return self._space.settings.n_trials
 
-    def n_to_start(self, *, at_work: int = 0, unbegun: int = 0) -> int:
-        """How many trials may be started now; what is missing is enqueued first.
+    def n_to_start(self, *, places: int = 1, at_work: int = 0, unbegun: int = 0) -> int:
+        """How many trials are to be started; what is missing is enqueued first.
 
         Args:
+            places: how many can be at once; of so many replicates are chosen now, by what is known.
             at_work: trials that were asked for and have not ended.
             unbegun: those of them that may not have been taken from the queue yet.
         """
@@ -67,6 +69,7 @@ class RemainingTrials:
         missing = self.n_trials - finished_trials(self.study) - at_work
         if missing > 0:
             enqueue_missing_trials(self.study, self._space)
+            enqueue_replicates(self.study, self._space, min(places, missing), unbegun=unbegun)
         return max(0, missing)
 
     def not_begun(self, trials: Sequence[FrozenTrial], at_work: int) -> list[Mapping[str, Any]]:

@@ -14,14 +14,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mlproject.models.arch_grid import LOG2_N_HEADS, SHAPE_INDEX
 from mlproject.models.extremes import distinct_extremes
+from mlproject.search.configurations import FIXED_PARAMS, known_params
 from mlproject.search.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
 from mlproject.tracking.names import FINISHED_STATES, PROCESS_DIED, Tag
 
 MAX_ATTEMPTS = 3
 """A trial that died or a forced one that failed is tried this often in all."""
-
-_FIXED_PARAMS = "fixed_params"
-"""Where Optuna keeps the params of an enqueued trial."""
 
 INTERRUPTED = "interrupted"
 
@@ -91,7 +89,7 @@ def enqueue_supplement(
     missing = trials_to_enqueue(trials, space)
     died = [queued for queued in missing if Tag.SUPPLEMENT in queued.user_attrs]
     waiting = [
-        _architecture_params(trial.system_attrs.get(_FIXED_PARAMS, {}))
+        _architecture_params(trial.system_attrs.get(FIXED_PARAMS, {}))
         for trial in trials
         if trial.state is TrialState.WAITING
     ]
@@ -114,16 +112,10 @@ def _retry(trial: FrozenTrial, params: dict[str, Any]) -> QueuedTrial:
         Tag.RETRY_OF.value: trial.number,
         FIRST_ATTEMPT_ATTR: first_attempt,
     }
-    for tag in (Tag.FORCED_EXTREME, Tag.SUPPLEMENT):
+    for tag in (Tag.FORCED_EXTREME, Tag.SUPPLEMENT, Tag.REPLICATE_OF, Tag.REPLICATE):
         if tag in trial.user_attrs:
             attrs[tag.value] = trial.user_attrs[tag]
     return QueuedTrial(params=dict(params), user_attrs=attrs)
-
-
-def known_params(trial: FrozenTrial) -> dict[str, Any]:
-    """The params of a trial that were chosen, by the sampler or when it was enqueued: its process
-    may have died before it came to take them."""
-    return {**trial.system_attrs.get(_FIXED_PARAMS, {}), **trial.params}
 
 
 def _architecture_params(params: Mapping[str, Any]) -> tuple[Any, Any]:
