@@ -215,14 +215,17 @@ class Forecast:
         metrics = trial.user_attrs.get(METRICS_ATTR, {})
         architecture = self._space.architecture(trial.params)
         settings = self._space.training_settings(trial.number, trial.params)
-        seconds = metrics.get(Metric.DURATION_SECONDS)
-        if trial.state.name not in FINISHED_STATES or None in (architecture, settings, seconds):
+        epochs, seconds = (
+            metrics.get(name) for name in (Metric.EPOCHS_RUN, Metric.DURATION_SECONDS)
+        )
+        if trial.state.name not in FINISHED_STATES or epochs is None or seconds is None:
             return None
-        assert architecture is not None and settings is not None
+        if architecture is None or settings is None:
+            return None
         return EndedTrial(
             cost=self._cost(architecture),
             planned_epochs=settings.epochs,
-            epochs_run=int(metrics[Metric.EPOCHS_RUN]),
+            epochs_run=int(epochs),
             seconds=seconds,
             is_sampled=not any(tag in trial.user_attrs for tag in _ENQUEUED),
             is_of_this_launch=trial.number in self._begun_here,
