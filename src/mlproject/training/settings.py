@@ -31,6 +31,13 @@ class Between:
         """The smallest and the largest value."""
         return self.low, self.high
 
+    @property
+    def mean(self) -> float:
+        """The mean of what is drawn at random."""
+        if self.log and self.low < self.high:
+            return (self.high - self.low) / math.log(self.high / self.low)
+        return (self.low + self.high) / 2
+
     def nearest(self, value: Number) -> Number:
         """The value of the range that is nearest."""
         return min(max(value, self.low), self.high)
@@ -57,6 +64,11 @@ class OneOf:
     def ends(self) -> tuple[Number, Number]:
         """The smallest and the largest value."""
         return min(self.values), max(self.values)
+
+    @property
+    def mean(self) -> float:
+        """The mean of what is drawn at random."""
+        return sum(self.values) / len(self.values)
 
     def nearest(self, value: Number) -> Number:
         """The choice that is nearest."""
