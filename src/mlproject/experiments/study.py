@@ -21,6 +21,7 @@ from mlproject.data.markets import Markets
 from mlproject.data.windows import build_windows
 from mlproject.errors import UserError
 from mlproject.experiments.describe import ended_trial
+from mlproject.experiments.forecast import Forecast, Speed
 from mlproject.experiments.market_validation import market_validation
 from mlproject.experiments.progress import show_progress
 from mlproject.experiments.storage import (
@@ -112,8 +113,9 @@ def run_study(
         workers: trials at a time; more than 1 run through Ray.
         tracking_uri: MLflow's store; by default that of MLFLOW_TRACKING_URI, else ``mlflow.db`` in
             the working directory.
-        progress: is given what there is to say before the first trial: what was understood of the
-            bars' files, what they can tell, and the memory plan.
+        progress: is given what there is to say before the first trial (what was understood of the
+            bars' files, what they can tell, the memory plan), and after a few steps how long the
+            study will take.
 
     Raises:
         UserError: one of its kinds: input that cannot be used, a storage that holds another
@@ -167,6 +169,7 @@ def run_study_in(
         check_unoccupied(storage, identity)
         plan_text = f"{crew.as_text()}{plan.as_text()}"
         progress(plan_text)
+        speed = crew.speed(space, plan)
         references = References.of(markets, windows)
         trial_log = store.directory / "trial_logs" / f"{settings.study_name}.log"
         with (
@@ -195,6 +198,8 @@ def run_study_in(
                     checkpoints=store.directory / "checkpoints" / settings.study_name,
                 ),
                 workers=crew,
+                speed=speed,
+                progress=progress,
                 trial_log=trial_log,
                 references=references,
                 supplement=supplement,
@@ -219,6 +224,10 @@ class StudyLaunch:
     study: optuna.Study
     context: TrialContext
     workers: Workers
+    speed: Speed
+    """Of the workers."""
+    progress: Callable[[str], object]
+    """Is given the time left, as soon as it is known."""
     trial_log: Path
     references: References
     """What the trials are compared with."""
@@ -272,9 +281,19 @@ class StudyLaunch:
     def _run_trials(self, tracking: LiveTracking) -> None:
         finished, n_trials = finished_trials(self.study), self.space.settings.n_trials
         with show_progress(self.study, finished=finished, n_trials=n_trials) as progress:
-            watch = StudyWatch(tracking, self.space, self.context.data, progress)
             remaining = RemainingTrials(self.study, self.space, self.supplement)
+            forecast = Forecast(
+                remaining,
+                self.space,
+                self.context.epoch_shape,
+                self.speed,
+                say=partial(progress.say, printed=self.progress),
+                tell=tracking.tell_study,
+            )
+            forecast.open()
+            watch = StudyWatch(tracking, self.space, self.context.data, progress, forecast)
             self.workers.run_trials(self.context, remaining, watch, self.storage)
+            forecast.close()
 
     @property
     def space(self) -> SearchSpace:
