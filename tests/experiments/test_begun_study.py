@@ -26,6 +26,7 @@ from mlproject.tracking.names import (
     ClaimMetric,
     Metric,
     Param,
+    RecommendedMetric,
     Tag,
     of_difference,
     validation_loss_of,
@@ -44,11 +45,15 @@ NEW_OF_THE_STUDY = {
     "n_markets": "1",
     "validation": "earliest",
 }
-NEW_TAGS = ("verdict_prior", "verdict_baselines", "time_left", VALIDATION_WINDOWS_TAG)
+NEW_TAGS = (
+    *("verdict_prior", "verdict_baselines", "recommended", "recommended_trial", "time_left"),
+    VALIDATION_WINDOWS_TAG,
+)
 NEW_METRICS = [
     "eta_seconds",
     "eta_at_most_seconds",
     *ClaimMetric,
+    *RecommendedMetric,
     *(
         of_difference(metric, what)
         for metric in (ClaimMetric.LOSS_DIFFERENCE_PRIOR, ClaimMetric.LOSS_DIFFERENCE_BASELINES)
@@ -63,7 +68,7 @@ NEW_METRICS_OF_A_TRIAL = [
 ]
 """Of one that ends today; the best one is such a trial, so that the parent has them too."""
 _OF_A_TRIAL = [VALIDATION_WINDOWS_FILE]
-NEW_ARTIFACTS = {"parent": ["markets.csv"], "8": _OF_A_TRIAL, "9": _OF_A_TRIAL}
+NEW_ARTIFACTS = {"parent": ["architectures.csv", "markets.csv"], "8": _OF_A_TRIAL, "9": _OF_A_TRIAL}
 DIED = "7"
 
 Command = Callable[..., tuple[int, str, str]]
