@@ -11,6 +11,8 @@ import optuna
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from mlproject.search.trial_queue import best_trial
+
 SECONDS_BETWEEN_STEPS_SHOWN = 2.0
 SECONDS_BETWEEN_LINES = 600.0
 """Where there is no terminal, a line this often says that a study is alive: an epoch may take
@@ -62,11 +64,8 @@ class Progress:
             self._said = self._shown
 
     def _read_best(self) -> str:
-        complete = self._study.get_trials(
-            deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)
-        )
-        values = [trial.value for trial in complete if trial.value is not None]
-        return f"best {min(values):.4f}" if values else "best -"
+        best = best_trial(self._study)
+        return "best -" if best is None else f"best {best.value:.4f}"
 
 
 @contextmanager

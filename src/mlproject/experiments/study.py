@@ -20,7 +20,8 @@ from mlproject.data.market_table import remarks, what_data_tells
 from mlproject.data.markets import Markets
 from mlproject.data.windows import build_windows
 from mlproject.errors import UserError
-from mlproject.experiments.describe import ended_trial
+from mlproject.experiments.describe import any_trial, ended_trial
+from mlproject.experiments.known_trials import check_known
 from mlproject.experiments.market_validation import market_validation
 from mlproject.experiments.progress import show_progress
 from mlproject.experiments.storage import (
@@ -33,8 +34,10 @@ from mlproject.experiments.storage import (
     open_study_storage,
     storage_errors,
     study_lock,
+    study_trials,
 )
 from mlproject.experiments.study_description import describe_study
+from mlproject.experiments.study_files import study_files
 from mlproject.experiments.trial_context import TrialContext
 from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
 from mlproject.experiments.trial_watch import StudyWatch
@@ -43,16 +46,18 @@ from mlproject.experiments.workers.settings import WorkerSettings
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
-from mlproject.search.trial_queue import QueuedTrial, finished_trials
+from mlproject.search.tracked_settings import connect_for_study, settings_as_tracked
+from mlproject.search.trial_queue import QueuedTrial, best_trial, finished_trials, own_trials
 from mlproject.text.credentials import first_line
+from mlproject.tracking.artifacts import log_text
 from mlproject.tracking.errors import MlflowError, tracking_errors
 from mlproject.tracking.live_tracking import (
     INTERRUPTED_PATIENCE_SECONDS,
     LiveTracking,
     patience_seconds,
 )
-from mlproject.tracking.store import TrackingStore, connect, open_experiment
-from mlproject.tracking.study_run import close_study_run, open_study_run
+from mlproject.tracking.store import TrackingStore, open_experiment
+from mlproject.tracking.study_run import end_launch, open_study_run, study_run_closed
 from mlproject.tracking.tracked_studies import recovered_trials
 from mlproject.tracking.trial_run import TrialRun
 
@@ -120,7 +125,7 @@ def run_study(
             cannot be had, or an MLflow that was away when the study ended.
     """
     return run_study_in(
-        connect(settings.experiment, tracking_uri, request_retries=0),
+        connect_for_study(settings, tracking_uri),
         settings,
         data=data,
         storage_url=storage,
@@ -146,7 +151,10 @@ def run_study_in(
         workers = WorkerSettings(workers=workers)
     markets = checked_markets(data)
     progress(f"source shape: {markets.source_shape}")
-    where = (storage_url, settings.study_name, store.directory)
+    settings = settings_as_tracked(settings, store)
+    files = study_files(store, storage_url, settings.study_name)
+    where = (files.storage_url, settings.study_name, files.folder)
+    progress(files.as_text())
     found = find_study_storage(*where)
     settings = settings.as_begun(begun_identity(found))
     windows = build_windows(
@@ -161,27 +169,36 @@ def run_study_in(
     space = SearchSpace.of(settings, windows.n_features)
     with open_workers(workers, device) as crew:
         plan = crew.plan(space)  # what fits in no way is refused before a storage is made
+        check_known(store, files, partial(_all_trials, found, space))
         storage = found or open_study_storage(*where)
         identity = space.settings.identity(markets, windows.n_features, plan.training)
         check_unoccupied(storage, identity)
         plan_text = f"{crew.as_text()}{plan.as_text()}"
         progress(plan_text)
         references = References.of(markets, windows)
-        trial_log = store.directory / "trial_logs" / f"{settings.study_name}.log"
         with (
-            study_lock(storage, store.directory),
+            study_lock(storage, files.folder),
             storage_errors(storage),
-            open_trial_log(trial_log),
+            open_trial_log(files.trial_log),
         ):
             with tracking_errors(store.uri):
                 store = open_experiment(store)
                 parent_run_id = open_study_run(store, settings.study_name)
-                describe_study(
-                    store, parent_run_id, space, markets=markets, data=windows, identity=identity
-                )
-                store.client.log_text(parent_run_id, plan_text, "memory_plan.txt")
-            study = open_study(storage, identity)
-            fail_dead_trials(study, storage)
+            with study_run_closed(store, parent_run_id):
+                with tracking_errors(store.uri):
+                    describe_study(
+                        store,
+                        parent_run_id,
+                        space,
+                        markets=markets,
+                        data=windows,
+                        identity=identity,
+                        files=files,
+                    )
+                    log_text(store, parent_run_id, plan_text, "memory_plan.txt")
+                study = open_study(storage, identity)
+                fail_dead_trials(study, storage)
+                _say_added_trials(study)
             launch = StudyLaunch(
                 store=store,
                 parent_run_id=parent_run_id,
@@ -191,21 +208,34 @@ def run_study_in(
                     space=space,
                     plan=plan.training,
                     data=windows,
-                    checkpoints=store.directory / "checkpoints" / settings.study_name,
+                    checkpoints=files.checkpoints,
                 ),
                 workers=crew,
-                trial_log=trial_log,
+                trial_log=files.trial_log,
                 references=references,
                 supplement=supplement,
             )
             return launch.run()
 
 
-def _best_trial(study: optuna.Study) -> FrozenTrial | None:
-    try:
-        return study.best_trial
-    except ValueError:  # none is complete
-        return None
+def _all_trials(storage: StudyStorage | None, space: SearchSpace) -> list[TrialRun]:
+    """The trials of a study's storage, in any state; none where it has not begun there."""
+    if storage is None:
+        return []
+    found = (any_trial(trial, space) for trial in study_trials(storage))
+    return [trial for trial in found if trial is not None]
+
+
+def _say_added_trials(study: optuna.Study) -> None:
+    trials = study.get_trials(deepcopy=False)
+    own = {trial.number for trial in own_trials(trials)}
+    added = [str(trial.number) for trial in trials if trial.number not in own]
+    if added:
+        _logger.warning(
+            "trials %s were added to the storage by hand: they do not count towards the trials of "
+            "the study, are never its best, and are not written to MLflow",
+            ", ".join(added),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,10 +256,10 @@ class StudyLaunch:
 
     def run(self) -> StudyOutcome:
         """Run the trials that are missing; leave MLflow and the trial log true in any case."""
-        write_missing_lines(self.trial_log, self._ended_trials())
-        tracking = LiveTracking(self.store, self.parent_run_id, self._ended_trials)
         status = "FAILED"
+        tracking = LiveTracking(self.store, self.parent_run_id, self._ended_trials)
         try:
+            write_missing_lines(self.trial_log, self._ended_trials())
             self._run_trials(tracking)
             status = "FINISHED"
         except KeyboardInterrupt:
@@ -246,26 +276,41 @@ class StudyLaunch:
             study_name=self.study.study_name,
             parent_run_id=self.parent_run_id,
             finished=finished_trials(self.study),
-            best_trial=_best_trial(self.study),
+            best_trial=best_trial(self.study),
             trial_log=self.trial_log,
         )
 
     def _conclude(self, status: str, tracking: LiveTracking) -> str | None:
-        """Bring everything up to date and end the parent; say what MLflow did not take, if so."""
+        """Bring everything up to date and end the parent; say what MLflow did not take, if so.
+
+        After an interruption the parent is ended before it is described: who interrupts may end
+        this process for good next.
+        """
         write_missing_lines(self.trial_log, self._ended_trials())
         interrupted = status == "KILLED"
         left = tracking.finish(INTERRUPTED_PATIENCE_SECONDS if interrupted else patience_seconds())
         pending = left.as_text()
+        if left.was_interrupted:
+            status = "KILLED"
         if left.outage is None:
             try:
-                self._summarise()
-                close_study_run(self.store, self.parent_run_id, status)
+                if status != "FINISHED":
+                    end_launch(self.store, self.parent_run_id, status)
+                if not left.was_interrupted:
+                    self._summarise()
+                if status == "FINISHED":
+                    end_launch(self.store, self.parent_run_id, status)
+            except KeyboardInterrupt:
+                end_launch(self.store, self.parent_run_id, "KILLED")
+                raise
             except MlflowError as error:
                 pending = (
                     f"MLflow does not take its summary ({first_line(error)}): start the server"
                 )
         if pending is not None and status != "FINISHED":
             _logger.warning("%s and run the same command again", pending)
+        if left.was_interrupted:
+            raise KeyboardInterrupt
         return pending
 
     def _run_trials(self, tracking: LiveTracking) -> None:
@@ -303,6 +348,6 @@ class StudyLaunch:
     def _ended_trials(self) -> list[TrialRun]:
         return [
             ended_trial(trial, self.space)
-            for trial in self.study.get_trials(deepcopy=False)
+            for trial in own_trials(self.study.get_trials(deepcopy=False))
             if trial.state.is_finished() and trial.datetime_start is not None
         ]

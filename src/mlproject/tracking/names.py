@@ -195,6 +195,15 @@ MLFLOW_STATUS = {
 
 PARENT_RUN_ID_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
+TRIAL_IDENTITY_TAG = "trial_identity"
+"""On a trial's run: study, trial number and start in milliseconds, by which the run is known
+wherever it is moved to; copies of a run do not keep its start."""
+STUDY_STORAGE_TAG = "study_storage"
+"""On a parent run: the URL of Optuna's storage that its last launch used, without a password."""
+STUDY_FOLDER_TAG = "study_folder"
+"""On a parent run: machine and folder of the trial log and the checkpoints."""
+LAUNCH_OF_TAG = "launch_of"
+"""On the run that `mlflow run` made for a later launch of a study: the study's name."""
 PLAN_OPTIMISER_PARAM = "plan.optimiser"
 """On a parent run: what its trials train with; `mlflow run` logs what was asked for, such as
 ``auto``, under the plain name."""
