@@ -61,7 +61,7 @@ def _watch(parent: object) -> None:
 def _mlflow_run() -> object | None:
     """The process that runs this one for `mlflow run`, across the shells in between; None if none.
 
-    Anybody may have exported MLFLOW_RUN_ID in a shell: one in which somebody types is no such shell.
+    Anybody may have exported MLFLOW_RUN_ID in a shell; one in which somebody types is none of them.
     """
     import psutil
 

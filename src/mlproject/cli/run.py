@@ -64,7 +64,7 @@ def _refuse_credentials() -> None:
 
 
 def _close_launch() -> None:
-    """End the run of `mlflow run` where nothing has taken it yet: it may have been killed itself."""
+    """End the run of `mlflow run` that nothing has used yet: that may have been killed itself."""
     if _RUN_VARIABLE in os.environ:
         from mlproject.tracking.store import close_launch_run
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -57,7 +58,12 @@ from mlproject.tracking.live_tracking import (
     patience_seconds,
 )
 from mlproject.tracking.store import TrackingStore, open_experiment
-from mlproject.tracking.study_run import end_launch, open_study_run, study_run_closed
+from mlproject.tracking.study_run import (
+    end_launch,
+    launch_run_closed,
+    open_study_run,
+    study_run_closed,
+)
 from mlproject.tracking.tracked_studies import recovered_trials
 from mlproject.tracking.trial_run import TrialRun
 
@@ -149,77 +155,82 @@ def run_study_in(
     """As `run_study`; with a `supplement` those forced trials, on top of `settings.n_trials`."""
     if isinstance(workers, int):
         workers = WorkerSettings(workers=workers)
-    markets = checked_markets(data)
-    progress(f"source shape: {markets.source_shape}")
-    settings = settings_as_tracked(settings, store)
-    files = study_files(store, storage_url, settings.study_name)
-    where = (files.storage_url, settings.study_name, files.folder)
-    progress(files.as_text())
-    found = find_study_storage(*where)
-    settings = settings.as_begun(begun_identity(found))
-    windows = build_windows(
-        markets,
-        horizon_days=settings.horizon_days,
-        task=settings.task,
-        label_price=settings.label_price,
-        validation_thinning=settings.validation_thinning,
-    )
-    for line in (*remarks(markets, windows), what_data_tells(windows)):
-        progress(line)
-    space = SearchSpace.of(settings, windows.n_features)
-    with open_workers(workers, device) as crew:
-        plan = crew.plan(space)  # what fits in no way is refused before a storage is made
-        check_known(store, files, partial(_all_trials, found, space))
-        storage = found or open_study_storage(*where)
-        identity = space.settings.identity(markets, windows.n_features, plan.training)
-        check_unoccupied(storage, identity)
-        plan_text = f"{crew.as_text()}{plan.as_text()}"
-        progress(plan_text)
-        references = References.of(markets, windows)
-        with (
-            study_lock(storage, files.folder),
-            storage_errors(storage),
-            open_trial_log(files.trial_log),
-        ):
-            with tracking_errors(store.uri):
-                store = open_experiment(store)
-                parent_run_id = open_study_run(store, settings.study_name)
-            with study_run_closed(store, parent_run_id):
+    with ExitStack() as unused:
+        unused.enter_context(launch_run_closed(store))
+        markets = checked_markets(data)
+        progress(f"source shape: {markets.source_shape}")
+        settings = settings_as_tracked(settings, store)
+        files = study_files(store, storage_url, settings.study_name)
+        where = (files.storage_url, settings.study_name, files.folder)
+        progress(files.as_text())
+        found = find_study_storage(*where)
+        settings = settings.as_begun(begun_identity(found))
+        windows = build_windows(
+            markets,
+            horizon_days=settings.horizon_days,
+            task=settings.task,
+            label_price=settings.label_price,
+            validation_thinning=settings.validation_thinning,
+        )
+        for line in (*remarks(markets, windows), what_data_tells(windows)):
+            progress(line)
+        space = SearchSpace.of(settings, windows.n_features)
+        with open_workers(workers, device) as crew:
+            plan = crew.plan(space)  # what fits in no way is refused before a storage is made
+            check_known(store, files, partial(_all_trials, where, space))
+            files.make_folder()
+            storage = found or open_study_storage(*where)
+            identity = space.settings.identity(markets, windows.n_features, plan.training)
+            check_unoccupied(storage, identity)
+            plan_text = f"{crew.as_text()}{plan.as_text()}"
+            progress(plan_text)
+            references = References.of(markets, windows)
+            with (
+                study_lock(storage, files.folder),
+                storage_errors(storage),
+                open_trial_log(files.trial_log),
+            ):
                 with tracking_errors(store.uri):
-                    describe_study(
-                        store,
-                        parent_run_id,
-                        space,
-                        markets=markets,
+                    store = open_experiment(store)
+                    parent_run_id = open_study_run(store, settings.study_name)
+                unused.pop_all()
+                with study_run_closed(store, parent_run_id):
+                    with tracking_errors(store.uri):
+                        describe_study(
+                            store,
+                            parent_run_id,
+                            space,
+                            markets=markets,
+                            data=windows,
+                            identity=identity,
+                            files=files,
+                        )
+                        log_text(store, parent_run_id, plan_text, "memory_plan.txt")
+                    study = open_study(storage, identity)
+                    fail_dead_trials(study, storage)
+                    _say_added_trials(study)
+                launch = StudyLaunch(
+                    store=store,
+                    parent_run_id=parent_run_id,
+                    storage=storage,
+                    study=study,
+                    context=TrialContext(
+                        space=space,
+                        plan=plan.training,
                         data=windows,
-                        identity=identity,
-                        files=files,
-                    )
-                    log_text(store, parent_run_id, plan_text, "memory_plan.txt")
-                study = open_study(storage, identity)
-                fail_dead_trials(study, storage)
-                _say_added_trials(study)
-            launch = StudyLaunch(
-                store=store,
-                parent_run_id=parent_run_id,
-                storage=storage,
-                study=study,
-                context=TrialContext(
-                    space=space,
-                    plan=plan.training,
-                    data=windows,
-                    checkpoints=files.checkpoints,
-                ),
-                workers=crew,
-                trial_log=files.trial_log,
-                references=references,
-                supplement=supplement,
-            )
-            return launch.run()
+                        checkpoints=files.checkpoints,
+                    ),
+                    workers=crew,
+                    trial_log=files.trial_log,
+                    references=references,
+                    supplement=supplement,
+                )
+                return launch.run()
 
 
-def _all_trials(storage: StudyStorage | None, space: SearchSpace) -> list[TrialRun]:
+def _all_trials(where: tuple[str, str, Path], space: SearchSpace) -> list[TrialRun]:
     """The trials of a study's storage, in any state; none where it has not begun there."""
+    storage = find_study_storage(*where)  # another launcher may have made it meanwhile
     if storage is None:
         return []
     found = (any_trial(trial, space) for trial in study_trials(storage))

@@ -13,7 +13,7 @@
 | that of the storage's file, else one of the user's own | as before, and the working folder is a |
 |   | temporary copy that `mlflow run <URI>` has fetched |
 
-Nothing is opened or made here.
+Nothing is opened here.
 """
 
 import os
@@ -56,6 +56,21 @@ class StudyFiles:
     def checkpoints(self) -> Path:
         """The folder of what trials at work save."""
         return self.folder / "checkpoints" / self.study_name
+
+    def make_folder(self) -> None:
+        """Make the folder, if it is not there.
+
+        Raises:
+            FilesWouldBeLost: it cannot be made.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FilesWouldBeLost(
+                f"{self.folder}, where the trial log and the checkpoints would lie, cannot be made "
+                f"({error.strerror}): give the whole path of a file elsewhere with --storage "
+                "(-P storage=)"
+            ) from error
 
     def as_text(self) -> str:
         """One line for whoever launches the study."""

@@ -195,6 +195,8 @@ MLFLOW_STATUS = {
 
 PARENT_RUN_ID_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
+SUMMARY_TAG = "study_summary"
+"""On a parent run: what this program last wrote into its description, which is a user's too."""
 TRIAL_IDENTITY_TAG = "trial_identity"
 """On a trial's run: study, trial number and start in milliseconds, by which the run is known
 wherever it is moved to; copies of a run do not keep its start."""

@@ -4,7 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
@@ -134,6 +134,15 @@ def study_run_closed(store: TrackingStore, run_id: str) -> Iterator[None]:
         with suppress(MlflowException, SQLAlchemyError, OSError):
             end_launch(store, run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
         raise
+
+
+@contextmanager
+def launch_run_closed(store: TrackingStore) -> Iterator[None]:
+    """Close the launch's own run, should the block not come to its end."""
+    with ExitStack() as stack:
+        if store.launch_run_id is not None:
+            stack.enter_context(study_run_closed(store, store.launch_run_id))
+        yield
 
 
 def end_launch(store: TrackingStore, run_id: str, status: str) -> None:

@@ -137,8 +137,9 @@ def refuse_relative_store(environment: Mapping[str, str], *, is_missing: bool = 
     """
     uri = environment.get(URI_VARIABLE, "")
     file = sqlite_file(uri)
-    is_relative = file is not None and not file.is_absolute()
-    if environment.get(RUN_VARIABLE) and is_relative and (is_missing or not file.exists()):
+    if file is None or file.is_absolute() or not environment.get(RUN_VARIABLE):
+        return
+    if is_missing or not file.exists():
         raise AnotherStore(
             f"{URI_VARIABLE}={uri} is relative to the folder in which 'mlflow run' was called, and "
             f"the project runs in another: give the whole path, such as "

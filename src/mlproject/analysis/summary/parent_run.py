@@ -26,8 +26,8 @@ from mlproject.analysis.summary.figures import (
     thinned,
 )
 from mlproject.analysis.summary.table import table_of_trials
+from mlproject.tracking.description import description_tags
 from mlproject.tracking.errors import MlflowError, is_refusal
-from mlproject.tracking.names import NOTE_TAG
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import log_study_values
 from mlproject.tracking.trial_run import TrialRun, best_run
@@ -99,7 +99,7 @@ def _log_best(
         store,
         run_id,
         metrics={str(name): value for name, value in best.metrics.items()} if best else {},
-        tags={NOTE_TAG: note},
+        tags=description_tags(store, run_id, note),
     )
 
 
