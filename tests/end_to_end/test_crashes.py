@@ -34,6 +34,10 @@ pytestmark = pytest.mark.long
 KILLS = int(os.environ.get("MLPROJECT_KILLS", "100"))
 SEED = int(os.environ.get("MLPROJECT_KILL_SEED", "0"))
 N_TRIALS = 8
+_INTERRUPTED = 130
+_SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+_BEFORE_ITS_HANDLER = (-signal.SIGHUP, -signal.SIGTERM, -signal.SIGINT)
+"""How a launch ends that a signal reaches before it takes any."""
 _FAKETIME = "*/faketime/libfaketimeMT.so.1"
 
 LAUNCHES = {"one worker": (), "three workers": ("--workers", "3")}
@@ -67,7 +71,7 @@ def test_killed_at_random_moments_a_study_is_whole_in_the_end(
             if kills < KILLS:
                 kills += _kill_at(_random_moment(rng), process.pid, directory, rng)
             ended = process.complete()
-            if ended.returncode != -signal.SIGKILL:
+            if ended.returncode not in (-signal.SIGKILL, *_BEFORE_ITS_HANDLER, _INTERRUPTED):
                 break
         assert ended.returncode == 0, ended.stderr
         trials = check_whole(directory, N_TRIALS)
@@ -235,7 +239,7 @@ def _libfaketime() -> str:
 def _kill_at(moment: tuple[int, float], process: int, directory: Path, rng: random.Random) -> bool:
     """Kill a launch, or one of its workers, so many lines of the trial log and seconds later.
 
-    False: it had ended by then.
+    Now and then the launch is asked to end instead, once or several times. False: it had ended by then.
     """
     lines, seconds = moment
     begun_at = _log(directory).count("\n")
@@ -244,6 +248,13 @@ def _kill_at(moment: tuple[int, float], process: int, directory: Path, rng: rand
     deadline = time.monotonic() + seconds
     while not _is_over(process) and time.monotonic() < deadline:
         time.sleep(0.005)
+    if rng.random() < 0.3:  # a request to end, or several of them, instead
+        with contextlib.suppress(ProcessLookupError):
+            for _ in range(rng.randint(1, 3)):
+                os.kill(process, rng.choice(_SIGNALS))
+                time.sleep(0.3 * rng.random())
+            return True
+        return False
     victims = [process, *_workers_of(process)]
     victim = victims[0] if rng.random() < 0.5 else rng.choice(victims)
     with contextlib.suppress(ProcessLookupError):  # it has just ended

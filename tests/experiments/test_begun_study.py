@@ -21,6 +21,10 @@ from mlproject.data.bars import load_bars
 from mlproject.tracking.names import (
     EPOCH_METRICS,
     IDENTITY_ATTR,
+    STUDY_FOLDER_TAG,
+    STUDY_STORAGE_TAG,
+    SUMMARY_TAG,
+    TRIAL_IDENTITY_TAG,
     ClaimMetric,
     Metric,
     Param,
@@ -42,7 +46,14 @@ NEW_OF_THE_STUDY = {
     "n_markets": "1",
     "validation": "earliest",
 }
-NEW_TAGS = ("verdict_prior", "verdict_baselines")
+NEW_TAGS = (
+    "verdict_prior",
+    "verdict_baselines",
+    STUDY_STORAGE_TAG,
+    STUDY_FOLDER_TAG,
+    SUMMARY_TAG,
+    TRIAL_IDENTITY_TAG,
+)
 NEW_METRICS = [
     *ClaimMetric,
     *(
@@ -113,6 +124,8 @@ def test_it_goes_on_with_every_name_the_same(begun: Path, command: Command) -> N
         artifacts = sorted(run["artifacts"] + NEW_ARTIFACTS.get(number, []))
         assert now[number]["artifacts"] == artifacts
         tags = now[number]["tags"]
+        # Runs that were known by number and start are given the tag that they are known by now.
+        assert (TRIAL_IDENTITY_TAG in tags) == (number != "parent")
         assert {k: v for k, v in tags.items() if k not in NEW_TAGS} == run["tags"]
         for field in ("status", "run_name"):
             assert now[number][field] == run[field], (number, field)

@@ -1,12 +1,12 @@
 """Artifacts of a run: written to a store of their own, which fails in its own ways."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from mlproject.errors import UserError
 from mlproject.text.advice import of_artifacts
 from mlproject.text.credentials import first_line, hide_credentials
-from mlproject.tracking.errors import MlflowError, is_refusal, whole_text
+from mlproject.tracking.errors import MlflowError, whole_text
 from mlproject.tracking.store import TrackingStore
 
 
@@ -36,11 +36,10 @@ def _artifact_errors(store: TrackingStore, run_id: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # each cloud's library has errors of its own
-        if isinstance(error, MlflowError) and not is_refusal(error):
-            raise
-        location = "?"
-        with suppress(MlflowError):
+        try:
             location = store.client.get_run(run_id).info.artifact_uri
+        except MlflowError:
+            raise error from None  # it is MLflow that does not answer
         found = of_artifacts(whole_text(error))
         raise ArtifactsUnwritable(
             f"artifacts go to {hide_credentials(location)}, which {found.is_wrong} "
