@@ -16,9 +16,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from mlflow import MlflowClient
 
 from tests.end_to_end.launches import Completed
 from tests.end_to_end.processes import (
+    MLFLOW_RUN,
     PROJECT,
     backfill,
     project,
@@ -86,6 +88,31 @@ def test_killed_at_random_moments_a_study_is_whole_in_the_end(
         shutil.rmtree(directory)
     print(f"{kills} kills in {studies} studies, {died} trials died: all whole")
     assert died > 0, "no kill hit a trial: nothing was tested"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_study_ends_with_the_mlflow_run_that_started_it(
+    tmp_path: Path, mlflow_template: Path, small_market: Path, how: signal.Signals
+) -> None:
+    shutil.copy(mlflow_template, tmp_path / "mlflow.db")
+    params = ("budget=100k", "horizon=3", f"data={small_market}", "max_epochs=40", "n_trials=50")
+    options = [option for param in params for option in ("-P", param)]
+    launcher = start_unforked(
+        *MLFLOW_RUN, "--experiment-name", "phase6a", *options, cwd=tmp_path, **_store(tmp_path)
+    )
+    wait_until(lambda: "Trial 1 epoch 2" in _log(tmp_path), "an epoch of trial 1")
+    children = psutil.Process(launcher.pid).children(recursive=True)
+    launcher.send_signal(how)
+    launcher.wait()
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive
+    client = MlflowClient(_store(tmp_path)["MLFLOW_TRACKING_URI"])
+    experiment = client.get_experiment_by_name("phase6a")
+    assert experiment is not None
+    states = Counter(run.info.status for run in client.search_runs([experiment.experiment_id]))
+    assert states["RUNNING"] == 0
+    assert states["KILLED"] == 1, "the parent"
+    assert not list(tmp_path.glob("*.lock"))
 
 
 @pytest.fixture
@@ -239,7 +266,8 @@ def _libfaketime() -> str:
 def _kill_at(moment: tuple[int, float], process: int, directory: Path, rng: random.Random) -> bool:
     """Kill a launch, or one of its workers, so many lines of the trial log and seconds later.
 
-    Now and then the launch is asked to end instead, once or several times. False: it had ended by then.
+    Now and then the launch is asked to end instead, once or several times.
+    False: it had ended by then.
     """
     lines, seconds = moment
     begun_at = _log(directory).count("\n")

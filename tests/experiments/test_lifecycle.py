@@ -119,6 +119,7 @@ def test_trials_that_were_added_by_hand_neither_count_nor_win(
     assert outcome.best_trial.number not in added
     assert f"trials {added[0]}, {added[1]} were added to the storage by hand" in caplog.text
     assert _numbers(client) == ["0", "1"]
+    assert f"Best is trial {added[0]} " not in outcome.trial_log.read_text()
 
 
 def test_the_users_description_stays(launch: Launch, client: MlflowClient) -> None:

@@ -131,7 +131,7 @@ def test_row_7_a_run_for_another_study_is_left_alone(
     launched: MakeRun, caplog: pytest.LogCaptureFixture, params: tuple[str, str]
 ) -> None:
     launched("phase6a", *params)
-    _left_alone(caplog, "another budget or horizon")
+    _left_alone(caplog, "another budget, horizon or task")
 
 
 def test_row_8_an_experiment_other_than_that_of_mlflow_run_is_refused(launched: MakeRun) -> None:

@@ -24,6 +24,7 @@ from mlproject.errors import UserError
 from mlproject.experiments.describe import any_trial, ended_trial
 from mlproject.experiments.known_trials import check_known
 from mlproject.experiments.market_validation import market_validation
+from mlproject.experiments.own_best import own_best
 from mlproject.experiments.progress import show_progress
 from mlproject.experiments.storage import (
     StudyStorage,
@@ -326,7 +327,10 @@ class StudyLaunch:
 
     def _run_trials(self, tracking: LiveTracking) -> None:
         finished, n_trials = finished_trials(self.study), self.space.settings.n_trials
-        with show_progress(self.study, finished=finished, n_trials=n_trials) as progress:
+        with (
+            own_best(self.study),
+            show_progress(self.study, finished=finished, n_trials=n_trials) as progress,
+        ):
             watch = StudyWatch(tracking, self.space, progress)
             remaining = RemainingTrials(self.study, self.space, self.supplement)
             self.workers.run_trials(self.context, remaining, watch, self.storage)

@@ -12,7 +12,7 @@ notebook or a shell may have exported any run there, or hand on another program'
 | 4 | a deleted run, or one that has ended | none, said |
 | 5 | a run that `mlflow run` did not make, or made for another project | none, said |
 | 6 | a trial, a study, an analysis, or a launch of a study | none, said |
-| 7 | a run with another budget or horizon than the study's | none, said |
+| 7 | a run with another budget, horizon or task than the study's | none, said |
 
 *The experiment* of a launch:
 
@@ -51,8 +51,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
+from mlproject.data.labels import parse_horizon, parse_task
 from mlproject.errors import UserError
-from mlproject.models.budget import UnknownBudget, parse_budget
+from mlproject.models.budget import parse_budget
 from mlproject.text.sqlite_urls import sqlite_file
 from mlproject.tracking.experiment_names import DEFAULT_EXPERIMENT, EXPERIMENT_VARIABLES
 from mlproject.tracking.names import (
@@ -161,7 +162,7 @@ def _not_ours(run: Run, suffix: str | None) -> str | None:
         f"it is a launch of study {tags.get(LAUNCH_OF_TAG)}": LAUNCH_OF_TAG in tags,
         f"it holds an analysis ({tags.get(ANALYSIS_TAG)})": ANALYSIS_TAG in tags,
         "'mlflow run' did not make it for this project": not is_project,
-        "it was made for another budget or horizon": not is_of_study,
+        "it was made for another budget, horizon or task": not is_of_study,
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
 
@@ -174,12 +175,14 @@ def _is_of_study(run: Run, entry_point: str, suffix: str) -> bool:
     """Tell whether `mlflow run` was asked for this study: it logs parameters as they were typed."""
     if entry_point.endswith(".py"):
         return PurePath(entry_point).stem.endswith(suffix)
-    budget, horizon = (run.data.params.get(name, "") for name in (Param.BUDGET, Param.HORIZON))
+    params = run.data.params
     try:
-        begin = f"{parse_budget(budget).name}_h{int(horizon or 0)}_"
-    except (UnknownBudget, ValueError):
+        budget = parse_budget(params[Param.BUDGET])
+        horizon = parse_horizon(params[Param.HORIZON])
+        task = parse_task(params[Param.TASK]).name if Param.TASK in params else ""
+    except (KeyError, UserError):
         return False
-    return suffix.startswith(begin)
+    return suffix.startswith(f"{budget.name}_h{horizon}_") and suffix.endswith(task)
 
 
 def experiment_of_launch(
