@@ -4,10 +4,12 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
 
 from mlproject.experiments.storage import StorageUnreachable
 from mlproject.experiments.study_files import FilesWouldBeLost, study_files
+from mlproject.tracking.errors import TrackingUnreachable
 from mlproject.tracking.store import TrackingStore, connect
 
 STUDY = "phase6a_2M_h3_threshold_1pct"
@@ -90,6 +92,24 @@ def test_a_project_that_lies_among_temporary_files_is_no_fetched_copy(
 def test_a_storage_in_memory_is_refused(on_file: TrackingStore, url: str) -> None:
     with pytest.raises(StorageUnreachable, match="is in memory"):
         study_files(on_file, url, STUDY)
+
+
+@pytest.mark.parametrize("name", ["mlflow.db", "copy.db"])
+def test_a_store_of_mlflows_is_no_storage(
+    on_file: TrackingStore, work_directory: Path, name: str
+) -> None:
+    (work_directory / "copy.db").write_bytes((work_directory / "mlflow.db").read_bytes())
+    with pytest.raises(StorageUnreachable, match="a database of its own"):
+        study_files(on_file, f"sqlite:///{work_directory / name}", STUDY)
+
+
+def test_a_storage_of_optunas_is_no_store_of_mlflows(work_directory: Path) -> None:
+    url = f"sqlite:///{work_directory / 'optuna.db'}"
+    optuna.create_study(storage=url)
+    before = (work_directory / "optuna.db").read_bytes()
+    with pytest.raises(TrackingUnreachable, match="MLflow needs a database of its own"):
+        connect(None, url)
+    assert (work_directory / "optuna.db").read_bytes() == before
 
 
 def test_what_is_shown_holds_no_password(on_file: TrackingStore) -> None:

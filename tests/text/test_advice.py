@@ -19,6 +19,8 @@ from mlproject.text.advice import of_artifacts, of_storage, of_tracking
         ("(sqlite3.DatabaseError) file is not a database", "name another file"),
         ("No module named 'pymysql'", "module pymysql"),
         ("Max retries exceeded … Connection refused", "start it"),
+        ("Max retries exceeded … too many 500 error responses", "the server's own log"),
+        ("the response body was not in a valid JSON format", "the address of one"),
         ("failed with error code 404 != 200", "the address of one"),
         ("SSL: CERTIFICATE_VERIFY_FAILED", "MLFLOW_TRACKING_SERVER_CERT_PATH"),
         ("who knows", "start it"),

@@ -6,6 +6,7 @@ has opened and ends. What comes on top while it does so is ignored.
 
 import os
 import signal
+import stat
 import threading
 import time
 from contextlib import suppress
@@ -32,14 +33,26 @@ def end_on_signals() -> None:
             signal.signal(which, _interrupt)
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+def _interrupt(received: int, _frame: FrameType | None) -> None:
     now = time.monotonic()
+    if received == getattr(signal, "SIGHUP", None):
+        _leave_terminal()
     if _interrupted_at and now - _interrupted_at[-1] < INSIST_SECONDS:
         with suppress(OSError):  # the terminal may be closed
             os.write(2, _ENDING)
         return
     _interrupted_at.append(now)
     raise KeyboardInterrupt
+
+
+def _leave_terminal() -> None:
+    """Write to nowhere what would go to a terminal: it is closed, and each line an error."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        with suppress(OSError):
+            if stat.S_ISCHR(os.fstat(stream).st_mode):
+                os.dup2(nowhere, stream)
+    os.close(nowhere)
 
 
 def end_with_mlflow_run() -> None:

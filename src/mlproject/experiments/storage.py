@@ -26,6 +26,7 @@ from mlproject.errors import UserError
 from mlproject.search.sampler import make_pruner
 from mlproject.text.advice import of_storage
 from mlproject.text.credentials import STORAGE_VARIABLE, check_url, first_line, hide_credentials
+from mlproject.text.sqlite_tables import holds_mlflow
 from mlproject.text.sqlite_urls import is_in_memory, sqlite_file, sqlite_url
 from mlproject.tracking.names import IDENTITY_ATTR, IMPLIED_IDENTITY
 
@@ -128,6 +129,12 @@ def storage_url(url: str | None, default_directory: Path) -> str:
         raise StorageUnreachable(
             f"storage {url} is in memory, and the study would end with this process: give a file "
             "such as sqlite:///optuna.db, or a database server"
+        )
+    file = sqlite_file(url)
+    if file is not None and holds_mlflow(file):
+        raise StorageUnreachable(
+            f"storage {url} is a store of MLflow's: Optuna needs a database of its own, so name "
+            "another file"
         )
     return url
 

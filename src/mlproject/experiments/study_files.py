@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlproject.errors import UserError
-from mlproject.experiments.storage import storage_url
+from mlproject.experiments.storage import StorageUnreachable, storage_url
 from mlproject.text.credentials import STORAGE_VARIABLE, hide_credentials
 from mlproject.text.sqlite_urls import sqlite_file, sqlite_url
 from mlproject.tracking.names import STUDY_FOLDER_TAG, STUDY_STORAGE_TAG
@@ -96,6 +96,11 @@ def study_files(store: TrackingStore, url: str | None, study_name: str) -> Study
         file = sqlite_file(url or os.environ.get(STORAGE_VARIABLE) or "")
         folder = _own_folder(store) if file is None else file.absolute().parent
     found = storage_url(url, folder)
+    if found == store.uri:
+        raise StorageUnreachable(
+            f"storage {hide_credentials(found)} is MLflow's store: Optuna needs a database of its "
+            "own, so name another"
+        )
     file = sqlite_file(found)
     if file is not None:
         if fetched is not None and file.absolute().is_relative_to(fetched):

@@ -133,16 +133,16 @@ _TRACKING: Sequence[Row] = (
         "does not speak TLS as it is called",
         "write http:// or https:// in MLFLOW_TRACKING_URI as the server has it",
     ),
-    (_AWAY, "does not answer", "start it, or set MLFLOW_TRACKING_URI to another"),
     (
-        r"error code 404|\b404 Not Found|Unexpected response|is not valid JSON|Expecting value",
-        "is no MLflow server",
-        "set MLFLOW_TRACKING_URI to the address of one",
-    ),
-    (
-        r"error code 5\d\d|too many 50|Internal Server Error|Bad Gateway|Service Unavailable",
+        r"error code 5\d\d|too many 5\d\d|Internal Server Error|Bad Gateway|Service Unavailable",
         "is in trouble",
         f"see the server's own log, mend that, and {_AGAIN}",
+    ),
+    (_AWAY, "does not answer", "start it, or set MLFLOW_TRACKING_URI to another"),
+    (
+        r"error code 404|\b404 Not Found|Unexpected response|not in a valid JSON|Expecting value",
+        "is no MLflow server",
+        "set MLFLOW_TRACKING_URI to the address of one",
     ),
     *_DATABASE,
 )

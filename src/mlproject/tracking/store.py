@@ -11,6 +11,7 @@ from mlflow.entities import Experiment, Run
 
 from mlproject.errors import UserError
 from mlproject.text.credentials import check_url, hide_credentials, holds_credentials
+from mlproject.text.sqlite_tables import holds_optuna_alone
 from mlproject.text.sqlite_urls import is_in_memory, sqlite_file, sqlite_url
 from mlproject.tracking.errors import TrackingUnreachable, tracking_errors
 from mlproject.tracking.experiment_names import DEFAULT_EXPERIMENT, EXPERIMENT_VARIABLES
@@ -197,6 +198,12 @@ def _usable(uri: str) -> str:
             "or set MLFLOW_TRACKING_URI to a database or a server"
         )
     check_url(uri, "MLFLOW_TRACKING_URI")
+    file = sqlite_file(uri)
+    if file is not None and holds_optuna_alone(file):
+        raise TrackingUnreachable(
+            f"tracking store {uri} is a storage of Optuna's: MLflow needs a database of its own: "
+            "set MLFLOW_TRACKING_URI to another file"
+        )
     return uri
 
 
