@@ -45,6 +45,7 @@ from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
 from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.experiments.workers import Workers, open_workers
 from mlproject.experiments.workers.settings import WorkerSettings
+from mlproject.search.recommendation import rank_architectures
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
@@ -343,6 +344,7 @@ class StudyLaunch:
     def _summarise(self) -> None:
         """Show the trials of the study's storage, and before them those that logs tell of."""
         ended = self._ended_trials()
+        own = own_trials(self.study.get_trials(deepcopy=False))
         summarise_study(
             self.store,
             self.parent_run_id,
@@ -350,6 +352,7 @@ class StudyLaunch:
             [*recovered_trials(self.store, self.parent_run_id), *ended],
             note=partial(study_note, self.space.settings),
             claims=partial(claims_of, ended, self.references),
+            ranking=partial(rank_architectures, own, self.space),
             trial_log=self.trial_log,
             tables=self._tables(),
         )

@@ -6,6 +6,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from mlproject.errors import UserError
+from mlproject.search.replicates import enqueue_replicates
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import (
     QueuedTrial,
@@ -44,10 +45,11 @@ class RemainingTrials:
         if supplement is not None:
             enqueue_supplement(study, space, supplement)
 
-    def n_to_start(self, *, at_work: int = 0, unbegun: int = 0) -> int:
-        """How many trials may be started now; what is missing is enqueued first.
+    def n_to_start(self, *, places: int = 1, at_work: int = 0, unbegun: int = 0) -> int:
+        """How many trials are to be started; what is missing is enqueued first.
 
         Args:
+            places: how many can be at once; of so many replicates are chosen now, by what is known.
             at_work: trials that were asked for and have not ended.
             unbegun: those of them that may not have been taken from the queue yet.
         """
@@ -58,6 +60,7 @@ class RemainingTrials:
         missing = self._space.settings.n_trials - finished_trials(self.study) - at_work
         if missing > 0:
             enqueue_missing_trials(self.study, self._space)
+            enqueue_replicates(self.study, self._space, min(places, missing), unbegun=unbegun)
         return max(0, missing)
 
     def next_seed_index(self) -> int:
