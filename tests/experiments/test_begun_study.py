@@ -49,12 +49,15 @@ NEW_OF_THE_STUDY = {
 NEW_TAGS = (
     "verdict_prior",
     "verdict_baselines",
+    "time_left",
     STUDY_STORAGE_TAG,
     STUDY_FOLDER_TAG,
     SUMMARY_TAG,
     TRIAL_IDENTITY_TAG,
 )
 NEW_METRICS = [
+    "eta_seconds",
+    "eta_at_most_seconds",
     *ClaimMetric,
     *(
         of_difference(metric, what)
@@ -110,6 +113,7 @@ def _runs() -> dict[str, dict[str, Any]]:
     return shown
 
 
+@pytest.mark.usefixtures("with_pictures")
 def test_it_goes_on_with_every_name_the_same(begun: Path, command: Command) -> None:
     code, _, error = command(*RESUME, "--n-trials", "9")
     assert code == 0, error

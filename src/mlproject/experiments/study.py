@@ -22,6 +22,7 @@ from mlproject.data.markets import Markets
 from mlproject.data.windows import build_windows
 from mlproject.errors import UserError
 from mlproject.experiments.describe import any_trial, ended_trial
+from mlproject.experiments.forecast import Forecast, Speed
 from mlproject.experiments.known_trials import check_known
 from mlproject.experiments.market_validation import market_validation
 from mlproject.experiments.own_best import own_best
@@ -124,8 +125,9 @@ def run_study(
         workers: trials at a time; more than 1 run through Ray.
         tracking_uri: MLflow's store; by default that of MLFLOW_TRACKING_URI, else ``mlflow.db`` in
             the working directory.
-        progress: is given what there is to say before the first trial: what was understood of the
-            bars' files, what they can tell, and the memory plan.
+        progress: is given what there is to say before the first trial (what was understood of the
+            bars' files, what they can tell, the memory plan), and after a few steps how long the
+            study will take.
 
     Raises:
         UserError: one of its kinds: input that cannot be used, a storage that holds another
@@ -186,6 +188,7 @@ def run_study_in(
             check_unoccupied(storage, identity)
             plan_text = f"{crew.as_text()}{plan.as_text()}"
             progress(plan_text)
+            speed = crew.speed(space, plan)
             references = References.of(markets, windows)
             with (
                 study_lock(storage, files.folder),
@@ -223,6 +226,8 @@ def run_study_in(
                         checkpoints=files.checkpoints,
                     ),
                     workers=crew,
+                    speed=speed,
+                    progress=progress,
                     trial_log=files.trial_log,
                     references=references,
                     supplement=supplement,
@@ -261,6 +266,10 @@ class StudyLaunch:
     study: optuna.Study
     context: TrialContext
     workers: Workers
+    speed: Speed
+    """Of the workers."""
+    progress: Callable[[str], object]
+    """Is given the time left, as soon as it is known."""
     trial_log: Path
     references: References
     """What the trials are compared with."""
@@ -332,9 +341,19 @@ class StudyLaunch:
             own_best(self.study),
             show_progress(self.study, finished=finished, n_trials=n_trials) as progress,
         ):
-            watch = StudyWatch(tracking, self.space, progress)
             remaining = RemainingTrials(self.study, self.space, self.supplement)
+            forecast = Forecast(
+                remaining,
+                self.space,
+                self.context.epoch_shape,
+                self.speed,
+                say=partial(progress.say, printed=self.progress),
+                tell=tracking.tell_study,
+            )
+            forecast.open()
+            watch = StudyWatch(tracking, self.space, progress, forecast)
             self.workers.run_trials(self.context, remaining, watch, self.storage)
+            forecast.close()
 
     @property
     def space(self) -> SearchSpace:
