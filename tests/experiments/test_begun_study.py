@@ -21,6 +21,8 @@ from mlproject.data.bars import load_bars
 from mlproject.tracking.names import (
     EPOCH_METRICS,
     IDENTITY_ATTR,
+    RECOMMENDED_TAG,
+    RECOMMENDED_TRIAL_TAG,
     STUDY_FOLDER_TAG,
     STUDY_STORAGE_TAG,
     SUMMARY_TAG,
@@ -28,6 +30,7 @@ from mlproject.tracking.names import (
     ClaimMetric,
     Metric,
     Param,
+    RecommendedMetric,
     Tag,
     of_difference,
     validation_loss_of,
@@ -50,6 +53,8 @@ NEW_TAGS = (
     "verdict_prior",
     "verdict_baselines",
     "time_left",
+    RECOMMENDED_TAG,
+    RECOMMENDED_TRIAL_TAG,
     STUDY_STORAGE_TAG,
     STUDY_FOLDER_TAG,
     SUMMARY_TAG,
@@ -59,6 +64,7 @@ NEW_METRICS = [
     "eta_seconds",
     "eta_at_most_seconds",
     *ClaimMetric,
+    *RecommendedMetric,
     *(
         of_difference(metric, what)
         for metric in (ClaimMetric.LOSS_DIFFERENCE_PRIOR, ClaimMetric.LOSS_DIFFERENCE_BASELINES)
@@ -66,7 +72,7 @@ NEW_METRICS = [
     ),
     *(validation_loss_of(baseline.name) for baseline in DAY_BASELINES),
 ]
-NEW_ARTIFACTS = {"parent": ["markets.csv"]}
+NEW_ARTIFACTS = {"parent": ["architectures.csv", "markets.csv"]}
 DIED = "7"
 
 Command = Callable[..., tuple[int, str, str]]
