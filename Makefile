@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help study ui test test-fast test-long lint hooks format bench scripts clean
+.PHONY: help study store ui test test-fast test-long lint hooks format bench scripts clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -32,6 +32,10 @@ study: $(INSTALLED) ## run a small real study (2M, 3 days, 8 trials) and say whe
 	@echo
 	@echo "Look at it: 'make ui', then http://127.0.0.1:$(PORT), experiment quickstart."
 	@echo "A whole study: mlflow run . --env-manager=local --experiment-name phase6a -P budget=2M -P horizon=3"
+
+# MLflow makes a SQLite store in many steps without a lock: processes that do so at once break it for good.
+store: $(INSTALLED) ## make MLflow's store, before several launches at once
+	mlflow experiments search > /dev/null
 
 ui: $(INSTALLED) ## open the MLflow UI on the store of this directory
 	@# The store goes by the environment: a password in it would show in the list of processes.

@@ -131,6 +131,11 @@ def command(
     return run
 
 
+def tags_of_mlflow_run(entry_point: str) -> dict[str, str]:
+    """What `mlflow run` tags the run with that it makes before it starts the project."""
+    return {"mlflow.source.type": "PROJECT", "mlflow.project.entryPoint": entry_point}
+
+
 @pytest.fixture(scope="session")
 def make_settings() -> MakeSettings:
     def make(budget: str = "2M", **changes: Any) -> StudySettings:

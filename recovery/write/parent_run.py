@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from mlflow.entities import Run
 
+from mlproject.tracking.artifacts import log_text
 from mlproject.tracking.names import Metric, Origin, Param, Tag, TrialState
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import close_study_run, log_study_params, log_study_values
@@ -101,10 +102,10 @@ def _digest_tag(plan: StudyPlan) -> str:
 
 def _log_reports(store: TrackingStore, run_id: str, plan: StudyPlan) -> None:
     validation, folder = plan.validation, plan.label
-    store.client.log_text(run_id, validation.result_json, f"{folder}/validation.json")
-    store.client.log_text(run_id, validation.report_html, f"{folder}/validation.html")
+    log_text(store, run_id, validation.result_json, f"{folder}/validation.json")
+    log_text(store, run_id, validation.report_html, f"{folder}/validation.html")
     if validation.quarantine_csv:
-        store.client.log_text(run_id, validation.quarantine_csv, f"{folder}/quarantine.csv")
+        log_text(store, run_id, validation.quarantine_csv, f"{folder}/quarantine.csv")
 
 
 def _settings(plan: StudyPlan) -> dict[str, object]:

@@ -16,9 +16,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from mlflow import MlflowClient
 
 from tests.end_to_end.launches import Completed
 from tests.end_to_end.processes import (
+    MLFLOW_RUN,
     PROJECT,
     backfill,
     project,
@@ -34,6 +36,10 @@ pytestmark = pytest.mark.long
 KILLS = int(os.environ.get("MLPROJECT_KILLS", "100"))
 SEED = int(os.environ.get("MLPROJECT_KILL_SEED", "0"))
 N_TRIALS = 8
+_INTERRUPTED = 130
+_SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+_BEFORE_ITS_HANDLER = (-signal.SIGHUP, -signal.SIGTERM, -signal.SIGINT)
+"""How a launch ends that a signal reaches before it takes any."""
 _FAKETIME = "*/faketime/libfaketimeMT.so.1"
 
 LAUNCHES = {"one worker": (), "three workers": ("--workers", "3")}
@@ -67,7 +73,7 @@ def test_killed_at_random_moments_a_study_is_whole_in_the_end(
             if kills < KILLS:
                 kills += _kill_at(_random_moment(rng), process.pid, directory, rng)
             ended = process.complete()
-            if ended.returncode != -signal.SIGKILL:
+            if ended.returncode not in (-signal.SIGKILL, *_BEFORE_ITS_HANDLER, _INTERRUPTED):
                 break
         assert ended.returncode == 0, ended.stderr
         trials = check_whole(directory, N_TRIALS)
@@ -82,6 +88,31 @@ def test_killed_at_random_moments_a_study_is_whole_in_the_end(
         shutil.rmtree(directory)
     print(f"{kills} kills in {studies} studies, {died} trials died: all whole")
     assert died > 0, "no kill hit a trial: nothing was tested"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_study_ends_with_the_mlflow_run_that_started_it(
+    tmp_path: Path, mlflow_template: Path, small_market: Path, how: signal.Signals
+) -> None:
+    shutil.copy(mlflow_template, tmp_path / "mlflow.db")
+    params = ("budget=100k", "horizon=3", f"data={small_market}", "max_epochs=40", "n_trials=50")
+    options = [option for param in params for option in ("-P", param)]
+    launcher = start_unforked(
+        *MLFLOW_RUN, "--experiment-name", "phase6a", *options, cwd=tmp_path, **_store(tmp_path)
+    )
+    wait_until(lambda: "Trial 1 epoch 2" in _log(tmp_path), "an epoch of trial 1")
+    children = psutil.Process(launcher.pid).children(recursive=True)
+    launcher.send_signal(how)
+    launcher.wait()
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive
+    client = MlflowClient(_store(tmp_path)["MLFLOW_TRACKING_URI"])
+    experiment = client.get_experiment_by_name("phase6a")
+    assert experiment is not None
+    states = Counter(run.info.status for run in client.search_runs([experiment.experiment_id]))
+    assert states["RUNNING"] == 0
+    assert states["KILLED"] == 1, "the parent"
+    assert not list(tmp_path.glob("*.lock"))
 
 
 @pytest.fixture
@@ -235,6 +266,7 @@ def _libfaketime() -> str:
 def _kill_at(moment: tuple[int, float], process: int, directory: Path, rng: random.Random) -> bool:
     """Kill a launch, or one of its workers, so many lines of the trial log and seconds later.
 
+    Now and then the launch is asked to end instead, once or several times.
     False: it had ended by then.
     """
     lines, seconds = moment
@@ -244,6 +276,13 @@ def _kill_at(moment: tuple[int, float], process: int, directory: Path, rng: rand
     deadline = time.monotonic() + seconds
     while not _is_over(process) and time.monotonic() < deadline:
         time.sleep(0.005)
+    if rng.random() < 0.3:  # a request to end, or several of them, instead
+        with contextlib.suppress(ProcessLookupError):
+            for _ in range(rng.randint(1, 3)):
+                os.kill(process, rng.choice(_SIGNALS))
+                time.sleep(0.3 * rng.random())
+            return True
+        return False
     victims = [process, *_workers_of(process)]
     victim = victims[0] if rng.random() < 0.5 else rng.choice(victims)
     with contextlib.suppress(ProcessLookupError):  # it has just ended

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def test_a_study_that_is_running_is_not_run_twice(work_directory: Path, small_ma
     wait_until(lambda: _has_logged(work_directory, "Trial 0: "), "the first trial")
     second = project(*long, cwd=work_directory)
     assert second.returncode == 2
-    assert "is being run by another process" in second.stderr
+    assert f"is being run by another process, pid {process.pid} on " in second.stderr
     assert process.wait() == 0
     parents, trials = _runs(work_directory)
     assert len(parents) == 1
@@ -85,18 +86,28 @@ def test_a_study_that_is_running_is_not_run_twice(work_directory: Path, small_ma
     assert len(trials) == N_TRIALS
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "how",
+    [
+        (signal.SIGINT,),
+        (signal.SIGTERM, signal.SIGTERM, signal.SIGTERM),
+        (signal.SIGHUP, signal.SIGINT),
+    ],
+)
 def test_interrupted_it_closes_its_runs_and_says_how_to_go_on(
-    work_directory: Path, small_market: Path, how: signal.Signals
+    work_directory: Path, small_market: Path, how: tuple[signal.Signals, ...]
 ) -> None:
     process = start_project(*_command(small_market), cwd=work_directory)
     wait_until(lambda: _has_logged(work_directory, "Trial 1 epoch 1"), "an epoch of trial 1")
-    process.send_signal(how)
+    for each in how:
+        process.send_signal(each)
+        time.sleep(0.3)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert stderr.rstrip().endswith("error: interrupted: run the same command again to go on")
     (parent,), trials = _runs(work_directory)
     assert parent.info.status == "KILLED"
     assert "RUNNING" not in {run.info.status for run in trials}
+    assert not list(work_directory.glob("*.lock"))
     (stopped,) = [run for run in trials if run.info.status == "FAILED"]
     assert stopped.data.tags[Tag.FAILURE_REASON] == "interrupted"

@@ -21,6 +21,7 @@ from mlproject.tracking.names import (
     MLFLOW_STATUS,
     PARENT_RUN_ID_TAG,
     PROCESS_DIED,
+    TRIAL_IDENTITY_TAG,
     VALIDATION_WINDOWS_FILE,
     VALIDATION_WINDOWS_TAG,
     Metric,
@@ -206,6 +207,7 @@ def _told_by_trial(trial: TrialRun) -> Told:
     tags = _own_tags(trial.tags) | {
         Tag.TRIAL_NUMBER.value: str(trial.trial_number),
         Tag.TRIAL_STATE.value: str(trial.state),
+        TRIAL_IDENTITY_TAG: str(trial.identity),
     }
     params = {str(name): str(value) for name, value in trial.params.items()}
     metrics = {str(name): float(value) for name, value in trial.metrics.items()}

@@ -21,6 +21,12 @@ from mlproject.data.bars import load_bars
 from mlproject.tracking.names import (
     EPOCH_METRICS,
     IDENTITY_ATTR,
+    RECOMMENDED_TAG,
+    RECOMMENDED_TRIAL_TAG,
+    STUDY_FOLDER_TAG,
+    STUDY_STORAGE_TAG,
+    SUMMARY_TAG,
+    TRIAL_IDENTITY_TAG,
     VALIDATION_WINDOWS_FILE,
     VALIDATION_WINDOWS_TAG,
     ClaimMetric,
@@ -46,7 +52,15 @@ NEW_OF_THE_STUDY = {
     "validation": "earliest",
 }
 NEW_TAGS = (
-    *("verdict_prior", "verdict_baselines", "recommended", "recommended_trial", "time_left"),
+    "verdict_prior",
+    "verdict_baselines",
+    "time_left",
+    RECOMMENDED_TAG,
+    RECOMMENDED_TRIAL_TAG,
+    STUDY_STORAGE_TAG,
+    STUDY_FOLDER_TAG,
+    SUMMARY_TAG,
+    TRIAL_IDENTITY_TAG,
     VALIDATION_WINDOWS_TAG,
 )
 NEW_METRICS = [
@@ -130,6 +144,8 @@ def test_it_goes_on_with_every_name_the_same(begun: Path, command: Command) -> N
         artifacts = sorted(run["artifacts"] + NEW_ARTIFACTS.get(number, []))
         assert now[number]["artifacts"] == artifacts
         tags = now[number]["tags"]
+        # Runs that were known by number and start are given the tag that they are known by now.
+        assert (TRIAL_IDENTITY_TAG in tags) == (number != "parent")
         assert {k: v for k, v in tags.items() if k not in NEW_TAGS} == run["tags"]
         for field in ("status", "run_name"):
             assert now[number][field] == run[field], (number, field)

@@ -6,7 +6,7 @@ from optuna.trial import TrialState
 
 from mlproject.search.remaining_trials import RemainingTrials, StudyFailing
 from mlproject.search.trial_queue import QueuedTrial
-from mlproject.tracking.names import Tag
+from mlproject.tracking.names import METRICS_ATTR, Tag
 from tests.conftest import MakeSpace
 
 
@@ -18,7 +18,9 @@ def test_no_more_are_begun_than_are_missing(make_space: MakeSpace) -> None:
     assert remaining.n_to_start(at_work=3) == 5
     for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
         values = [0.5] if state is TrialState.COMPLETE else None
-        study.tell(study.ask(), values, state=state)
+        trial = study.ask()
+        trial.set_user_attr(METRICS_ATTR, {})
+        study.tell(trial, values, state=state)
     assert remaining.n_to_start(at_work=3) == 3  # the failed one is tried again
     assert remaining.n_to_start(at_work=7) == 0
 

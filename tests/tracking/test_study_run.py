@@ -8,8 +8,9 @@ from mlflow import MlflowClient
 
 from mlproject.tracking.errors import TrackingUnreachable
 from mlproject.tracking.names import PARENT_RUN_ID_TAG, Tag
-from mlproject.tracking.store import ExperimentConflict, TrackingStore, connect, open_experiment
+from mlproject.tracking.store import TrackingStore, connect, open_experiment
 from mlproject.tracking.study_run import close_study_run, find_study_run, open_study_run
+from mlproject.tracking.whose_run import ExperimentConflict
 
 
 @pytest.fixture
@@ -25,7 +26,8 @@ def _launched_by_mlflow_run(client: MlflowClient, monkeypatch: pytest.MonkeyPatc
     """What `mlflow run` does before it starts the project."""
     found = client.get_experiment_by_name("phase6a")
     experiment_id = found.experiment_id if found else client.create_experiment("phase6a")
-    run_id = client.create_run(experiment_id).info.run_id
+    tags = {"mlflow.source.type": "PROJECT", "mlflow.project.entryPoint": "main"}
+    run_id = client.create_run(experiment_id, tags=tags).info.run_id
     client.log_param(run_id, "budget", "2m")
     monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
     return str(run_id)

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from mlproject.cli.options import (
+    explicit_experiment,
     how_it_runs,
     how_many_trials,
     launch_study,
@@ -33,7 +34,7 @@ _HORIZONS_DAYS = (1, 3, 5)
 
 _EXPERIMENT_TO_READ = click.option(
     "--experiment",
-    envvar="MLFLOW_EXPERIMENT_NAME",
+    callback=explicit_experiment,
     help="MLflow experiment to look at.  [default: that of `mlflow run`, or phase6a]",
 )
 
@@ -177,7 +178,7 @@ def regenerate(budget: str | None, horizon: str | None, task: str, output_dir: P
     """Write the study scripts, one per budget and horizon."""
     from mlproject.experiments.templates import generate_hpo_script
     from mlproject.tracking.analysis_run import log_launch
-    from mlproject.tracking.store import connect, require_experiment
+    from mlproject.tracking.store import connect
 
     paths = [
         generate_hpo_script(of_budget, of_horizon, task, output_dir)
@@ -188,7 +189,7 @@ def regenerate(budget: str | None, horizon: str | None, task: str, output_dir: P
         click.echo(f"wrote {path}")
     if "MLFLOW_RUN_ID" in os.environ:
         texts = {f"scripts/{path.name}": path.read_text(encoding="utf-8") for path in paths}
-        log_launch(require_experiment(connect(None)), "study scripts", texts=texts)
+        log_launch(connect(None), "study scripts", texts=texts)
 
 
 def main() -> NoReturn:

@@ -4,12 +4,14 @@ Such commands are the verbs `study` and `supplement` and the generated study scr
 stand inside the functions, so that a mistyped option is answered at once.
 """
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlproject.text.credentials import STORAGE_VARIABLE
+from mlproject.tracking.experiment_names import EXPERIMENT_VARIABLES
 
 if TYPE_CHECKING:
     from mlproject.data.markets import Markets
@@ -44,6 +46,20 @@ def _parse_version(_: click.Context, option: click.Parameter, text: str) -> int 
     if text and not text.isdecimal():
         raise click.BadParameter(f"{text!r} is no whole number", param=option)
     return int(text) if text else None
+
+
+def explicit_experiment(
+    context: click.Context, option: click.Parameter, name: str | None
+) -> str | None:
+    """The experiment that the command line names; to a script's own the environment is preferred.
+
+    Which of its variables counts is decided in `mlproject.tracking.whose_run`.
+    """
+    source = context.get_parameter_source(option.name or "")
+    is_typed = source is click.core.ParameterSource.COMMANDLINE
+    return (
+        (name or None) if is_typed or not any(map(os.environ.get, EXPERIMENT_VARIABLES)) else None
+    )
 
 
 _WHICH_VERSIONS = (
@@ -158,7 +174,7 @@ _HOW_IT_RUNS = (
     ),
     click.option(
         "--experiment",
-        envvar="MLFLOW_EXPERIMENT_NAME",
+        callback=explicit_experiment,
         help="MLflow experiment; under `mlflow run`, its --experiment-name.  [default: phase6a]",
     ),
 )

@@ -1,13 +1,13 @@
 """How a command line of this project ends: with an exit code, and one line for what went wrong."""
 
 import os
-import signal
 import sys
-from types import FrameType
+from contextlib import suppress
 from typing import NoReturn
 
 import click
 
+from mlproject.cli.interruption import end_on_signals, end_with_mlflow_run
 from mlproject.errors import UserError
 from mlproject.text.credentials import (
     CredentialsInSight,
@@ -18,16 +18,19 @@ from mlproject.text.credentials import (
 from mlproject.text.escaping import for_terminal
 
 INTERRUPTED_EXIT_CODE = 130
+_RUN_VARIABLE = "MLFLOW_RUN_ID"
 
 
 def run_command_line(command: click.Command) -> NoReturn:
     """Run a command, or a group of them, and exit with what it returns, 0 by default.
 
     A user's mistake is one line on standard error and a non-zero exit; ``--debug`` shows the stack
-    trace instead. A polite request to end (SIGTERM) is an interruption like Ctrl-C. No line, log or
-    stack trace shows a password.
+    trace instead. A request to end (SIGTERM, a closed terminal, the end of `mlflow run`) is an
+    interruption like Ctrl-C. No line, log or stack trace shows a password.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    end_on_signals()
+    if _RUN_VARIABLE in os.environ:
+        end_with_mlflow_run()
     os.environ["MPLBACKEND"] = "agg"  # pictures are files: no window, whatever the desktop
     keep_credentials_unseen()
     try:
@@ -40,6 +43,7 @@ def run_command_line(command: click.Command) -> NoReturn:
             raise
         _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
+        _close_launch()
         _fail("interrupted: run the same command again to go on", INTERRUPTED_EXIT_CODE)
     sys.exit(exit_code or 0)
 
@@ -48,7 +52,7 @@ def _refuse_credentials() -> None:
     try:
         refuse_credentials(sys.argv[1:])
     except CredentialsInSight as error:
-        run_id = os.environ.get("MLFLOW_RUN_ID")
+        run_id = os.environ.get(_RUN_VARIABLE)
         if run_id is None:
             raise
         from mlproject.tracking.store import tracking_uri
@@ -59,11 +63,17 @@ def _refuse_credentials() -> None:
         ) from None
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _close_launch() -> None:
+    """End the run of `mlflow run` that nothing has used yet: that may have been killed itself."""
+    if _RUN_VARIABLE in os.environ:
+        from mlproject.tracking.store import close_launch_run
+
+        with suppress(UserError):
+            close_launch_run("KILLED")
 
 
 def _fail(line: str, exit_code: int) -> NoReturn:
     shown = for_terminal(hide_credentials(" ".join(line.split())))
-    click.echo(f"error: {shown}", err=True)
+    with suppress(OSError):  # the terminal may be closed
+        click.echo(f"error: {shown}", err=True)
     sys.exit(exit_code)

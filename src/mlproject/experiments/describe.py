@@ -27,7 +27,14 @@ from mlproject.training.epoch_metrics import restore_epochs
 from mlproject.training.settings import hyperparameters_of
 
 
-def running_trial(trial: optuna.Trial, space: SearchSpace) -> TrialRun:
+def any_trial(trial: FrozenTrial, space: SearchSpace) -> TrialRun | None:
+    """The run of a trial in any state; None of one that has not begun."""
+    if trial.datetime_start is None:
+        return None
+    return ended_trial(trial, space) if trial.state.is_finished() else running_trial(trial, space)
+
+
+def running_trial(trial: optuna.Trial | FrozenTrial, space: SearchSpace) -> TrialRun:
     """The run of a trial that has its params and is about to train."""
     assert trial.datetime_start is not None
     return TrialRun(

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from mlproject.experiments.time_left import TimeLeft
+from mlproject.search.trial_queue import best_trial
 
 SECONDS_BETWEEN_STEPS_SHOWN = 2.0
 SECONDS_BETWEEN_LINES = 600.0
@@ -87,12 +88,9 @@ class Progress:
         return [self._best] if left is None or not left.trials_left else [self._best, str(left)]
 
     def _read_best(self) -> str:
-        complete = self._study.get_trials(
-            deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)
-        )
-        values = [(trial.value, trial.number) for trial in complete if trial.value is not None]
-        self._best_trial = min(values)[1] if values else None
-        return f"best {min(values)[0]:.4f}" if values else "best -"
+        best = best_trial(self._study)
+        self._best_trial = None if best is None else best.number
+        return "best -" if best is None else f"best {best.value:.4f}"
 
 
 @contextmanager

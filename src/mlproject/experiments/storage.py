@@ -2,10 +2,12 @@
 
 import logging
 import os
+import platform
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,10 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from mlproject.errors import UserError
 from mlproject.search.sampler import make_pruner
+from mlproject.text.advice import of_storage
 from mlproject.text.credentials import STORAGE_VARIABLE, check_url, first_line, hide_credentials
-from mlproject.text.sqlite_urls import sqlite_file
+from mlproject.text.sqlite_tables import holds_mlflow
+from mlproject.text.sqlite_urls import is_in_memory, sqlite_file, sqlite_url
 from mlproject.tracking.names import IDENTITY_ATTR, IMPLIED_IDENTITY
 
 HEARTBEAT_SECONDS = 60
@@ -73,14 +77,12 @@ def open_study_storage(url: str | None, study_name: str, default_directory: Path
         StorageUnreachable: it cannot be opened.
         AmbiguousUrl: it holds a password that is not percent-encoded.
     """
-    if url is None:
-        url = _default_url(default_directory)
-    check_url(url, "the storage URL")
+    url = storage_url(url, default_directory)
     shown = hide_credentials(url)
     try:
-        parsed = make_url(url)
-        is_file = parsed.get_backend_name() == "sqlite"
-        directory = Path(parsed.database or ".").absolute().parent if is_file else None
+        is_file = make_url(url).get_backend_name() == "sqlite"
+        file = sqlite_file(url)
+        directory = file.absolute().parent if file is not None else None
         timeout = {"timeout": SQLITE_LOCK_SECONDS} if is_file else {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
@@ -95,9 +97,10 @@ def open_study_storage(url: str | None, study_name: str, default_directory: Path
             with rdb.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
     except (ArgumentError, SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
+        found = of_storage(str(error))
+        wrong = "" if found.is_wrong == "cannot be opened" else f"it {found.is_wrong}: "
         raise StorageUnreachable(
-            f"storage {shown} cannot be opened ({first_line(error)}): give a database URL "
-            "such as sqlite:///optuna.db or postgresql://user@host/name"
+            f"storage {shown} cannot be opened ({first_line(error)}): {wrong}{found.advice}"
         ) from error
     return StudyStorage(rdb=rdb, study_name=study_name, shown_url=shown, directory=directory)
 
@@ -106,10 +109,34 @@ def find_study_storage(
     url: str | None, study_name: str, default_directory: Path
 ) -> StudyStorage | None:
     """As `open_study_storage`; None where that would have to make the SQLite file."""
-    file = sqlite_file(url or _default_url(default_directory))
+    url = storage_url(url, default_directory)
+    file = sqlite_file(url)
     if file is not None and not file.exists():
         return None
     return open_study_storage(url, study_name, default_directory)
+
+
+def storage_url(url: str | None, default_directory: Path) -> str:
+    """The URL of a storage, by default that of MLPROJECT_STORAGE, else of ``optuna.db``.
+
+    Raises:
+        StorageUnreachable: it is in memory.
+        AmbiguousUrl: it holds a password that is not percent-encoded.
+    """
+    url = url or os.environ.get(STORAGE_VARIABLE) or sqlite_url(default_directory / "optuna.db")
+    check_url(url, "the storage URL")
+    if is_in_memory(url):
+        raise StorageUnreachable(
+            f"storage {url} is in memory, and the study would end with this process: give a file "
+            "such as sqlite:///optuna.db, or a database server"
+        )
+    file = sqlite_file(url)
+    if file is not None and holds_mlflow(file):
+        raise StorageUnreachable(
+            f"storage {url} is a store of MLflow's: Optuna needs a database of its own, so name "
+            "another file"
+        )
+    return url
 
 
 def begun_identity(storage: StudyStorage | None) -> Mapping[str, str | int]:
@@ -119,6 +146,14 @@ def begun_identity(storage: StudyStorage | None) -> Mapping[str, str | int]:
     study = optuna.load_study(study_name=storage.study_name, storage=storage.rdb)
     found = study.user_attrs.get(IDENTITY_ATTR)
     return {} if found is None else {**IMPLIED_IDENTITY, **found}
+
+
+def study_trials(storage: StudyStorage) -> list[FrozenTrial]:
+    """The trials of the study, in order; none where it has not begun in this storage."""
+    if storage.study_name not in optuna.get_all_study_names(storage.rdb):
+        return []
+    study = optuna.load_study(study_name=storage.study_name, storage=storage.rdb)
+    return study.get_trials(deepcopy=False)
 
 
 def check_unoccupied(storage: StudyStorage, identity: Mapping[str, str | int]) -> None:
@@ -160,10 +195,6 @@ def open_study(storage: StudyStorage, identity: Mapping[str, str | int]) -> optu
     return study
 
 
-def _default_url(directory: Path) -> str:
-    return os.environ.get(STORAGE_VARIABLE) or f"sqlite:///{directory / 'optuna.db'}"
-
-
 @contextmanager
 def storage_errors(storage: StudyStorage) -> Iterator[None]:
     """Turn what Optuna raises when its storage fails (full, read-only, locked) into one line."""
@@ -175,9 +206,11 @@ def storage_errors(storage: StudyStorage) -> Iterator[None]:
         failure = _storage_failure(error)
         if failure is None:
             raise
+        found = of_storage(str(failure))
+        advice = "mend that" if found.is_wrong == "cannot be opened" else found.advice
         raise StorageFailing(
-            f"storage {storage.shown_url} cannot be written ({first_line(failure)}): mend that and "
-            "run the same command again, which goes on from the last trial that it holds"
+            f"storage {storage.shown_url} cannot be written ({first_line(failure)}): {advice}; the "
+            "same command again goes on from the last trial that it holds"
         ) from error
 
 
@@ -205,12 +238,14 @@ def study_lock(storage: StudyStorage, default_directory: Path) -> Iterator[None]
     """
     directory = storage.directory or default_directory
     lock = FileLock(directory / f"{storage.study_name}.lock", timeout=0)
+    path = Path(lock.lock_file)
     try:
         lock.acquire()
+        path.write_text(_holder())
     except Timeout as error:
         raise StudyRunning(
-            f"study {storage.study_name} is being run by another process (it holds "
-            f"{lock.lock_file}): wait for it, or stop it"
+            f"study {storage.study_name} is being run by another process, {_read(path)} (it holds "
+            f"{path}): wait for it, or stop it"
         ) from error
     except OSError as error:
         raise StorageFailing(
@@ -220,7 +255,21 @@ def study_lock(storage: StudyStorage, default_directory: Path) -> Iterator[None]
     try:
         yield
     finally:
+        # While it is held: who waits for it sees that its file is gone, and makes another.
+        with suppress(OSError):
+            path.unlink()
         lock.release()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text() or "which is only starting"
+    except OSError:
+        return "which is ending"
+
+
+def _holder() -> str:
+    return f"pid {os.getpid()} on {platform.node()} since {datetime.now():%Y-%m-%d %H:%M}"
 
 
 def fail_dead_trials(study: optuna.Study, storage: StudyStorage) -> None:

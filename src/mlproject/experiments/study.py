@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,9 +21,11 @@ from mlproject.data.market_table import remarks, what_data_tells
 from mlproject.data.markets import Markets
 from mlproject.data.windows import build_windows
 from mlproject.errors import UserError
-from mlproject.experiments.describe import ended_trial
+from mlproject.experiments.describe import any_trial, ended_trial
 from mlproject.experiments.forecast import Forecast, Speed
+from mlproject.experiments.known_trials import check_known
 from mlproject.experiments.market_validation import market_validation
+from mlproject.experiments.own_best import own_best
 from mlproject.experiments.progress import show_progress
 from mlproject.experiments.storage import (
     StudyStorage,
@@ -34,8 +37,10 @@ from mlproject.experiments.storage import (
     open_study_storage,
     storage_errors,
     study_lock,
+    study_trials,
 )
 from mlproject.experiments.study_description import describe_study
+from mlproject.experiments.study_files import study_files
 from mlproject.experiments.trial_context import TrialContext
 from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
 from mlproject.experiments.trial_watch import StudyWatch
@@ -45,16 +50,23 @@ from mlproject.search.recommendation import rank_architectures
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
-from mlproject.search.trial_queue import QueuedTrial, finished_trials
+from mlproject.search.tracked_settings import connect_for_study, settings_as_tracked
+from mlproject.search.trial_queue import QueuedTrial, best_trial, finished_trials, own_trials
 from mlproject.text.credentials import first_line
+from mlproject.tracking.artifacts import log_text
 from mlproject.tracking.errors import MlflowError, tracking_errors
 from mlproject.tracking.live_tracking import (
     INTERRUPTED_PATIENCE_SECONDS,
     LiveTracking,
     patience_seconds,
 )
-from mlproject.tracking.store import TrackingStore, connect, open_experiment
-from mlproject.tracking.study_run import close_study_run, open_study_run
+from mlproject.tracking.store import TrackingStore, open_experiment
+from mlproject.tracking.study_run import (
+    end_launch,
+    launch_run_closed,
+    open_study_run,
+    study_run_closed,
+)
 from mlproject.tracking.tracked_studies import recovered_trials
 from mlproject.tracking.trial_run import TrialRun
 
@@ -123,7 +135,7 @@ def run_study(
             cannot be had, or an MLflow that was away when the study ended.
     """
     return run_study_in(
-        connect(settings.experiment, tracking_uri, request_retries=0),
+        connect_for_study(settings, tracking_uri),
         settings,
         data=data,
         storage_url=storage,
@@ -147,71 +159,101 @@ def run_study_in(
     """As `run_study`; with a `supplement` those forced trials, on top of `settings.n_trials`."""
     if isinstance(workers, int):
         workers = WorkerSettings(workers=workers)
-    markets = checked_markets(data)
-    progress(f"source shape: {markets.source_shape}")
-    where = (storage_url, settings.study_name, store.directory)
-    found = find_study_storage(*where)
-    settings = settings.as_begun(begun_identity(found))
-    windows = build_windows(
-        markets,
-        horizon_days=settings.horizon_days,
-        task=settings.task,
-        label_price=settings.label_price,
-        validation_thinning=settings.validation_thinning,
-    )
-    for line in (*remarks(markets, windows), what_data_tells(windows)):
-        progress(line)
-    space = SearchSpace.of(settings, windows.n_features)
-    with open_workers(workers, device) as crew:
-        plan = crew.plan(space)  # what fits in no way is refused before a storage is made
-        storage = found or open_study_storage(*where)
-        identity = space.settings.identity(markets, windows.n_features, plan.training)
-        check_unoccupied(storage, identity)
-        plan_text = f"{crew.as_text()}{plan.as_text()}"
-        progress(plan_text)
-        speed = crew.speed(space, plan)
-        references = References.of(markets, windows)
-        trial_log = store.directory / "trial_logs" / f"{settings.study_name}.log"
-        with (
-            study_lock(storage, store.directory),
-            storage_errors(storage),
-            open_trial_log(trial_log),
-        ):
-            with tracking_errors(store.uri):
-                store = open_experiment(store)
-                parent_run_id = open_study_run(store, settings.study_name)
-                describe_study(
-                    store, parent_run_id, space, markets=markets, data=windows, identity=identity
+    with ExitStack() as unused:
+        unused.enter_context(launch_run_closed(store))
+        markets = checked_markets(data)
+        progress(f"source shape: {markets.source_shape}")
+        settings = settings_as_tracked(settings, store)
+        files = study_files(store, storage_url, settings.study_name)
+        where = (files.storage_url, settings.study_name, files.folder)
+        progress(files.as_text())
+        found = find_study_storage(*where)
+        settings = settings.as_begun(begun_identity(found))
+        windows = build_windows(
+            markets,
+            horizon_days=settings.horizon_days,
+            task=settings.task,
+            label_price=settings.label_price,
+            validation_thinning=settings.validation_thinning,
+        )
+        for line in (*remarks(markets, windows), what_data_tells(windows)):
+            progress(line)
+        space = SearchSpace.of(settings, windows.n_features)
+        with open_workers(workers, device) as crew:
+            plan = crew.plan(space)  # what fits in no way is refused before a storage is made
+            check_known(store, files, partial(_all_trials, where, space))
+            files.make_folder()
+            storage = found or open_study_storage(*where)
+            identity = space.settings.identity(markets, windows.n_features, plan.training)
+            check_unoccupied(storage, identity)
+            plan_text = f"{crew.as_text()}{plan.as_text()}"
+            progress(plan_text)
+            speed = crew.speed(space, plan)
+            references = References.of(markets, windows)
+            with (
+                study_lock(storage, files.folder),
+                storage_errors(storage),
+                open_trial_log(files.trial_log),
+            ):
+                with tracking_errors(store.uri):
+                    store = open_experiment(store)
+                    parent_run_id = open_study_run(store, settings.study_name)
+                unused.pop_all()
+                with study_run_closed(store, parent_run_id):
+                    with tracking_errors(store.uri):
+                        describe_study(
+                            store,
+                            parent_run_id,
+                            space,
+                            markets=markets,
+                            data=windows,
+                            identity=identity,
+                            files=files,
+                        )
+                        log_text(store, parent_run_id, plan_text, "memory_plan.txt")
+                    study = open_study(storage, identity)
+                    fail_dead_trials(study, storage)
+                    _say_added_trials(study)
+                launch = StudyLaunch(
+                    store=store,
+                    parent_run_id=parent_run_id,
+                    storage=storage,
+                    study=study,
+                    context=TrialContext(
+                        space=space,
+                        plan=plan.training,
+                        data=windows,
+                        checkpoints=files.checkpoints,
+                    ),
+                    workers=crew,
+                    speed=speed,
+                    progress=progress,
+                    trial_log=files.trial_log,
+                    references=references,
+                    supplement=supplement,
                 )
-                store.client.log_text(parent_run_id, plan_text, "memory_plan.txt")
-            study = open_study(storage, identity)
-            fail_dead_trials(study, storage)
-            launch = StudyLaunch(
-                store=store,
-                parent_run_id=parent_run_id,
-                storage=storage,
-                study=study,
-                context=TrialContext(
-                    space=space,
-                    plan=plan.training,
-                    data=windows,
-                    checkpoints=store.directory / "checkpoints" / settings.study_name,
-                ),
-                workers=crew,
-                speed=speed,
-                progress=progress,
-                trial_log=trial_log,
-                references=references,
-                supplement=supplement,
-            )
-            return launch.run()
+                return launch.run()
 
 
-def _best_trial(study: optuna.Study) -> FrozenTrial | None:
-    try:
-        return study.best_trial
-    except ValueError:  # none is complete
-        return None
+def _all_trials(where: tuple[str, str, Path], space: SearchSpace) -> list[TrialRun]:
+    """The trials of a study's storage, in any state; none where it has not begun there."""
+    storage = find_study_storage(*where)  # another launcher may have made it meanwhile
+    if storage is None:
+        return []
+    found = (any_trial(trial, space) for trial in study_trials(storage))
+    return [trial for trial in found if trial is not None]
+
+
+def _say_added_trials(study: optuna.Study) -> None:
+    trials = study.get_trials(deepcopy=False)
+    own = {trial.number for trial in own_trials(trials)}
+    added = [str(trial.number) for trial in trials if trial.number not in own]
+    if added:
+        _logger.warning(
+            "trials %s were added to the storage by hand: they do not count towards the trials of "
+            "the study, are never its best, and are not written to MLflow",
+            ", ".join(added),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,10 +278,10 @@ class StudyLaunch:
 
     def run(self) -> StudyOutcome:
         """Run the trials that are missing; leave MLflow and the trial log true in any case."""
-        write_missing_lines(self.trial_log, self._ended_trials())
-        tracking = LiveTracking(self.store, self.parent_run_id, self._ended_trials)
         status = "FAILED"
+        tracking = LiveTracking(self.store, self.parent_run_id, self._ended_trials)
         try:
+            write_missing_lines(self.trial_log, self._ended_trials())
             self._run_trials(tracking)
             status = "FINISHED"
         except KeyboardInterrupt:
@@ -256,31 +298,49 @@ class StudyLaunch:
             study_name=self.study.study_name,
             parent_run_id=self.parent_run_id,
             finished=finished_trials(self.study),
-            best_trial=_best_trial(self.study),
+            best_trial=best_trial(self.study),
             trial_log=self.trial_log,
         )
 
     def _conclude(self, status: str, tracking: LiveTracking) -> str | None:
-        """Bring everything up to date and end the parent; say what MLflow did not take, if so."""
+        """Bring everything up to date and end the parent; say what MLflow did not take, if so.
+
+        After an interruption the parent is ended before it is described: who interrupts may end
+        this process for good next.
+        """
         write_missing_lines(self.trial_log, self._ended_trials())
         interrupted = status == "KILLED"
         left = tracking.finish(INTERRUPTED_PATIENCE_SECONDS if interrupted else patience_seconds())
         pending = left.as_text()
+        if left.was_interrupted:
+            status = "KILLED"
         if left.outage is None:
             try:
-                self._summarise()
-                close_study_run(self.store, self.parent_run_id, status)
+                if status != "FINISHED":
+                    end_launch(self.store, self.parent_run_id, status)
+                if not left.was_interrupted:
+                    self._summarise()
+                if status == "FINISHED":
+                    end_launch(self.store, self.parent_run_id, status)
+            except KeyboardInterrupt:
+                end_launch(self.store, self.parent_run_id, "KILLED")
+                raise
             except MlflowError as error:
                 pending = (
                     f"MLflow does not take its summary ({first_line(error)}): start the server"
                 )
         if pending is not None and status != "FINISHED":
             _logger.warning("%s and run the same command again", pending)
+        if left.was_interrupted:
+            raise KeyboardInterrupt
         return pending
 
     def _run_trials(self, tracking: LiveTracking) -> None:
         finished, n_trials = finished_trials(self.study), self.space.settings.n_trials
-        with show_progress(self.study, finished=finished, n_trials=n_trials) as progress:
+        with (
+            own_best(self.study),
+            show_progress(self.study, finished=finished, n_trials=n_trials) as progress,
+        ):
             remaining = RemainingTrials(self.study, self.space, self.supplement)
             forecast = Forecast(
                 remaining,
@@ -303,6 +363,7 @@ class StudyLaunch:
     def _summarise(self) -> None:
         """Show the trials of the study's storage, and before them those that logs tell of."""
         ended = self._ended_trials()
+        own = own_trials(self.study.get_trials(deepcopy=False))
         summarise_study(
             self.store,
             self.parent_run_id,
@@ -310,7 +371,7 @@ class StudyLaunch:
             [*recovered_trials(self.store, self.parent_run_id), *ended],
             note=partial(study_note, self.space.settings),
             claims=partial(claims_of, ended, self.references),
-            ranking=partial(rank_architectures, self.study.get_trials(deepcopy=False), self.space),
+            ranking=partial(rank_architectures, own, self.space),
             trial_log=self.trial_log,
             tables=self._tables(),
         )
@@ -324,6 +385,6 @@ class StudyLaunch:
     def _ended_trials(self) -> list[TrialRun]:
         return [
             ended_trial(trial, self.space, self.context.data)
-            for trial in self.study.get_trials(deepcopy=False)
+            for trial in own_trials(self.study.get_trials(deepcopy=False))
             if trial.state.is_finished() and trial.datetime_start is not None
         ]

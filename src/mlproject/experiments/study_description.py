@@ -11,10 +11,12 @@ import torch
 from mlproject.data.market_table import market_table
 from mlproject.data.markets import Markets
 from mlproject.data.windows import WindowedData
+from mlproject.experiments.study_files import StudyFiles
 from mlproject.models.extremes import distinct_extremes
 from mlproject.search.sampler import PRUNERS, SAMPLERS
 from mlproject.search.search_space import SearchSpace
 from mlproject.text.escaping import for_spreadsheet
+from mlproject.tracking.artifacts import log_text
 from mlproject.tracking.names import (
     PLAN_OPTIMISER_PARAM,
     PLAN_PRECISION_PARAM,
@@ -32,8 +34,9 @@ def describe_study(
     markets: Markets,
     data: WindowedData,
     identity: Mapping[str, str | int],
+    files: StudyFiles,
 ) -> None:
-    """Log what is known before the first trial: settings, search space, data, versions."""
+    """Log what is known before the first trial: settings, search space, data, files, versions."""
     settings = space.settings
     extremes = distinct_extremes(space.grid)
     log_study_params(
@@ -59,7 +62,8 @@ def describe_study(
             "version.mlflow": MLFLOW_VERSION,
         },
     )
-    log_study_values(store, run_id, metrics={}, tags={PLANNED_TRIALS_TAG: str(settings.n_trials)})
+    tags = {PLANNED_TRIALS_TAG: str(settings.n_trials), **files.as_tags()}
+    log_study_values(store, run_id, metrics={}, tags=tags)
     log_study_dataset(store, run_id, markets)
     table = for_spreadsheet(market_table(markets, data))
-    store.client.log_text(run_id, table.to_csv(index=False), "markets.csv")
+    log_text(store, run_id, table.to_csv(index=False), "markets.csv")

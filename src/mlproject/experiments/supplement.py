@@ -14,10 +14,12 @@ from mlproject.data.bars import Bars
 from mlproject.data.markets import Markets
 from mlproject.experiments.storage import begun_identity, find_study_storage
 from mlproject.experiments.study import StudyOutcome, run_study_in
+from mlproject.experiments.study_files import study_files
 from mlproject.experiments.workers.settings import WorkerSettings
 from mlproject.search.study_settings import StudySettings
+from mlproject.search.tracked_settings import connect_for_study, settings_as_tracked
 from mlproject.tracking.analysis_run import log_launch
-from mlproject.tracking.store import connect, require_experiment
+from mlproject.tracking.store import require_experiment
 from mlproject.tracking.tracked_studies import read_studies
 
 _logger = logging.getLogger(__name__)
@@ -70,9 +72,11 @@ def supplement(
     Raises:
         UserError: one of its kinds, as of `run_study`; or there is no such study.
     """
-    store = connect(settings.experiment, tracking_uri, request_retries=0)
-    tracked = read_studies(require_experiment(store))
-    begun = begun_identity(find_study_storage(storage, settings.study_name, store.directory))
+    store = require_experiment(connect_for_study(settings, tracking_uri))
+    settings = settings_as_tracked(settings, store)
+    tracked = read_studies(store)
+    files = study_files(store, storage, settings.study_name)
+    begun = begun_identity(find_study_storage(files.storage_url, settings.study_name, files.folder))
     planned = prepare_supplement(
         tracked, settings.as_begun(begun), trials_per_value=trials_per_value
     )

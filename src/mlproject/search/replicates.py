@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from mlproject.models.extremes import distinct_extremes
 from mlproject.search.configurations import configurations, estimate_configurations
 from mlproject.search.search_space import SearchSpace, derived_seed
-from mlproject.search.trial_queue import QueuedTrial
+from mlproject.search.trial_queue import QueuedTrial, own_trials
 from mlproject.tracking.names import Tag
 
 REPLICATED_SHARE = 0.5
@@ -44,7 +44,7 @@ def enqueue_replicates(
     """
     if not space.has_replicates:
         return
-    trials = study.get_trials(deepcopy=False)
+    trials = own_trials(study.get_trials(deepcopy=False))
     waiting = sum(trial.state is TrialState.WAITING for trial in trials)
     explored = sum(map(_explores, trials)) + max(0, unbegun - waiting)
     to_explore = space.settings.n_trials - replicates_of_plan(space)
@@ -55,7 +55,7 @@ def enqueue_replicates(
         chosen = choose_replicate(trials, space, len(trials) + index)
         if chosen is not None:
             study.enqueue_trial(chosen.params, user_attrs=chosen.user_attrs)
-            trials = study.get_trials(deepcopy=False)
+            trials = own_trials(study.get_trials(deepcopy=False))
 
 
 def _explores(trial: FrozenTrial) -> bool:

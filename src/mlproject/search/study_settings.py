@@ -154,8 +154,12 @@ class StudySettings:
     @property
     def study_name(self) -> str:
         """Such as ``phase6a_2B_h3_threshold_1pct``."""
-        prefix = study_prefix(self.experiment)
-        return f"{prefix}_{self.budget.name}_h{self.horizon_days}_{self.task.name}"
+        return f"{study_prefix(self.experiment)}_{self.name_suffix}"
+
+    @property
+    def name_suffix(self) -> str:
+        """What a study is called by within its experiment, such as ``2B_h3_threshold_1pct``."""
+        return f"{self.budget.name}_h{self.horizon_days}_{self.task.name}"
 
     @property
     def validation_thinning(self) -> Thinning:

@@ -16,7 +16,7 @@ from mlproject.models.arch_grid import LOG2_N_HEADS, SHAPE_INDEX
 from mlproject.models.extremes import distinct_extremes
 from mlproject.search.configurations import FIXED_PARAMS, known_params
 from mlproject.search.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
-from mlproject.tracking.names import FINISHED_STATES, PROCESS_DIED, Tag
+from mlproject.tracking.names import FINISHED_STATES, METRICS_ATTR, PROCESS_DIED, Tag
 
 MAX_ATTEMPTS = 3
 """A trial that died or a forced one that failed is tried this often in all."""
@@ -68,6 +68,34 @@ def trials_to_enqueue(trials: Sequence[FrozenTrial], space: SearchSpace) -> list
     return missing
 
 
+def own_trials(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that this program ran, and those that it has yet to run.
+
+    What somebody added to the storage by hand (`optuna.Study.add_trial`, `tell`) is left out: it
+    has none of the metrics that a trial of this program ends with, or is a copy of one that has.
+    The sampler learns from it all the same.
+    """
+    starts: set[object] = set()
+    own = []
+    for trial in trials:
+        is_copy = trial.datetime_start is not None and trial.datetime_start in starts
+        starts.add(trial.datetime_start)
+        has_end = trial.state.name not in FINISHED_STATES or METRICS_ATTR in trial.user_attrs
+        if has_end and not is_copy:
+            own.append(trial)
+    return own
+
+
+def best_trial(study: optuna.Study) -> FrozenTrial | None:
+    """The study's own complete trial with the lowest value; None before there is one."""
+    complete = [
+        trial
+        for trial in own_trials(study.get_trials(deepcopy=False))
+        if trial.state is TrialState.COMPLETE and trial.value is not None
+    ]
+    return min(complete, key=lambda trial: trial.value or 0.0, default=None)
+
+
 def counts_towards_plan(trial: FrozenTrial) -> bool:
     """Whether it is one of the finished trials that `n_trials` asks for: a supplement is extra."""
     return trial.state.name in FINISHED_STATES and Tag.SUPPLEMENT not in trial.user_attrs
@@ -75,7 +103,7 @@ def counts_towards_plan(trial: FrozenTrial) -> bool:
 
 def finished_trials(study: optuna.Study) -> int:
     """How many of the trials that `n_trials` asks for the study has."""
-    return sum(map(counts_towards_plan, study.get_trials(deepcopy=False)))
+    return sum(map(counts_towards_plan, own_trials(study.get_trials(deepcopy=False))))
 
 
 def enqueue_supplement(

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from mlflow.entities import RunTag
 from mlflow.tracking.context.registry import resolve_tags
 
+from mlproject.tracking.artifacts import log_files, log_text
 from mlproject.tracking.errors import tracking_errors
 from mlproject.tracking.names import ANALYSIS_TAG, NOTE_TAG
 from mlproject.tracking.store import TrackingStore
@@ -39,7 +40,7 @@ def log_texts(store: TrackingStore, run_id: str, *, texts: Mapping[str, str], no
     """
     with tracking_errors(store.uri):
         for name, text in texts.items():
-            store.client.log_text(run_id, text, name)
+            log_text(store, run_id, text, name)
         _end(store, run_id, note)
 
 
@@ -50,7 +51,7 @@ def log_folder(store: TrackingStore, run_id: str, folder: str, *, note: str) -> 
         TrackingUnreachable: the store stopped answering.
     """
     with tracking_errors(store.uri):
-        store.client.log_artifacts(run_id, folder)
+        log_files(store, run_id, folder)
         _end(store, run_id, note)
 
 

@@ -1,12 +1,16 @@
 """What goes wrong with a tracking store: it is away, or it is well and refuses."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+import mlflow
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from mlproject.errors import UserError
+from mlproject.text.advice import of_tracking
 from mlproject.text.credentials import first_line, hide_credentials
 
 MlflowError = MlflowException
@@ -22,7 +26,8 @@ _REFUSALS = {
     "RESOURCE_DOES_NOT_EXIST",
 }
 """MLflow's error codes of what it would refuse again."""
-_ADVICE = "start it, or set MLFLOW_TRACKING_URI to another"
+_SCHEMA = re.compile(r"out-of-date database schema \(found version (\w+)")
+_MIGRATIONS = Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions"
 
 
 class TrackingUnreachable(UserError):
@@ -30,15 +35,29 @@ class TrackingUnreachable(UserError):
 
 
 @contextmanager
-def tracking_errors(uri: str, advice: str = _ADVICE) -> Iterator[None]:
-    """Turn what MLflow raises when a store is away or its disk full into `TrackingUnreachable`."""
+def tracking_errors(uri: str, advice: str | None = None) -> Iterator[None]:
+    """Turn what MLflow raises when a store is away or its disk full into `TrackingUnreachable`.
+
+    What helps follows from the cause, unless there is an `advice`.
+    """
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+        found = of_tracking(whole_text(error))
         raise TrackingUnreachable(
-            f"tracking store {hide_credentials(uri)} does not answer ({first_line(error)}): "
-            f"{advice}"
+            f"tracking store {hide_credentials(uri)} {found.is_wrong} ({first_line(error)}): "
+            f"{advice or found.advice}"
         ) from error
+
+
+def whole_text(error: BaseException) -> str:
+    """The text of an error and of what it came from."""
+    text = f"{error} {error.__cause__ or ''}"
+    match = _SCHEMA.search(text)
+    if match is not None and not any(_MIGRATIONS.glob(f"{match[1]}_*.py")):
+        # MLflow calls a schema of which it knows nothing out of date as well.
+        return f"newer than this MLflow: {match[1]}"
+    return text
 
 
 def is_refusal(error: Exception) -> bool:

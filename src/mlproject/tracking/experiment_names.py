@@ -4,6 +4,8 @@ Which experiment a launch uses is in `store`, whose import takes seconds that wo
 """
 
 DEFAULT_EXPERIMENT = "phase6a"
+EXPERIMENT_VARIABLES = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID")
+"""Variables of the environment that say which experiment is meant (see `whose_run`)."""
 _MLFLOW_DEFAULT_EXPERIMENT = "Default"
 
 

@@ -25,7 +25,7 @@ from mlproject.tracking.errors import is_refusal
 from mlproject.tracking.known_runs import KnownRuns, known_runs
 from mlproject.tracking.live_run import LiveRun
 from mlproject.tracking.pending_writes import Outage, PendingWrites
-from mlproject.tracking.recorder import write_trial
+from mlproject.tracking.recorder import set_identity, write_trial
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import log_study_values
 from mlproject.tracking.trial_run import TrialRun
@@ -49,6 +49,10 @@ def patience_seconds() -> float:
     A slow server may take any time: each of its answers begins the wait anew.
     """
     return float(MLFLOW_HTTP_REQUEST_TIMEOUT.get())
+
+
+class _StorageSilent(Exception):
+    """The study's storage, from which MLflow is brought up to date, cannot be read."""
 
 
 class LiveTracking:
@@ -118,7 +122,7 @@ class LiveTracking:
         Waits as long as MLflow answers, and `patience` seconds after its last answer; where it
         has been away for that long, it is asked once more.
         """
-        started = time.monotonic()
+        started, was_interrupted = time.monotonic(), False
         with self._changed:
             self._drop_ended()
             self._held.clear()
@@ -129,13 +133,17 @@ class LiveTracking:
             self._changed.notify_all()
             try:
                 while not self._is_idle:
-                    now = time.monotonic()
-                    was_asked = self._failed_attempts > failed_before
-                    if now - self._answered >= patience and (
-                        was_asked or now - started >= patience
-                    ):
-                        break
-                    self._changed.wait(0.2)
+                    try:
+                        now = time.monotonic()
+                        was_asked = self._failed_attempts > failed_before
+                        if now - self._answered >= patience and (
+                            was_asked or now - started >= patience
+                        ):
+                            break
+                        self._changed.wait(0.2)
+                    except KeyboardInterrupt:  # what has ended is written all the same
+                        was_interrupted = True
+                        patience = min(patience, INTERRUPTED_PATIENCE_SECONDS)
             finally:
                 self._is_stopped = True
                 self._changed.notify_all()
@@ -145,6 +153,7 @@ class LiveTracking:
                 outage=None if self._is_idle else self._outage or _silence(),
                 trials_waiting=self._trials_waiting,
                 refused=dict(sorted(self._refused.items())),
+                was_interrupted=was_interrupted,
             )
 
     def _work(self) -> None:
@@ -216,7 +225,10 @@ class LiveTracking:
             self._drop_ended()
             self._is_stale = False  # whatever is dropped from now on makes it so again
         # In this order: what ended before is no longer held, or MLflow has it already.
-        ended = self._ended_trials()
+        try:
+            ended = self._ended_trials()
+        except Exception as error:
+            raise _StorageSilent(first_line(error)) from error
         with self._changed:
             held = list(self._held)
         known = known_runs(self._store, self._parent_run_id)
@@ -234,6 +246,9 @@ class LiveTracking:
         if stale:
             known = known_runs(self._store, self._parent_run_id)
         self._files.add_missing(known, left)
+        numbers = {trial.identity: trial.trial_number for trial in left}
+        for run_id, identity in known.without_identity(left):
+            self._attempt(numbers[identity], partial(set_identity, self._store, run_id, identity))
         self._note_end_of_outage(len(stale))
 
     def _find_again(self, known: KnownRuns, run: LiveRun) -> None:
@@ -294,7 +309,11 @@ class LiveTracking:
             # At the end whoever waits for it tells: no training goes on, and this might come later.
             is_told_here = self._outage is None and not self._is_finishing
             if self._outage is None:
-                self._outage = Outage(since=datetime.now(), reason=first_line(error))
+                self._outage = Outage(
+                    since=datetime.now(),
+                    reason=first_line(error),
+                    of_storage=isinstance(error, _StorageSilent),
+                )
                 self._trials_waiting = 0
                 self._pause = FIRST_PAUSE_SECONDS
             epochs = sum(run.epochs_waiting for run in self._held)
@@ -315,7 +334,7 @@ class LiveTracking:
                 counted(self._trials_waiting, "trial"),
                 counted(epochs, "epoch"),
             )
-        _logger.debug("MLflow does not answer", exc_info=error)
+        _logger.debug("nothing is written to MLflow", exc_info=error)
 
     def _note_end_of_outage(self, written: int) -> None:
         with self._changed:
@@ -324,7 +343,8 @@ class LiveTracking:
             self._written = time.monotonic()
         if outage is not None:
             _logger.warning(
-                "MLflow answers again, after it had not since %s: %s brought up to date",
+                "%s answers again, after it had not since %s: %s brought up to date",
+                outage.who,
                 f"{outage.since:%H:%M}",
                 counted(written, "run"),
             )

@@ -17,6 +17,7 @@ from mlproject.tracking.names import (
     EPOCH_METRICS,
     MLFLOW_STATUS,
     PARENT_RUN_ID_TAG,
+    TRIAL_IDENTITY_TAG,
     Metric,
     Tag,
 )
@@ -28,7 +29,7 @@ from mlproject.training.epoch_metrics import EpochMetrics
 def create_trial_run(store: TrackingStore, parent_run_id: str, trial: TrialRun) -> str:
     """Create the nested run of a trial and return its id: one call.
 
-    Whatever happens next, the run can be found again by its parent and `trial_number`.
+    Whatever happens next, the run can be found again by its `trial_identity`.
     """
     run = store.client.create_run(
         store.experiment_id,
@@ -74,6 +75,11 @@ def close_trial_run(store: TrackingStore, run_id: str, trial: TrialRun) -> None:
     store.client.set_terminated(run_id, MLFLOW_STATUS[trial.state], trial.ended_ms)
 
 
+def set_identity(store: TrackingStore, run_id: str, identity: str) -> None:
+    """Tag a run with the trial it is of: those of earlier versions have no such tag."""
+    store.client.set_tag(run_id, TRIAL_IDENTITY_TAG, identity)
+
+
 def write_trial(store: TrackingStore, parent_run_id: str, stale: StaleTrial) -> str:
     """Make MLflow show a trial that ended, and return its run's id; repeating it is safe."""
     if stale.run is None:
@@ -90,7 +96,11 @@ def bring_up_to_date(
     is completed, a missing one is created. Trials in progress are left to their process. Several
     `threads` are worth it where the store is far away.
     """
-    stale = known_runs(store, parent_run_id).stale(trials)
+    trials = list(trials)
+    known = known_runs(store, parent_run_id)
+    stale = known.stale(trials)
+    for run_id, identity in known.without_identity(trials):
+        set_identity(store, run_id, identity)
     if threads == 1 or len(stale) < 2:
         for each in stale:
             write_trial(store, parent_run_id, each)
@@ -132,8 +142,10 @@ def _complete_run(store: TrackingStore, run: Run, trial: TrialRun) -> str:
 
 
 def _tags(trial: TrialRun) -> dict[str, str]:
+    identity = trial.identity
     return {
         **{str(key): value for key, value in trial.tags.items()},
+        **({TRIAL_IDENTITY_TAG: identity} if identity else {}),
         Tag.TRIAL_NUMBER.value: str(trial.trial_number),
         Tag.TRIAL_STATE.value: str(trial.state),
     }

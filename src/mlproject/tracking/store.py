@@ -11,23 +11,29 @@ from mlflow.entities import Experiment, Run
 
 from mlproject.errors import UserError
 from mlproject.text.credentials import check_url, hide_credentials, holds_credentials
-from mlproject.text.sqlite_urls import SQLITE, sqlite_file
+from mlproject.text.sqlite_tables import holds_optuna_alone
+from mlproject.text.sqlite_urls import is_in_memory, sqlite_file, sqlite_url
 from mlproject.tracking.errors import TrackingUnreachable, tracking_errors
-from mlproject.tracking.experiment_names import DEFAULT_EXPERIMENT
+from mlproject.tracking.experiment_names import DEFAULT_EXPERIMENT, EXPERIMENT_VARIABLES
+from mlproject.tracking.fresh_store import one_maker
+from mlproject.tracking.whose_run import (
+    RUN_VARIABLE,
+    ExperimentConflict,
+    experiment_of_launch,
+    own_run,
+    refuse_relative_store,
+)
 
 MLFLOW_VERSION: str = mlflow.__version__
 
 # MLflow retries a dead server for minutes by default; a user at a terminal wants to know sooner.
 REQUEST_RETRIES = 2
 _REQUEST_TIMEOUT_SECONDS = 30
-_LAUNCH_RUN = "MLFLOW_RUN_ID"
+_SOURCE_TAG = "mlflow.source.name"
 
+_logger = logging.getLogger(__name__)
 _chosen: dict[str, str] = {}
 """The environment variables that `connect` has set, which it may set otherwise the next time."""
-
-
-class ExperimentConflict(UserError):
-    """The experiment asked for is not the one that this process has to use, or is deleted."""
 
 
 class NoSuchExperiment(UserError):
@@ -45,6 +51,8 @@ class TrackingStore:
     """None while the experiment does not exist: see `open_experiment` and `require_experiment`."""
     launch_run_id: str | None
     """The run that `mlflow run` made for this process, if it did."""
+    project_source: str = ""
+    """Where `mlflow run` took the project from, as it logged it."""
 
     @property
     def experiment_id(self) -> str:
@@ -70,25 +78,22 @@ def tracking_uri(uri: str | None = None) -> str:
     """
     uri = uri or mlflow.get_tracking_uri()
     file = sqlite_file(uri)
-    return uri if file is None else f"{SQLITE}{file.absolute()}"
+    return uri if file is None else sqlite_url(file.absolute())
 
 
 def default_experiment() -> str:
-    """The experiment of a user who names none.
-
-    It is MLFLOW_EXPERIMENT_NAME, else the experiment of the run that `mlflow run` made for this
-    process, else `DEFAULT_EXPERIMENT`.
+    """The experiment of a user who names none: that of the environment (see `whose_run`).
 
     Raises:
-        TrackingUnreachable: the store that knows the run does not answer.
+        TrackingUnreachable: the store that knows the experiment does not answer.
+        ExperimentConflict: the environment contradicts itself, or names none.
     """
-    named, launch = (os.environ.get(name) for name in ("MLFLOW_EXPERIMENT_NAME", _LAUNCH_RUN))
-    if named or not launch:
-        return named or DEFAULT_EXPERIMENT
-    uri = _usable(tracking_uri())
-    with tracking_errors(uri):
-        client = MlflowClient(tracking_uri=uri)
-        return _experiment_of(client, client.get_run(launch))
+    if not any(map(os.environ.get, EXPERIMENT_VARIABLES)):
+        return DEFAULT_EXPERIMENT
+    refuse_relative_store(os.environ)
+    client = _open(_usable(tracking_uri()))
+    with tracking_errors(client.tracking_uri):
+        return experiment_of_launch(client, os.environ, own_run(client, os.environ).run)
 
 
 def connect(
@@ -96,14 +101,15 @@ def connect(
     uri: str | None = None,
     *,
     may_differ: bool = False,
+    study_suffix: str | None = None,
     request_retries: int = REQUEST_RETRIES,
 ) -> TrackingStore:
     """Connect to a tracking store, by default that of `tracking_uri`.
 
-    The experiment is `experiment`, else the one of the run that `mlflow run` made, else
-    `DEFAULT_EXPERIMENT`. A study has to be in that of `mlflow run`, whose run becomes its parent;
-    what only reads, or brings its own parent runs, `may_differ`. Nothing is written, but where
-    `mlflow run` logged a repository's URL with a token as a tag, the token is hidden there.
+    Which experiment is used, and which run is the launch's own, is decided in `whose_run`. A study,
+    whose name ends in `study_suffix`, has to be in that of `mlflow run`, whose run becomes its
+    parent; what only reads, or brings its own parent runs, `may_differ`. Nothing is written, but
+    where `mlflow run` logged a repository's URL with a token as a tag, the token is hidden there.
 
     Requests that fail are repeated `request_retries` times, unless MLFLOW_HTTP_REQUEST_MAX_RETRIES
     says how often. Repeated after a lost answer, the request for a run makes a second one: a study,
@@ -129,21 +135,17 @@ def connect(
             os.environ[name] = _chosen[name] = value
     logging.getLogger("mlflow.store.db.utils").addFilter(_has_no_trace)
     uri = _usable(tracking_uri(uri))
-    # A worker that inherited the run id would re-open the parent run as its own.
-    launch_run_id = os.environ.pop(_LAUNCH_RUN, None)
+    refuse_relative_store(os.environ)
+    client = _open(uri)
     with tracking_errors(uri):
-        client = MlflowClient(tracking_uri=uri)
-        launched_in = None
-        if launch_run_id is not None:
-            launch = client.get_run(launch_run_id)
-            _redact_tags(client, launch)
-            launched_in = _experiment_of(client, launch)
-        name = experiment or launched_in or DEFAULT_EXPERIMENT
-        if launched_in not in (None, name) and not may_differ:
-            raise ExperimentConflict(
-                f"experiment {name!r} was asked for, but 'mlflow run' runs in {launched_in!r}: "
-                f"give 'mlflow run' the option --experiment-name {name}"
-            )
+        own = own_run(client, os.environ, study_suffix)
+        # A worker that inherited the run id would re-open the parent run as its own.
+        os.environ.pop(RUN_VARIABLE, None)
+        if own.left_alone:
+            _logger.warning(own.left_alone)
+        if own.run is not None:
+            _redact_tags(client, own.run)
+        name = experiment_of_launch(client, os.environ, own.run, experiment, may_differ=may_differ)
         found = client.get_experiment_by_name(name)
         _refuse_deleted(found)
     return TrackingStore(
@@ -151,8 +153,21 @@ def connect(
         uri=uri,
         experiment_name=name,
         found_experiment_id=None if found is None else str(found.experiment_id),
-        launch_run_id=launch_run_id,
+        launch_run_id=None if own.run is None else str(own.run.info.run_id),
+        project_source="" if own.run is None else own.run.data.tags.get(_SOURCE_TAG, ""),
     )
+
+
+def close_launch_run(status: str) -> None:
+    """End the run that `mlflow run` made for this process, which has not come to use it.
+
+    Raises:
+        UserError: the store does not answer, or is not the one.
+    """
+    store = connect(None, may_differ=True)
+    if store.launch_run_id is not None:
+        with tracking_errors(store.uri):
+            store.client.set_terminated(store.launch_run_id, status)
 
 
 def connect_to_read(experiment: str | None, uri: str | None = None) -> TrackingStore:
@@ -171,6 +186,11 @@ def connect_to_read(experiment: str | None, uri: str | None = None) -> TrackingS
 
 def _usable(uri: str) -> str:
     """The URI of a store that can be written to."""
+    if is_in_memory(uri):
+        raise TrackingUnreachable(
+            f"tracking store {uri} is in memory and ends with this process: set "
+            "MLFLOW_TRACKING_URI to a file such as sqlite:///mlflow.db, or to a server"
+        )
     if uri.startswith("file:") or "://" not in uri:
         raise TrackingUnreachable(
             f"tracking store {uri} is a directory of files, which MLflow no longer writes: move it "
@@ -178,11 +198,19 @@ def _usable(uri: str) -> str:
             "or set MLFLOW_TRACKING_URI to a database or a server"
         )
     check_url(uri, "MLFLOW_TRACKING_URI")
+    file = sqlite_file(uri)
+    if file is not None and holds_optuna_alone(file):
+        raise TrackingUnreachable(
+            f"tracking store {uri} is a storage of Optuna's: MLflow needs a database of its own: "
+            "set MLFLOW_TRACKING_URI to another file"
+        )
     return uri
 
 
-def _experiment_of(client: MlflowClient, run: Run) -> str:
-    return str(client.get_experiment(run.info.experiment_id).name)
+def _open(uri: str) -> MlflowClient:
+    """The client of a store that answers."""
+    with tracking_errors(uri), one_maker(uri):
+        return MlflowClient(tracking_uri=uri)
 
 
 def require_experiment(store: TrackingStore) -> TrackingStore:

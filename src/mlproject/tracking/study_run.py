@@ -1,20 +1,27 @@
 """The parent run of a study: one, however often the study is launched."""
 
 import json
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Dataset, DatasetInput, InputTag, Run, RunTag
 from mlflow.entities import Metric as MlflowMetric
 from mlflow.entities import Param as MlflowParam
+from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
+from sqlalchemy.exc import SQLAlchemyError
 
 from mlproject.data.markets import Markets
-from mlproject.tracking.names import PARENT_RUN_ID_TAG, Origin, Tag
+from mlproject.text.phrases import counted
+from mlproject.tracking.names import LAUNCH_OF_TAG, PARENT_RUN_ID_TAG, Origin, Tag
 from mlproject.tracking.store import TrackingStore
+from mlproject.tracking.whose_run import find_parents, hang_orphans
 
+_logger = logging.getLogger(__name__)
 _PROCESS_DIED = "the launch ended without a word (killed, or lost its machine)"
 
 
@@ -23,25 +30,24 @@ def open_study_run(store: TrackingStore, study_name: str) -> str:
 
     The first launch's own run becomes the parent. A later launch by `mlflow run` hangs its run
     under the parent as a launch record; records that earlier, killed launches left RUNNING are
-    closed as FAILED.
+    closed as FAILED. Which run is the parent is decided in `whose_run`.
     """
     client = store.client
-    parent = find_study_run(store, study_name)
-    if parent is None and store.launch_run_id is None:
-        created = client.create_run(
-            store.experiment_id,
-            run_name=study_name,
-            tags=resolve_tags({Tag.STUDY_NAME.value: study_name}),
+    parents = find_parents(client, store.experiment_id, study_name)
+    if not parents:
+        return _begin_study_run(store, study_name)
+    parent_id, *others = [str(run.info.run_id) for run in parents]
+    for other in others:
+        _logger.warning(
+            "study %s has a second parent run, %s: trials are written to %s and counted once; "
+            "delete the one that you do not need",
+            study_name,
+            other,
+            parent_id,
         )
-        return str(created.info.run_id)
-    if parent is None:
-        assert store.launch_run_id is not None
-        client.update_run(store.launch_run_id, name=study_name)
-        client.set_tag(store.launch_run_id, Tag.STUDY_NAME, study_name)
-        return store.launch_run_id
-    parent_id = str(parent.info.run_id)
     if store.launch_run_id not in (None, parent_id):
         client.update_run(store.launch_run_id, name=f"launch of {study_name}")
+        client.set_tag(store.launch_run_id, LAUNCH_OF_TAG, study_name)
         client.set_tag(store.launch_run_id, PARENT_RUN_ID_TAG, parent_id)
     client.update_run(parent_id, status="RUNNING")
     for run in child_runs(store, parent_id, "attributes.status = 'RUNNING'"):
@@ -50,6 +56,25 @@ def open_study_run(store: TrackingStore, study_name: str) -> str:
             client.set_tag(run.info.run_id, Tag.FAILURE_REASON, _PROCESS_DIED)
             client.set_terminated(run.info.run_id, "FAILED")
     return parent_id
+
+
+def _begin_study_run(store: TrackingStore, study_name: str) -> str:
+    client, tags = store.client, {Tag.STUDY_NAME.value: study_name}
+    if store.launch_run_id is None:
+        run = client.create_run(store.experiment_id, run_name=study_name, tags=resolve_tags(tags))
+    else:
+        client.set_tag(store.launch_run_id, Tag.STUDY_NAME, study_name)
+        client.update_run(store.launch_run_id, name=study_name)
+        run = client.get_run(store.launch_run_id)
+    orphans = hang_orphans(client, run, study_name)
+    if orphans:
+        _logger.warning(
+            "the parent run of study %s was deleted: its %s hang under a new one, %s",
+            study_name,
+            counted(orphans, "trial"),
+            run.info.run_id,
+        )
+    return str(run.info.run_id)
 
 
 def open_recovered_study_run(store: TrackingStore, study_name: str, started_ms: int) -> Run:
@@ -74,20 +99,9 @@ def close_study_run(
 
 
 def find_study_run(store: TrackingStore, study_name: str) -> Run | None:
-    """Find the study's parent run, the oldest should there be several.
-
-    Raises:
-        ValueError: the name holds a quote, which MLflow's search language would end the name at.
-    """
-    if "'" in study_name:
-        raise ValueError(f"no study is called {study_name!r}")
-    runs = store.client.search_runs(
-        [store.experiment_id],
-        f"tags.{Tag.STUDY_NAME} = '{study_name}' AND tags.`{PARENT_RUN_ID_TAG}` IS NULL",
-        order_by=["attributes.start_time ASC"],
-        max_results=1,
-    )
-    return runs[0] if runs else None
+    """Find the study's parent run; see `whose_run`."""
+    parents = find_parents(store.client, store.experiment_id, study_name)
+    return parents[0] if parents else None
 
 
 def child_runs(store: TrackingStore, parent_run_id: str, condition: str | None = None) -> list[Run]:
@@ -109,6 +123,36 @@ def child_runs(store: TrackingStore, parent_run_id: str, condition: str | None =
         token = page.token
         if not token:
             return runs
+
+
+@contextmanager
+def study_run_closed(store: TrackingStore, run_id: str) -> Iterator[None]:
+    """Close the parent run, and the launch's own, should the block not come to its end."""
+    try:
+        yield
+    except BaseException as error:
+        with suppress(MlflowException, SQLAlchemyError, OSError):
+            end_launch(store, run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+        raise
+
+
+@contextmanager
+def launch_run_closed(store: TrackingStore) -> Iterator[None]:
+    """Close the launch's own run, should the block not come to its end."""
+    with ExitStack() as stack:
+        if store.launch_run_id is not None:
+            stack.enter_context(study_run_closed(store, store.launch_run_id))
+        yield
+
+
+def end_launch(store: TrackingStore, run_id: str, status: str) -> None:
+    """End the parent run, and with it the run that `mlflow run` made for a later launch.
+
+    `mlflow run` ends its run itself, if it still lives by then.
+    """
+    close_study_run(store, run_id, status)
+    if store.launch_run_id not in (None, run_id):
+        store.client.set_terminated(store.launch_run_id, status)
 
 
 def log_study_params(store: TrackingStore, run_id: str, params: Mapping[str, object]) -> None:

@@ -14,6 +14,7 @@ from mlproject.tracking.names import (
     ANALYSIS_TAG,
     PARENT_RUN_ID_TAG,
     REAL_PARAMS,
+    TRIAL_IDENTITY_TAG,
     WHOLE_PARAMS,
     Metric,
     Origin,
@@ -24,6 +25,7 @@ from mlproject.tracking.names import (
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import child_runs
 from mlproject.tracking.trial_run import TrialRun
+from mlproject.tracking.whose_run import is_parent, rank_parents
 from mlproject.training.epoch_metrics import restore_epochs
 
 _PAGE = 1000
@@ -133,29 +135,40 @@ def _sort(experiment_name: str, runs: Iterable[Run]) -> TrackedExperiment:
     foreign = 0
     for run in runs:
         tags = run.data.tags
-        if PARENT_RUN_ID_TAG in tags:
-            children.setdefault(tags[PARENT_RUN_ID_TAG], []).append(run)
-        elif Tag.STUDY_NAME in tags:
+        if is_parent(run):
             parents.append(run)
+        elif PARENT_RUN_ID_TAG in tags:
+            children.setdefault(tags[PARENT_RUN_ID_TAG], []).append(run)
         elif ANALYSIS_TAG not in tags:
             foreign += 1
-    # Should several parents have one name, the oldest is the study's (see `find_study_run`).
     by_name: dict[str, list[Run]] = {}
     for parent in parents:
         by_name.setdefault(parent.data.tags[Tag.STUDY_NAME], []).append(parent)
     studies = []
     for name, same in sorted(by_name.items()):
+        held = [run for parent in same for run in children.get(parent.info.run_id, [])]
+        ranked = rank_parents(same, held)
         trials: list[TrackedTrial] = []
-        for parent in same:
-            for run in children.pop(parent.info.run_id, []):
+        known: set[str] = set()
+        for parent in ranked:
+            of_parent = children.pop(parent.info.run_id, [])
+            for run in of_parent:
                 trial = _read_trial(run)
-                if trial is not None:
+                if trial is None:
+                    foreign += Tag.TRIAL_NUMBER in run.data.tags
+                elif _key(run) not in known:  # a trial may stand under two parents
                     trials.append(trial)
-                elif Tag.TRIAL_NUMBER in run.data.tags:
-                    foreign += 1
-        studies.append(_study(name, same[0], trials))
+            known.update(_key(run) for run in of_parent)
+        studies.append(_study(name, ranked[0], trials))
     foreign += sum(map(len, children.values()))
     return TrackedExperiment(name=experiment_name, studies=tuple(studies), foreign_runs=foreign)
+
+
+def _key(run: Run) -> str:
+    """What tells a trial from the others of its study."""
+    tags = run.data.tags
+    number = tags.get(Tag.TRIAL_NUMBER)
+    return str(tags.get(TRIAL_IDENTITY_TAG, f"{number} since {run.info.start_time}"))
 
 
 def _all_runs(store: TrackingStore) -> Iterator[Run]:

@@ -42,12 +42,18 @@ class TrialRun:
     """All tags but `trial_number` and `trial_state`, which follow from the fields above."""
     known_by: tuple[tuple[str, str], ...] = ()
     """Names and values of tags: a run that has any of them is this trial's, as is one with its
-    number and start."""
+    `identity`."""
     unfinished: bool = False
     """The source that tells of the trial ends before it does; a run that shows how it ended, or a
     process that still works on it, knows better."""
     validation_file: Callable[[], bytes] | None = field(default=None, compare=False, repr=False)
     """Makes the file of its validation windows; None where nothing keeps them, as in logs."""
+
+    @property
+    def identity(self) -> str | None:
+        """What tells this trial from every other one; None where its study is not known."""
+        study = self.tags.get(Tag.STUDY_NAME)
+        return f"{study}/{self.trial_number}/{self.started_ms}" if study else None
 
     @property
     def is_finished(self) -> bool:

@@ -17,6 +17,7 @@ from mlproject.tracking.study_run import open_study_run
 from mlproject.training.epoch_metrics import restore_epochs
 from tests.analysis.audit.conftest import trial_of
 from tests.analysis.audit.test_findings import GRID
+from tests.conftest import tags_of_mlflow_run
 
 pytestmark = pytest.mark.slow
 
@@ -167,7 +168,9 @@ def test_under_mlflow_run_any_experiment_can_be_audited(
 ) -> None:
     client = MlflowClient()
     experiment = client.get_experiment_by_name(launched_in)
-    launch = client.create_run(experiment.experiment_id).info.run_id
+    launch = client.create_run(
+        experiment.experiment_id, tags=tags_of_mlflow_run("audit")
+    ).info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", launch)
     code, output, _ = command("audit", "--experiment", "phase6a")
     assert code == 1

@@ -21,6 +21,7 @@ from mlproject.tracking.store import connect, connect_to_read, open_experiment
 from mlproject.tracking.study_run import open_recovered_study_run
 from mlproject.tracking.tracked_studies import read_studies
 from tests.analysis.audit.conftest import STARTED_MS, trial_of
+from tests.conftest import tags_of_mlflow_run
 
 pytestmark = pytest.mark.slow
 
@@ -171,7 +172,11 @@ def test_a_plan_made_under_mlflow_run_stays_with_its_run(
 ) -> None:
     client = MlflowClient()
     found = client.get_experiment_by_name("phase6a")
-    launch = client.create_run(found.experiment_id).info.run_id
+    launch = client.create_run(
+        found.experiment_id, tags=tags_of_mlflow_run("supplement")
+    ).info.run_id
+    for name, value in {"budget": "2M", "horizon": "3"}.items():
+        client.log_param(launch, name, value)
     monkeypatch.setenv("MLFLOW_RUN_ID", launch)
     assert supplement("--dry-run")[0] == 0
     assert [item.path for item in client.list_artifacts(launch)] == ["supplement.txt"]

@@ -8,6 +8,7 @@ from mlflow.exceptions import MlflowException
 
 from mlproject.tracking import recorder
 from mlproject.tracking.errors import TrackingUnreachable
+from tests.conftest import tags_of_mlflow_run
 from tests.recovery.conftest import LEGACY
 from tests.recovery.runs import all_runs, content, run, trial_runs
 
@@ -95,7 +96,8 @@ def test_under_mlflow_run_its_experiment_is_used_unless_another_is_asked_for(
     client = MlflowClient()
     found = client.get_experiment_by_name(launched_in)
     experiment_id = found.experiment_id if found else client.create_experiment(launched_in)
-    launch = client.create_run(experiment_id).info.run_id
+    tags = tags_of_mlflow_run("backfill")
+    launch = client.create_run(experiment_id, tags=tags).info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", launch)
     run("backfill", LOG, *(["--experiment", asked_for] if asked_for else []))
     assert len(trial_runs(work_directory, expected)) == 50

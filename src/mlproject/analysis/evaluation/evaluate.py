@@ -32,6 +32,7 @@ from mlproject.data.load_markets import checked_markets
 from mlproject.data.markets import Markets
 from mlproject.data.windows import WindowedData, build_windows
 from mlproject.search.study_settings import StudySettings
+from mlproject.search.tracked_settings import settings_as_tracked
 from mlproject.serving.model_folder import TrainedModel, load_model, save_model
 from mlproject.tracking.evaluation_run import (
     count_evaluations,
@@ -91,6 +92,7 @@ def evaluate(
     """
     target = select_device(device)
     store = connect_to_read(settings.experiment, tracking_uri)
+    settings = settings_as_tracked(settings, store)
     return _evaluate_in(
         store, settings, checked_markets(data), seeds=seeds, device=target, progress=progress
     )

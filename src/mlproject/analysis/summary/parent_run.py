@@ -31,8 +31,9 @@ from mlproject.analysis.summary.recommendation import (
     table_of_architectures,
 )
 from mlproject.analysis.summary.table import table_of_trials
+from mlproject.tracking.description import description_tags
 from mlproject.tracking.errors import MlflowError, is_refusal
-from mlproject.tracking.names import NOTE_TAG, Metric
+from mlproject.tracking.names import Metric
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import log_study_values
 from mlproject.tracking.trial_run import TrialRun, best_run
@@ -121,7 +122,7 @@ def _log_best(
             # On the parent it is that of the whole study, see `ClaimMetric`.
             if name is not Metric.SKILL_ADJUSTED
         },
-        tags={NOTE_TAG: note},
+        tags=description_tags(store, run_id, note),
     )
 
 
