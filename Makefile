@@ -33,7 +33,8 @@ study: $(INSTALLED) ## run a small real study (2M, 3 days, 8 trials) and say whe
 	@echo "Look at it: 'make ui', then http://127.0.0.1:$(PORT), experiment quickstart."
 	@echo "A whole study: mlflow run . --env-manager=local --experiment-name phase6a -P budget=2M -P horizon=3"
 
-ui: $(INSTALLED) ## open the MLflow UI on the store of this directory
+ui: $(INSTALLED) ## start the MLflow UI on the store of this directory, and say where its studies are
+	-@python -m mlproject links --address http://127.0.0.1:$(PORT)
 	@# The store goes by the environment: a password in it would show in the list of processes.
 	MLFLOW_BACKEND_STORE_URI="$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" \
 		mlflow ui --host 127.0.0.1 --port $(PORT)

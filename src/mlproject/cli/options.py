@@ -13,6 +13,7 @@ from mlproject.text.credentials import STORAGE_VARIABLE
 
 if TYPE_CHECKING:
     from mlproject.data.markets import Markets
+    from mlproject.experiments.study import StudyOutcome
     from mlproject.search.study_settings import StudySettings
 
 _SETTINGS = (
@@ -237,6 +238,13 @@ def launch_study(options: Mapping[str, Any], **fixed: Any) -> None:
         click.echo(f"best       trial {best.number}, validation loss {best.value:.4f}")
     click.echo(f"trial log  {outcome.trial_log}")
     click.echo(f"MLflow     experiment {settings.experiment}, run {outcome.parent_run_id}")
+    say_where(outcome)
+
+
+def say_where(outcome: "StudyOutcome") -> None:
+    """Print the links that show a study in MLflow's UI."""
+    for line in outcome.links.as_lines() if outcome.links else ():
+        click.echo(line)
 
 
 def _with(options: tuple[Any, ...], command: Any) -> Any:

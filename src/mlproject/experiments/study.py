@@ -55,6 +55,7 @@ from mlproject.tracking.store import TrackingStore, connect, open_experiment
 from mlproject.tracking.study_run import close_study_run, open_study_run
 from mlproject.tracking.tracked_studies import recovered_trials
 from mlproject.tracking.trial_run import TrialRun
+from mlproject.tracking.ui_links import StudyLinks, study_links
 
 _logger = logging.getLogger(__name__)
 
@@ -75,6 +76,8 @@ class StudyOutcome:
     """Trials that are complete or pruned, supplementary ones left out."""
     best_trial: FrozenTrial | None
     trial_log: Path
+    links: StudyLinks | None
+    """Where it is seen in MLflow's UI; None where MLflow did not say."""
 
 
 def run_study(
@@ -248,7 +251,14 @@ class StudyLaunch:
             finished=finished_trials(self.study),
             best_trial=_best_trial(self.study),
             trial_log=self.trial_log,
+            links=self._links(),
         )
+
+    def _links(self) -> StudyLinks | None:
+        try:
+            return study_links(self.store, self.study.study_name)
+        except MlflowError:  # it has all that matters
+            return None
 
     def _conclude(self, status: str, tracking: LiveTracking) -> str | None:
         """Bring everything up to date and end the parent; say what MLflow did not take, if so."""

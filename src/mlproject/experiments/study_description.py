@@ -20,6 +20,7 @@ from mlproject.tracking.names import (
     PLAN_PRECISION_PARAM,
     PLANNED_TRIALS_TAG,
 )
+from mlproject.tracking.saved_view import save_view
 from mlproject.tracking.store import MLFLOW_VERSION, TrackingStore
 from mlproject.tracking.study_run import log_study_dataset, log_study_params, log_study_values
 
@@ -60,6 +61,7 @@ def describe_study(
         },
     )
     log_study_values(store, run_id, metrics={}, tags={PLANNED_TRIALS_TAG: str(settings.n_trials)})
+    save_view(store, settings.study_name)
     log_study_dataset(store, run_id, markets)
     table = for_spreadsheet(market_table(markets, data))
     store.client.log_text(run_id, table.to_csv(index=False), "markets.csv")

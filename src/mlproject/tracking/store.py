@@ -13,6 +13,7 @@ from mlproject.errors import UserError
 from mlproject.text.credentials import check_url, hide_credentials, holds_credentials
 from mlproject.text.sqlite_urls import SQLITE, sqlite_file
 from mlproject.tracking.errors import TrackingUnreachable, tracking_errors
+from mlproject.tracking.experiment_kind import set_missing_kind
 from mlproject.tracking.experiment_names import DEFAULT_EXPERIMENT
 
 MLFLOW_VERSION: str = mlflow.__version__
@@ -204,13 +205,17 @@ def require_experiment(store: TrackingStore) -> TrackingStore:
 
 
 def open_experiment(store: TrackingStore) -> TrackingStore:
-    """Create the experiment where it is missing, and return the store that knows its id."""
-    if store.found_experiment_id is not None:
-        return store
+    """Create the experiment where it is missing, and return the store that knows its id.
+
+    One whose kind nobody has chosen is from now on known to be for models that are trained.
+    """
     client, name = store.client, store.experiment_name
-    found = client.get_experiment_by_name(name)  # another process may have created it since
-    created = found.experiment_id if found else client.create_experiment(name)
-    return replace(store, found_experiment_id=created)
+    found_id = store.found_experiment_id
+    if found_id is None:
+        found = client.get_experiment_by_name(name)  # another process may have created it since
+        found_id = found.experiment_id if found else client.create_experiment(name)
+    set_missing_kind(client, found_id)
+    return replace(store, found_experiment_id=found_id)
 
 
 def _has_no_trace(record: logging.LogRecord) -> bool:
