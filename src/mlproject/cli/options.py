@@ -232,6 +232,8 @@ def launch_study(options: Mapping[str, Any], **fixed: Any) -> None:
 
     settings = study_settings(options, **fixed)
     outcome = run_study(settings, **surroundings(options))
+    if outcome.was_stopped:
+        click.echo("stopped    as asked in MLflow: run the same command again to go on")
     best = outcome.best_trial
     click.echo(f"study      {outcome.study_name}: {outcome.finished} trials finished")
     if best is not None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,9 +20,13 @@ from mlproject.data.market_table import remarks, what_data_tells
 from mlproject.data.markets import Markets
 from mlproject.data.windows import build_windows
 from mlproject.errors import UserError
+from mlproject.experiments.control.commands import Command
+from mlproject.experiments.control.listener import listening
+from mlproject.experiments.control.planned_trials import keep_planned_trials, planned_trials
+from mlproject.experiments.control.steering import SteeredTrials, Steering
 from mlproject.experiments.describe import ended_trial
 from mlproject.experiments.market_validation import market_validation
-from mlproject.experiments.progress import show_progress
+from mlproject.experiments.progress import Progress, show_progress
 from mlproject.experiments.storage import (
     StudyStorage,
     begun_identity,
@@ -40,7 +44,6 @@ from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
 from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.experiments.workers import Workers, open_workers
 from mlproject.experiments.workers.settings import WorkerSettings
-from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
 from mlproject.search.trial_queue import QueuedTrial, finished_trials
@@ -51,8 +54,9 @@ from mlproject.tracking.live_tracking import (
     LiveTracking,
     patience_seconds,
 )
+from mlproject.tracking.names import PLANNED_TRIALS_TAG
 from mlproject.tracking.store import TrackingStore, connect, open_experiment
-from mlproject.tracking.study_run import close_study_run, open_study_run
+from mlproject.tracking.study_run import close_study_run, log_study_values, open_study_run
 from mlproject.tracking.tracked_studies import recovered_trials
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.tracking.ui_links import StudyLinks, study_links
@@ -78,6 +82,8 @@ class StudyOutcome:
     trial_log: Path
     links: StudyLinks | None
     """Where it is seen in MLflow's UI; None where MLflow did not say."""
+    was_stopped: bool = False
+    """Its user stopped it in MLflow before all trials had finished."""
 
 
 def run_study(
@@ -152,6 +158,10 @@ def run_study_in(
     where = (storage_url, settings.study_name, store.directory)
     found = find_study_storage(*where)
     settings = settings.as_begun(begun_identity(found))
+    asked_trials = settings.n_trials
+    settings = replace(settings, n_trials=planned_trials(found, asked_trials))
+    if settings.n_trials != asked_trials:
+        progress(f"n_trials: {settings.n_trials}, as asked in MLflow, instead of {asked_trials}")
     windows = build_windows(
         markets,
         horizon_days=settings.horizon_days,
@@ -200,6 +210,8 @@ def run_study_in(
                 trial_log=trial_log,
                 references=references,
                 supplement=supplement,
+                asked_trials=asked_trials,
+                steering=Steering(settings.n_trials, holds_steps=crew.train_here),
             )
             return launch.run()
 
@@ -224,6 +236,9 @@ class StudyLaunch:
     trial_log: Path
     references: References
     """What the trials are compared with."""
+    asked_trials: int
+    """How many trials the launch was asked for, whatever was asked in MLflow since."""
+    steering: Steering
     supplement: Sequence[QueuedTrial] | None = None
     """Forced trials to run instead of the search; None launches the search."""
 
@@ -231,18 +246,19 @@ class StudyLaunch:
         """Run the trials that are missing; leave MLflow and the trial log true in any case."""
         write_missing_lines(self.trial_log, self._ended_trials())
         tracking = LiveTracking(self.store, self.parent_run_id, self._ended_trials)
-        status = "FAILED"
+        status, patience = "FAILED", patience_seconds()
         try:
-            self._run_trials(tracking)
-            status = "FINISHED"
+            was_stopped = self._run_trials(tracking)
+            status = "KILLED" if was_stopped else "FINISHED"
         except KeyboardInterrupt:
-            status = "KILLED"
+            status, patience = "KILLED", INTERRUPTED_PATIENCE_SECONDS
             raise
         finally:
-            pending = self._conclude(status, tracking)
+            pending = self._conclude(status, tracking, patience)
         if pending is not None:
+            how = "stopped" if was_stopped else "finished"
             raise WritesPending(
-                f"study {self.study.study_name} is finished, but {pending} and run the same "
+                f"study {self.study.study_name} is {how}, but {pending} and run the same "
                 f"command again; everything is in {self.trial_log} and in the study's storage"
             )
         return StudyOutcome(
@@ -252,6 +268,7 @@ class StudyLaunch:
             best_trial=_best_trial(self.study),
             trial_log=self.trial_log,
             links=self._links(),
+            was_stopped=was_stopped,
         )
 
     def _links(self) -> StudyLinks | None:
@@ -260,11 +277,10 @@ class StudyLaunch:
         except MlflowError:  # it has all that matters
             return None
 
-    def _conclude(self, status: str, tracking: LiveTracking) -> str | None:
+    def _conclude(self, status: str, tracking: LiveTracking, patience: float) -> str | None:
         """Bring everything up to date and end the parent; say what MLflow did not take, if so."""
         write_missing_lines(self.trial_log, self._ended_trials())
-        interrupted = status == "KILLED"
-        left = tracking.finish(INTERRUPTED_PATIENCE_SECONDS if interrupted else patience_seconds())
+        left = tracking.finish(patience)
         pending = left.as_text()
         if left.outage is None:
             try:
@@ -278,12 +294,28 @@ class StudyLaunch:
             _logger.warning("%s and run the same command again", pending)
         return pending
 
-    def _run_trials(self, tracking: LiveTracking) -> None:
-        finished, n_trials = finished_trials(self.study), self.space.settings.n_trials
-        with show_progress(self.study, finished=finished, n_trials=n_trials) as progress:
-            watch = StudyWatch(tracking, self.space, progress)
-            remaining = RemainingTrials(self.study, self.space, self.supplement)
+    def _run_trials(self, tracking: LiveTracking) -> bool:
+        """Run what remains; return whether trials are missing because the user stopped it."""
+        finished, n_trials = finished_trials(self.study), self.steering.n_trials
+        remaining = SteeredTrials(self.study, self.space, self.supplement, self.steering)
+        with (
+            show_progress(self.study, finished=finished, n_trials=n_trials) as progress,
+            listening(self.store, self.parent_run_id, partial(self._obey, progress)),
+        ):
+            watch = StudyWatch(tracking, self.space, progress, self.steering.at_step)
             self.workers.run_trials(self.context, remaining, watch, self.storage)
+        return remaining.is_cut_short
+
+    def _obey(self, progress: Progress, command: Command) -> str:
+        """Do what the user asks in MLflow, and say what that means; called by another thread."""
+        if command.n_trials is not None:
+            if self.supplement is not None:
+                return "not obeyed, because a supplement runs the trials that it began with"
+            keep_planned_trials(self.study, command.n_trials, instead_of=self.asked_trials)
+            tags = {PLANNED_TRIALS_TAG: str(command.n_trials)}
+            log_study_values(self.store, self.parent_run_id, metrics={}, tags=tags)
+            progress.plan(command.n_trials)
+        return self.steering.obey(command)
 
     @property
     def space(self) -> SearchSpace:
@@ -293,12 +325,13 @@ class StudyLaunch:
     def _summarise(self) -> None:
         """Show the trials of the study's storage, and before them those that logs tell of."""
         ended = self._ended_trials()
+        settings = replace(self.space.settings, n_trials=self.steering.n_trials)
         summarise_study(
             self.store,
             self.parent_run_id,
             self.study.study_name,
             [*recovered_trials(self.store, self.parent_run_id), *ended],
-            note=partial(study_note, self.space.settings),
+            note=partial(study_note, settings),
             claims=partial(claims_of, ended, self.references),
             trial_log=self.trial_log,
             tables=self._tables(),

@@ -4,7 +4,7 @@ The trial log, the MLflow runs of the trials and the progress bar: while trials 
 writes to these.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import optuna
@@ -28,11 +28,14 @@ if TYPE_CHECKING:  # importing MLflow takes seconds, and a worker needs nothing 
 class TrialWatch:
     """Follows one trial from its first epoch to its last."""
 
-    def __init__(self, trial: TrialRun, run: "LiveRun", progress: Progress) -> None:
+    def __init__(
+        self, trial: TrialRun, run: "LiveRun", progress: Progress, at_step: Callable[[], None]
+    ) -> None:
         self._number = trial.trial_number
         self._planned_epochs = trial.params[Param.EPOCHS]
         self._run = run
         self._progress = progress
+        self._at_step = at_step
         self._epochs_ended = 0
 
     def add(self, losses: EpochMetrics) -> None:
@@ -43,7 +46,8 @@ class TrialWatch:
         self._progress.add(self._number, f"{losses.epoch}/{self._planned_epochs}")
 
     def add_step(self, step: int, steps: int) -> None:
-        """So many of an epoch's steps are done."""
+        """So many of an epoch's steps are done. The user may want a pause, or no further one."""
+        self._at_step()
         epoch = f"{self._epochs_ended + 1}/{self._planned_epochs}"
         self._progress.add_step(self._number, epoch, step, steps)
 
@@ -55,12 +59,22 @@ class TrialWatch:
 
 
 class StudyWatch:
-    """Follows the trials of one launch."""
+    """Follows the trials of one launch.
 
-    def __init__(self, tracking: "LiveTracking", space: SearchSpace, progress: Progress) -> None:
+    `at_step` is called after each of their steps that is heard of.
+    """
+
+    def __init__(
+        self,
+        tracking: "LiveTracking",
+        space: SearchSpace,
+        progress: Progress,
+        at_step: Callable[[], None],
+    ) -> None:
         self._tracking = tracking
         self._space = space
         self._progress = progress
+        self._at_step = at_step
         self._at_work: dict[int, TrialWatch] = {}
 
     def begin(self, trial: TrialRun) -> TrialWatch:
@@ -68,7 +82,7 @@ class StudyWatch:
         write_line(start_line(trial), to_terminal=True)
         run = self._tracking.begin(trial)
         self._progress.begin_trial()
-        watch = TrialWatch(trial, run, self._progress)
+        watch = TrialWatch(trial, run, self._progress, self._at_step)
         self._at_work[trial.trial_number] = watch
         return watch
 

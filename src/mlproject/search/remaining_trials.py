@@ -44,6 +44,16 @@ class RemainingTrials:
         if supplement is not None:
             enqueue_supplement(study, space, supplement)
 
+    @property
+    def n_trials(self) -> int:
+        """How many finished trials the study is to have."""
+        return self._space.settings.n_trials
+
+    def has_changed(self) -> bool:
+        """Whether more, or fewer, may be started than when this was last asked, though no trial
+        has ended."""
+        return False
+
     def n_to_start(self, *, at_work: int = 0, unbegun: int = 0) -> int:
         """How many trials may be started now; what is missing is enqueued first.
 
@@ -55,7 +65,7 @@ class RemainingTrials:
             enqueue_supplement(self.study, self._space, ())
             waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
             return max(0, len(waiting) - unbegun)
-        missing = self._space.settings.n_trials - finished_trials(self.study) - at_work
+        missing = self.n_trials - finished_trials(self.study) - at_work
         if missing > 0:
             enqueue_missing_trials(self.study, self._space)
         return max(0, missing)

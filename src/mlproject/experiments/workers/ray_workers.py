@@ -40,6 +40,8 @@ def open_ray_workers(settings: WorkerSettings, device: str) -> Iterator["RayWork
 class RayWorkers:
     """Workers in processes of Ray's."""
 
+    train_here = False
+
     def __init__(self, session: RaySession, settings: WorkerSettings, device: str) -> None:
         nodes = session.nodes
         gpus = settings.gpus_per_trial
