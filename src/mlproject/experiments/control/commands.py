@@ -8,7 +8,6 @@ from mlproject.errors import UserError
 from mlproject.text.escaping import for_terminal
 
 _N_TRIALS = re.compile(r"n_trials ?[=:]? ?([1-9][0-9]{0,6})")
-_SEPARATORS = re.compile(r"[\s-]+")
 _MOST_SHOWN = 60
 
 
@@ -44,11 +43,11 @@ def parse_command(text: str) -> Command:
     Raises:
         UnknownCommand: says what could have been written.
     """
-    words = _SEPARATORS.sub(" ", text[:1000].strip().lower())
+    words = " ".join(text[:1000].lower().split())
     asked = _N_TRIALS.fullmatch(words)
     if asked is not None:
         return Command(verb=Verb.N_TRIALS, n_trials=int(asked.group(1)))
-    plain = words.replace("_", " ")
+    plain = words.replace("_", " ").replace("-", " ")
     if plain in (Verb.PAUSE, Verb.RESUME, Verb.STOP, Verb.STOP_NOW):
         return Command(verb=Verb(plain))
     shown = for_terminal(" ".join(text.split()))[:_MOST_SHOWN]
