@@ -39,6 +39,7 @@ from mlproject.experiments.storage import (
     study_lock,
 )
 from mlproject.experiments.study_description import describe_study
+from mlproject.experiments.study_note import begin_note, note_of_study
 from mlproject.experiments.trial_context import TrialContext
 from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
 from mlproject.experiments.trial_watch import StudyWatch
@@ -193,6 +194,7 @@ def run_study_in(
                     store, parent_run_id, space, markets=markets, data=windows, identity=identity
                 )
                 store.client.log_text(parent_run_id, plan_text, "memory_plan.txt")
+                begin_note(store, parent_run_id, settings.study_name)
             study = open_study(storage, identity)
             fail_dead_trials(study, storage)
             launch = StudyLaunch(
@@ -331,11 +333,14 @@ class StudyLaunch:
             self.parent_run_id,
             self.study.study_name,
             [*recovered_trials(self.store, self.parent_run_id), *ended],
-            note=partial(study_note, settings),
+            note=lambda runs, claims: self._note(study_note(settings, runs, claims)),
             claims=partial(claims_of, ended, self.references),
             trial_log=self.trial_log,
             tables=self._tables(),
         )
+
+    def _note(self, text: str) -> str:
+        return note_of_study(self.store, self.parent_run_id, self.study.study_name, text)
 
     def _tables(self) -> dict[str, Callable[[], pd.DataFrame]]:
         if len(self.context.data.markets) == 1:

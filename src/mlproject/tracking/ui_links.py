@@ -49,6 +49,13 @@ class StudyLinks:
     compare: str | None
     """None where there are not two trials to be compared."""
 
+    def as_markdown(self) -> str:
+        """The links as a page of the UI itself can hold them, whatever its address."""
+        links = f"[All trials, with their columns]({self.trials})"
+        if self.compare is not None:
+            links += f" · [The best, compared]({self.compare})"
+        return links
+
     def as_lines(self) -> list[str]:
         """The links, a line each; none where the address is not known."""
         if self.address is None:
