@@ -8,6 +8,7 @@ from pathlib import Path
 
 import optuna
 import pandas as pd
+import torch
 from optuna.trial import FrozenTrial
 
 from mlproject.analysis.claims.references import References
@@ -58,6 +59,7 @@ from mlproject.tracking.live_tracking import (
 from mlproject.tracking.names import PLANNED_TRIALS_TAG
 from mlproject.tracking.store import TrackingStore, connect, open_experiment
 from mlproject.tracking.study_run import close_study_run, log_study_values, open_study_run
+from mlproject.tracking.system_metrics import system_metrics
 from mlproject.tracking.tracked_studies import recovered_trials
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.tracking.ui_links import StudyLinks, study_links
@@ -303,6 +305,12 @@ class StudyLaunch:
         with (
             show_progress(self.study, finished=finished, n_trials=n_trials) as progress,
             listening(self.store, self.parent_run_id, partial(self._obey, progress)),
+            system_metrics(
+                self.store,
+                tracking.runs_in_progress,
+                has_gpu=torch.cuda.is_available(),
+                is_here=self.workers.are_here,
+            ),
         ):
             watch = StudyWatch(tracking, self.space, progress, self.steering.at_step)
             self.workers.run_trials(self.context, remaining, watch, self.storage)

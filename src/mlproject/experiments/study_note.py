@@ -5,9 +5,13 @@ How it stands is said by `mlproject.analysis.summary.note`.
 
 from mlproject.analysis.summary.settings_tables import settings_in_words
 from mlproject.text.escaping import for_markdown
-from mlproject.tracking.names import NOTE_TAG
+from mlproject.tracking.names import CONTROL_TAG, NOTE_TAG
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.ui_links import study_links
+
+_STEERING = (
+    f"While it runs, the tag `{CONTROL_TAG}` steers it: pause, resume, stop, stop now, n_trials=80."
+)
 
 
 def begin_note(store: TrackingStore, parent_run_id: str, study_name: str) -> None:
@@ -29,7 +33,7 @@ def note_of_study(
     The UI shows the first lines of a note, and the rest on request.
     """
     params = store.client.get_run(parent_run_id).data.params
-    links = study_links(store, study_name).as_markdown()
+    links = f"{study_links(store, study_name).as_markdown()}. {_STEERING}"
     first, _, rest = how_it_stands.partition("\n\n")
     parts = [first, links, *([rest] if rest else [])]
     return "\n".join(["\n\n".join(parts), *settings_in_words(params)])

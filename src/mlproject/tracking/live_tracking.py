@@ -101,6 +101,11 @@ class LiveTracking:
             self._changed.notify_all()
         return run
 
+    def runs_in_progress(self) -> list[str]:
+        """Return the ids of the runs of the trials at work, as far as MLflow has named them."""
+        with self._changed:
+            return [run.run_id for run in self._held if run.run_id and run.ended is None]
+
     def finish(self, patience: float) -> PendingWrites:
         """Bring MLflow up to date and stop; no trial is in progress any more.
 

@@ -23,6 +23,8 @@ class Workers(Protocol):
 
     train_here: bool
     """Whether trials train in this process."""
+    are_here: bool
+    """Whether all of them are on this machine."""
 
     def plan(self, space: SearchSpace) -> MemoryPlan:
         """The memory plan where a trial will run."""

@@ -50,6 +50,7 @@ class RayWorkers:
             gpus = 1.0 if device == "cuda" or (device == "auto" and has_gpus) else 0.0
         if device == "auto":
             device = "cuda" if gpus else "cpu"
+        self.are_here = settings.ray_address is None
         self._session = session
         self._count = settings.workers
         self._resources = equal_resources(nodes, settings.workers, gpus)
