@@ -13,6 +13,7 @@ def test_each_param_stands_once_under_its_subject() -> None:
         "plan.precision": "bf16",
         "data": "sp500",
         "ray_address": "",
+        "columns": "''",
         "something new": "x",
     }
     assert [line for line in settings_in_words(params) if line] == [

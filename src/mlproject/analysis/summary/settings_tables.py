@@ -40,7 +40,7 @@ def settings_in_words(params: Mapping[str, str]) -> list[str]:
     """
     by_subject: dict[str, list[str]] = {subject: [] for subject in (*_SUBJECTS, _OTHERS)}
     for name in sorted(params, key=lambda name: (_ORDER.get(name, len(_ORDER)), name)):
-        if params[name].strip():
+        if params[name].strip("' "):  # `mlflow run` quotes even nothing
             by_subject[_subject_of(name)].append(name)
     lines = []
     for subject, names in by_subject.items():
