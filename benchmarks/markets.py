@@ -131,7 +131,7 @@ def losses_of(
     """The losses of a trial's network after so many epochs, by span: it is trained again."""
     from torch.nn import functional
 
-    from mlproject.search.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
+    from mlproject.search.search_space import SearchSpace
     from mlproject.training.plan import TrainingPlan
     from mlproject.training.scores import prior_loss
     from mlproject.training.step import predict
@@ -139,8 +139,7 @@ def losses_of(
 
     space = SearchSpace.of(settings, data.n_features)
     architecture = space.architecture(best.params)
-    first_attempt = best.user_attrs.get(FIRST_ATTEMPT_ATTR, best.number)
-    training = space.training_settings(first_attempt, best.params)
+    training = space.training_settings(space.seed_index(best.number, best.user_attrs), best.params)
     assert architecture and training and settings.optimiser and settings.precision
     plan = TrainingPlan(optimiser=settings.optimiser, precision=settings.precision)
     network = train_final(

@@ -23,7 +23,7 @@ STUDY = StudyScript(
     seed=0,
     grid_version=3,  # of the architecture grid
     n_features=25,  # of each day
-    search_space=1,  # the version of ranges, sampler and pruner
+    search_space=2,  # the version of ranges, sampler and pruner
     search_ranges={
         "architectures": "75",
         "d_model": "128 192 256 384 512 768 1024",
@@ -31,11 +31,14 @@ STUDY = StudyScript(
         "n_heads": "2 4 8 16 32",
         "d_ff": "256 384 512 768 1024 1536 2048 3072",
         "shape_index": "0..14",
-        "learning_rate": "0.0001..0.001 log",
-        "epochs": "50..100",
-        "weight_decay": "1e-05..0.001 log",
-        "warmup_steps": "100 200 300 500",
-        "dropout": "0.1..0.3",
+        "learning_rate": "3e-05..0.001 log",
+        "epochs": "5..50 log",
+        "weight_decay": "0.001..0.3 log",
+        "dropout": "0.0..0.5",
+        "warmup_share": "0.1",
+        "decays_matrices_only": "yes",
+        "patience_share": "0.25",
+        "draws_by_name": "yes",
     },
     forced_extremes={
         "min_d_model": "128 wide, 96 layers, 8 heads, d_ff 512, 19,070,593 params",
@@ -53,11 +56,7 @@ STUDY = StudyScript(
         "constant_liar": True,
     },
     pruner={
-        "class": "MedianPruner",
-        "n_startup_trials": 6,
-        "n_warmup_steps": 10,
-        "interval_steps": 1,
-        "n_min_trials": 3,
+        "class": "NopPruner",
     },
 )
 

@@ -68,7 +68,7 @@ def _summarise(
         )
         return words + _best_of_maximised(runs)
 
-    summarise_study(store, run_id, name, trials, note=lambda runs, _claims: note(runs))
+    summarise_study(store, run_id, name, trials, note=lambda runs, _claims, _ranked: note(runs))
 
 
 def _best_of_maximised(runs: Sequence[TrialRun]) -> str:

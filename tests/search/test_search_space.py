@@ -1,5 +1,7 @@
 """The search space: what the sampler chooses is an architecture of the grid and back."""
 
+import math
+
 import optuna
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from mlproject.models.budget import NAMED_BUDGETS
 from mlproject.search.sampler import make_sampler
 from mlproject.search.search_space import derived_seed
+from mlproject.training.recipe import RECIPES
 from tests.conftest import MakeSpace
 
 
@@ -30,23 +33,38 @@ def test_whatever_is_suggested_lies_in_the_ranges(make_space: MakeSpace, seed: i
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     architecture, settings = space.suggest(study.ask())
     assert architecture in space.grid.architectures
+    assert 3e-5 <= settings.learning_rate <= 1e-3
+    assert 5 <= settings.epochs <= 50
+    assert 1e-3 <= settings.weight_decay <= 0.3
+    assert 0 <= settings.dropout <= 0.5
+    assert settings.batch_size == 256
+    assert settings.patience_epochs == max(3, math.ceil(settings.epochs / 4))
+    assert settings.recipe == RECIPES[2]
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_first_search_space_is_what_it_was(make_space: MakeSpace, seed: int) -> None:
+    space = make_space("20M", search_space=1)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    _, settings = space.suggest(study.ask())
     assert 1e-4 <= settings.learning_rate <= 1e-3
     assert 50 <= settings.epochs <= 100
     assert 1e-5 <= settings.weight_decay <= 1e-3
     assert settings.warmup_steps in (100, 200, 300, 500)
     assert 0.1 <= settings.dropout <= 0.3
-    assert settings.batch_size == 256
+    assert settings.patience_epochs == 10
+    assert settings.recipe == RECIPES[1]
 
 
 @pytest.mark.parametrize(
-    ("max_epochs", "low", "high"), [(0, 50, 100), (1, 1, 1), (60, 50, 60), (500, 50, 100)]
+    ("max_epochs", "low", "high"), [(0, 5, 50), (1, 1, 1), (20, 5, 20), (500, 5, 50)]
 )
 def test_max_epochs_caps_what_may_be_chosen(
     make_space: MakeSpace, max_epochs: int, low: int, high: int
 ) -> None:
     space = make_space(max_epochs=max_epochs)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    chosen = [space.suggest(study.ask())[1].epochs for _ in range(300)]
+    chosen = [space.suggest(study.ask())[1].epochs for _ in range(900)]
     assert (min(chosen), max(chosen)) == (low, high)
 
 
@@ -72,6 +90,16 @@ def test_suggestions_depend_on_the_history_not_on_the_launches(make_space: MakeS
     once = suggestions([14])
     assert suggestions([3, 9, 2]) == once
     assert len({str(params) for params in once}) == 14
+
+
+def test_trials_of_one_replicate_number_share_their_seed_whatever_they_are(
+    make_space: MakeSpace,
+) -> None:
+    space = make_space()
+    assert space.seed_index(3, {}) == space.seed_index(4, {}) == 0
+    assert space.seed_index(9, {"replicate_of": 3, "replicate": 2}) == 2
+    old = make_space(search_space=1)
+    assert [old.seed_index(3, {}), old.seed_index(8, {"first_attempt": 3})] == [3, 3]
 
 
 def test_every_place_has_its_own_seed() -> None:

@@ -31,6 +31,7 @@ from mlproject.tracking.names import (
 )
 from mlproject.tracking.trial_run import architecture_params
 from mlproject.training.epoch_metrics import restore_epochs
+from mlproject.training.settings import SEARCH_SPACE_VERSIONS, searched_in
 from recovery.records import TrialRecord
 from recovery.sources import fingerprints
 from recovery.study_names import StudyFacts, facts_of
@@ -56,6 +57,14 @@ class Identity:
     batch_size: int | None = None
     absent: Mapping[Param, str] = field(default_factory=dict)
     """Params that stay absent, and why."""
+
+    @property
+    def searched(self) -> tuple[Param, ...]:
+        """What a trial is given by the sampler, beside its architecture, before it begins."""
+        version = self.context.get(Param.SEARCH_SPACE)
+        if version not in SEARCH_SPACE_VERSIONS:
+            return SEARCHED_PARAMS
+        return tuple(Param(row.name) for row in searched_in(int(version)))
 
 
 def is_own_study(study_attrs: Mapping[str, Any], trials: Iterable["FrozenTrial"]) -> bool:
@@ -96,7 +105,7 @@ def own_record(record: TrialRecord, trial: "FrozenTrial", identity: Identity) ->
     absent = dict(identity.absent)
     problems = list(record.problems)
     proven = dict(identity.context)
-    if any(param not in params for param in SEARCHED_PARAMS):
+    if any(param not in params for param in identity.searched):
         # It never began, so nothing of this was used; the live run has none of it either.
         tags |= {sampled_param(p): str(params.pop(p)) for p in SEARCHED_PARAMS if p in params}
     elif identity.batch_size is not None:

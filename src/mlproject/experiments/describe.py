@@ -13,7 +13,6 @@ from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import failure_reason
 from mlproject.tracking.names import (
     ATTR_TAGS,
-    HYPERPARAMETER_PARAMS,
     METRICS_ATTR,
     Metric,
     Origin,
@@ -23,6 +22,7 @@ from mlproject.tracking.names import (
 )
 from mlproject.tracking.trial_run import TrialRun, architecture_params
 from mlproject.training.epoch_metrics import restore_epochs
+from mlproject.training.settings import hyperparameters_of
 
 
 def running_trial(trial: optuna.Trial, space: SearchSpace) -> TrialRun:
@@ -77,7 +77,10 @@ def _params(
         found |= architecture_params(architecture)
     training = space.training_settings(number, params)
     if training is not None:
-        found |= {param: getattr(training, param) for param in HYPERPARAMETER_PARAMS}
+        found |= {
+            Param(row.name): getattr(training, row.name)
+            for row in hyperparameters_of(space.version)
+        }
     return found
 
 

@@ -46,6 +46,7 @@ from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
 from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.experiments.workers import Workers, open_workers
 from mlproject.experiments.workers.settings import WorkerSettings
+from mlproject.search.recommendation import rank_architectures
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
 from mlproject.search.trial_queue import QueuedTrial, finished_trials
@@ -341,8 +342,9 @@ class StudyLaunch:
             self.parent_run_id,
             self.study.study_name,
             [*recovered_trials(self.store, self.parent_run_id), *ended],
-            note=lambda runs, claims: self._note(study_note(settings, runs, claims)),
+            note=lambda *found: self._note(study_note(settings, *found)),
             claims=partial(claims_of, ended, self.references),
+            ranking=partial(rank_architectures, self.study.get_trials(deepcopy=False), self.space),
             trial_log=self.trial_log,
             tables=self._tables(),
         )

@@ -7,6 +7,7 @@ ICLR 2023), with the features of a patch projected together instead of channel b
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -77,8 +78,9 @@ class PatchTST(nn.Module):
         num_features: int,
         device: torch.device | str = "cpu",
         matrix_dtype: torch.dtype = torch.float32,
+        seed_of_names: int | None = None,
     ) -> "PatchTST":
-        """A network with fresh weights from torch's default generator, the same on any device.
+        """A network with fresh weights as of `reset_parameters`, the same on any device.
 
         `matrix_dtype` is the type of the weights and biases of the blocks' linear layers, nearly
         all of the parameters; all others stay fp32. No more memory is taken on the way than the
@@ -90,28 +92,50 @@ class PatchTST(nn.Module):
             if isinstance(module, nn.Linear):
                 module.to(matrix_dtype)
         network.to_empty(device=device)
-        network.reset_parameters()
+        network.reset_parameters(seed_of_names=seed_of_names)
         return network
 
-    def reset_parameters(self, write: Callable[[Tensor, Tensor], object] = Tensor.copy_) -> None:
+    def reset_parameters(
+        self,
+        write: Callable[[Tensor, Tensor], object] = Tensor.copy_,
+        *,
+        seed_of_names: int | None = None,
+    ) -> None:
         """Draw the weights anew; `write` puts a whole matrix into a parameter that may hold a part.
+
+        They come from torch's default generator, one after the other, or each from its own name
+        and `seed_of_names`: what two architectures share is then the same in both.
 
         Matrices from N(0, 0.02); those that write to the residual stream divided by √(2·layers),
         so that its variance does not grow with depth (Radford et al., "Language Models are
         Unsupervised Multitask Learners", 2019, section 2.3); biases zero.
         """
+        names: dict[Tensor, str] = {weight: name for name, weight in self.named_parameters()}
+
+        def draw(weight: Tensor, std: float) -> None:
+            """Fill with N(0, std), drawn in fp32 on the CPU: type and device change no weight."""
+            if weight.device.type == "meta":
+                return
+            generator = None
+            if seed_of_names is not None:
+                key = (seed_of_names, *names[weight].encode())
+                state = np.random.SeedSequence(key).generate_state(1, np.uint64)
+                generator = torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
+            with torch.no_grad():
+                write(weight, torch.empty(weight.shape).normal_(std=std, generator=generator))
+
         for module in self.modules():
             if isinstance(module, nn.Linear):
-                _draw(module.weight, INITIAL_STD, write)
+                draw(module.weight, INITIAL_STD)
                 nn.init.zeros_(module.bias)
             elif isinstance(module, nn.LayerNorm):
                 module.reset_parameters()
-        _draw(self.positions, INITIAL_STD, write)
+        draw(self.positions, INITIAL_STD)
         residual_std = INITIAL_STD / math.sqrt(2 * len(self.blocks))
         for block in self.blocks:
             assert isinstance(block, Block)
-            _draw(block.attention.output.weight, residual_std, write)
-            _draw(block.contract.weight, residual_std, write)
+            draw(block.attention.output.weight, residual_std)
+            draw(block.contract.weight, residual_std)
 
     def forward(
         self, windows: Tensor, dropout: Dropout = NO_DROPOUT, *, checkpoint_every: int = 0
@@ -152,10 +176,3 @@ def normalise_windows(windows: Tensor) -> Tensor:
     mean = windows.mean(dim=1, keepdim=True)
     variance = windows.var(dim=1, keepdim=True, correction=0)
     return (windows - mean) * torch.rsqrt(variance + NORMALISATION_EPSILON)
-
-
-@torch.no_grad()
-def _draw(parameter: Tensor, std: float, write: Callable[[Tensor, Tensor], object]) -> None:
-    """Fill with N(0, std), drawn in fp32 on the CPU so that type and device change no weight."""
-    if parameter.device.type != "meta":
-        write(parameter, torch.empty(parameter.shape).normal_(std=std))

@@ -1,11 +1,13 @@
 """Which trials a launch still has to run, and when so many fail that it had better stop."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from mlproject.errors import UserError
+from mlproject.search.replicates import enqueue_replicates
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import (
     QueuedTrial,
@@ -44,20 +46,21 @@ class RemainingTrials:
         if supplement is not None:
             enqueue_supplement(study, space, supplement)
 
-    @property
-    def n_trials(self) -> int:
-        """How many finished trials the study is to have."""
-        return self._space.settings.n_trials
+    def plan(self, n_trials: int) -> None:
+        """The study is to have so many finished trials from now on."""
+        settings = replace(self._space.settings, n_trials=n_trials)
+        self._space = replace(self._space, settings=settings)
 
     def has_changed(self) -> bool:
         """Whether more, or fewer, may be started than when this was last asked, though no trial
         has ended."""
         return False
 
-    def n_to_start(self, *, at_work: int = 0, unbegun: int = 0) -> int:
-        """How many trials may be started now; what is missing is enqueued first.
+    def n_to_start(self, *, places: int = 1, at_work: int = 0, unbegun: int = 0) -> int:
+        """How many trials are to be started; what is missing is enqueued first.
 
         Args:
+            places: how many can be at once; of so many replicates are chosen now, by what is known.
             at_work: trials that were asked for and have not ended.
             unbegun: those of them that may not have been taken from the queue yet.
         """
@@ -65,9 +68,10 @@ class RemainingTrials:
             enqueue_supplement(self.study, self._space, ())
             waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
             return max(0, len(waiting) - unbegun)
-        missing = self.n_trials - finished_trials(self.study) - at_work
+        missing = self._space.settings.n_trials - finished_trials(self.study) - at_work
         if missing > 0:
             enqueue_missing_trials(self.study, self._space)
+            enqueue_replicates(self.study, self._space, min(places, missing), unbegun=unbegun)
         return max(0, missing)
 
     def next_seed_index(self) -> int:

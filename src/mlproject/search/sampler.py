@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from optuna.pruners import BasePruner, MedianPruner
+from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, TPESampler
 
 from mlproject.search.search_space import derived_seed
@@ -33,18 +33,17 @@ class Recipe(Generic[_Made]):
         return f"{self.kind.__name__}({arguments})"
 
 
-SAMPLERS: Mapping[int, Recipe[BaseSampler]] = {
-    1: Recipe(
-        TPESampler,
-        {
-            "n_startup_trials": 10,
-            "n_ei_candidates": 24,
-            "multivariate": True,
-            "group": False,
-            "constant_liar": True,
-        },
-    )
-}
+_TPE: Recipe[BaseSampler] = Recipe(
+    TPESampler,
+    {
+        "n_startup_trials": 10,
+        "n_ei_candidates": 24,
+        "multivariate": True,
+        "group": False,
+        "constant_liar": True,
+    },
+)
+SAMPLERS: Mapping[int, Recipe[BaseSampler]] = {1: _TPE, 2: _TPE}
 """By version of the search space."""
 PRUNERS: Mapping[int, Recipe[BasePruner]] = {
     # Stops a trial whose best validation loss so far is above the median of the others'.
@@ -56,7 +55,9 @@ PRUNERS: Mapping[int, Recipe[BasePruner]] = {
             "interval_steps": 1,
             "n_min_trials": 3,
         },
-    )
+    ),
+    # A low rate lags behind until its curve is the lowest of all: no epoch tells good from bad.
+    2: Recipe(NopPruner, {}),
 }
 """As `SAMPLERS`."""
 
@@ -80,4 +81,5 @@ def may_be_pruned(search_space: int, epoch: int) -> bool:
 
     Before, its answer is known, and asking costs it a look at all trials of the study.
     """
-    return epoch >= int(PRUNERS[search_space].arguments["n_warmup_steps"])
+    first = PRUNERS[search_space].arguments.get("n_warmup_steps")
+    return first is not None and epoch >= int(first)

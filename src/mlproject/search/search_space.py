@@ -25,7 +25,8 @@ from mlproject.models.arch_grid import (
     architecture_grid,
 )
 from mlproject.search.study_settings import StudySettings
-from mlproject.tracking.names import Param
+from mlproject.tracking.names import Param, Tag
+from mlproject.training.recipe import RECIPES
 from mlproject.training.settings import (
     CURRENT_SEARCH_SPACE,
     Between,
@@ -77,8 +78,9 @@ class SearchSpace:
         architecture = self.suggest_architecture(trial)
         for row in searched_in(self.version):
             _suggest(trial, row, self._range(row))
-        seed_index = trial.user_attrs.get(FIRST_ATTEMPT_ATTR, trial.number)
-        settings = self.training_settings(seed_index, trial.params)
+        settings = self.training_settings(
+            self.seed_index(trial.number, trial.user_attrs), trial.params
+        )
         assert settings is not None
         return architecture, settings
 
@@ -105,16 +107,35 @@ class SearchSpace:
     ) -> TrainingSettings | None:
         """The training settings that a trial's params choose; None before they do.
 
-        `seed_index` is the trial's number, or that of the first attempt at it.
+        The seed is the study's `seed_index`-th.
         """
         if any(name not in params for name in self.ranges):
             return None
-        return TrainingSettings(
+        recipe = RECIPES[self.version]
+        settings = TrainingSettings(
             **{name: params[name] for name in self.ranges},
             batch_size=self.settings.batch_size,
             seed=derived_seed(self.settings.seed, seed_index),
+            recipe=recipe,
             max_steps=self.settings.max_steps,
         )
+        patience = recipe.patience_epochs(settings.epochs)
+        return replace(settings, patience_epochs=patience or settings.patience_epochs)
+
+    @property
+    def has_replicates(self) -> bool:
+        """Whether trials share common seeds, so that some of them can repeat others."""
+        return self.version > 1
+
+    def seed_index(self, number: int, user_attrs: Mapping[str, Any]) -> int:
+        """Which seed of the study the trial of this number has.
+
+        That of its replicate number, common to all architectures; in the first version of the
+        search space one of its own, which a retry shares with the first attempt.
+        """
+        if self.has_replicates:
+            return int(user_attrs.get(Tag.REPLICATE, 0))
+        return int(user_attrs.get(FIRST_ATTEMPT_ATTR, number))
 
     def nearest_settings(self, params: Mapping[str, Any]) -> dict[str, Number]:
         """The training settings nearest to `params` that the search allows, where they are given.
@@ -133,6 +154,7 @@ class SearchSpace:
             SHAPE_INDEX: f"0..{len(self.grid.shapes) - 1}",
             "n_heads": " ".join(map(str, self.grid.values("n_heads"))),
             **{name: str(allowed) for name, allowed in self.ranges.items()},
+            **RECIPES[self.version].describe(),
         }
 
     def _range(self, row: Hyperparameter) -> Range:

@@ -14,14 +14,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mlproject.models.arch_grid import LOG2_N_HEADS, SHAPE_INDEX
 from mlproject.models.extremes import distinct_extremes
+from mlproject.search.configurations import FIXED_PARAMS, known_params
 from mlproject.search.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
 from mlproject.tracking.names import FINISHED_STATES, PROCESS_DIED, Tag
 
 MAX_ATTEMPTS = 3
 """A trial that died or a forced one that failed is tried this often in all."""
-
-_FIXED_PARAMS = "fixed_params"
-"""Where Optuna keeps the params of an enqueued trial."""
 
 INTERRUPTED = "interrupted"
 
@@ -57,13 +55,13 @@ def trials_to_enqueue(trials: Sequence[FrozenTrial], space: SearchSpace) -> list
             attrs = {Tag.FORCED_EXTREME.value: label}
             missing.append(QueuedTrial(params=params, user_attrs=attrs))
         elif attempts[-1].state is TrialState.FAIL and len(attempts) < MAX_ATTEMPTS:
-            params = space.architecture_params(architecture) | _known_params(attempts[-1])
+            params = space.architecture_params(architecture) | known_params(attempts[-1])
             missing.append(_retry(attempts[-1], params))
     retried = {t.user_attrs.get(Tag.RETRY_OF) for t in trials}
     for trial in trials:
         is_forced = Tag.FORCED_EXTREME in trial.user_attrs
         died = failure_reason(trial) in (PROCESS_DIED, INTERRUPTED)
-        params = _known_params(trial)
+        params = known_params(trial)
         is_missing = died and not is_forced and trial.number not in retried and params
         if is_missing and _attempts(trial, trials) < MAX_ATTEMPTS:
             missing.append(_retry(trial, params))
@@ -91,7 +89,7 @@ def enqueue_supplement(
     missing = trials_to_enqueue(trials, space)
     died = [queued for queued in missing if Tag.SUPPLEMENT in queued.user_attrs]
     waiting = [
-        _architecture_params(trial.system_attrs.get(_FIXED_PARAMS, {}))
+        _architecture_params(trial.system_attrs.get(FIXED_PARAMS, {}))
         for trial in trials
         if trial.state is TrialState.WAITING
     ]
@@ -114,16 +112,10 @@ def _retry(trial: FrozenTrial, params: dict[str, Any]) -> QueuedTrial:
         Tag.RETRY_OF.value: trial.number,
         FIRST_ATTEMPT_ATTR: first_attempt,
     }
-    for tag in (Tag.FORCED_EXTREME, Tag.SUPPLEMENT):
+    for tag in (Tag.FORCED_EXTREME, Tag.SUPPLEMENT, Tag.REPLICATE_OF, Tag.REPLICATE):
         if tag in trial.user_attrs:
             attrs[tag.value] = trial.user_attrs[tag]
     return QueuedTrial(params=dict(params), user_attrs=attrs)
-
-
-def _known_params(trial: FrozenTrial) -> dict[str, Any]:
-    """The params of a trial that were chosen, by the sampler or when it was enqueued: its process
-    may have died before it came to take them."""
-    return {**trial.system_attrs.get(_FIXED_PARAMS, {}), **trial.params}
 
 
 def _architecture_params(params: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -123,6 +123,17 @@ class ClaimMetric(StrEnum):
     LOSS_DIFFERENCE_BASELINES = "loss_difference_baselines"
 
 
+class RecommendedMetric(StrEnum):
+    """Metrics of a study's parent run about the architecture that it recommends."""
+
+    VAL_LOSS = "recommended.val_loss"
+    LOW = "recommended.val_loss.low"
+    HIGH = "recommended.val_loss.high"
+    PROBABILITY_BEST = "recommended.probability_best"
+    AMONG_BEST = "recommended.among_best"
+    """How many architectures cannot be told from it, itself included."""
+
+
 def of_difference(metric: ClaimMetric, what: str) -> str:
     """Name a part of a difference, such as ``loss_difference_prior.low``."""
     return f"{metric}.{what}"
@@ -146,12 +157,22 @@ class Tag(StrEnum):
     FORCED_EXTREME = "forced_extreme"
     SUPPLEMENT = "supplement"
     RETRY_OF = "retry_of"
+    REPLICATE_OF = "replicate_of"
+    REPLICATE = "replicate"
     ORIGIN = "origin"
     FAILURE_REASON = "failure_reason"
     DIVERGED = "diverged"
 
 
-ATTR_TAGS = (Tag.FORCED_EXTREME, Tag.SUPPLEMENT, Tag.RETRY_OF, Tag.DIVERGED)
+START_TAGS = (
+    Tag.FORCED_EXTREME,
+    Tag.SUPPLEMENT,
+    Tag.RETRY_OF,
+    Tag.REPLICATE_OF,
+    Tag.REPLICATE,
+)
+"""What a trial is known to be when it begins."""
+ATTR_TAGS = (*START_TAGS, Tag.DIVERGED)
 """Tags that a trial keeps under the same names among its user attributes in Optuna's storage."""
 
 IDENTITY_ATTR = "identity"
@@ -208,6 +229,10 @@ CONTROL_DONE_TAG = "control_done"
 N_TRIALS_ATTR = "n_trials_asked"
 """User attribute of a study in Optuna's storage: how many trials its user wanted instead, and
 instead of how many."""
+RECOMMENDED_TAG = "recommended"
+"""On a parent run: the architecture of the lowest estimate."""
+RECOMMENDED_TRIAL_TAG = "recommended_trial"
+"""On a parent run: the number of the first trial of the recommended configuration."""
 VERDICT_PRIOR_TAG = "verdict_prior"
 """On a parent run: ``better``, ``undecided`` or ``worse``, of the best trial against the prior."""
 VERDICT_BASELINES_TAG = "verdict_baselines"

@@ -20,6 +20,7 @@ from typing import Any, get_args, get_type_hints
 from mlproject.tracking.names import (
     REAL_PARAMS,
     SEARCHED_PARAMS,
+    START_TAGS,
     WHOLE_PARAMS,
     Metric,
     Param,
@@ -47,7 +48,7 @@ FIRST_NEW_FIELD = f", {_AFTER_OLD_FIELDS[0]}="
 
 _PARAM_PREFIX = "param."
 """Marks a param on the line of an end, where ``d_model`` and others are metrics too."""
-_START_TAGS = (Tag.STUDY_NAME, Tag.FORCED_EXTREME, Tag.SUPPLEMENT, Tag.RETRY_OF)
+_START_TAGS = (Tag.STUDY_NAME, *START_TAGS)
 _TAGS = (*_START_TAGS, Tag.DIVERGED)
 _REASON = f", {Tag.FAILURE_REASON}="
 """Before the last field: text in JSON, in which anything may stand."""

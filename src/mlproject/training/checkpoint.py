@@ -17,6 +17,7 @@ import torch
 
 from mlproject.models.arch_grid import Architecture
 from mlproject.training.plan import TrainingPlan
+from mlproject.training.recipe import RECIPES
 from mlproject.training.settings import TrainingSettings
 
 SAVE_EVERY_SECONDS = 120.0
@@ -125,8 +126,11 @@ def identity_of(
 
     The data is the study's (`CheckpointFile.study`), and the layout may change on the way.
     """
+    said = asdict(settings)
+    if settings.recipe == RECIPES[1]:
+        del said["recipe"]  # it was not said when there was one only: those checkpoints go on
     return {
         "architecture": asdict(architecture),
-        "settings": asdict(settings),
+        "settings": said,
         "plan": {key: str(value) for key, value in asdict(plan).items()},
     }

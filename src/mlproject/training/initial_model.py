@@ -27,9 +27,15 @@ def build_model(
         num_features=data.n_features,
         device=data.features.device,
         matrix_dtype=plan.precision.dtype,
+        seed_of_names=seed_of_names(settings),
     )
     predict_base_rate(model, data)
     return model
+
+
+def seed_of_names(settings: TrainingSettings) -> int | None:
+    """The seed from which each matrix is drawn by its name; None where one follows the other."""
+    return settings.seed if settings.recipe.draws_by_name else None
 
 
 @torch.no_grad()

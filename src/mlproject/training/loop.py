@@ -21,7 +21,12 @@ from mlproject.training.epoch_metrics import EpochMetrics, has_exploded
 from mlproject.training.market_losses import market_losses
 from mlproject.training.progress import BestEpoch, Progress
 from mlproject.training.result import StopReason, TrainingResult
-from mlproject.training.schedule import epoch_windows, learning_rate_factor, steps_per_epoch
+from mlproject.training.schedule import (
+    epoch_windows,
+    learning_rate_factor,
+    steps_of_warmup,
+    steps_per_epoch,
+)
 from mlproject.training.scores import block_losses, score
 from mlproject.training.step import Step
 from mlproject.training.system.peak_memory import PeakMemory
@@ -96,6 +101,12 @@ class TrainingLoop:
             len(self._data.train),
             batch_size=self._settings.batch_size,
             max_steps=self._settings.max_steps,
+        )
+        self._total_steps = self._settings.epochs * self._steps_per_epoch
+        self._warmup_steps = steps_of_warmup(
+            self._total_steps,
+            warmup_steps=self._settings.warmup_steps,
+            warmup_share=self._settings.recipe.warmup_share,
         )
         self.progress = Progress()
 
@@ -200,9 +211,7 @@ class TrainingLoop:
         settings = self._settings
         step = (self.progress.epoch - 1) * self._steps_per_epoch + self.progress.step
         factor = learning_rate_factor(
-            step,
-            warmup_steps=settings.warmup_steps,
-            total_steps=settings.epochs * self._steps_per_epoch,
+            step, warmup_steps=self._warmup_steps, total_steps=self._total_steps
         )
         return self._step.run(ends, step, settings.learning_rate * factor)
 

@@ -18,7 +18,7 @@ from mlproject.training.plan import OptimiserName, TrainingPlan
 from mlproject.training.settings import TrainingSettings
 
 Gradients = Sequence[Tensor] | None
-"""Of all weights, those of one type in one tensor; None where they have been used already."""
+"""Of all weights, those of one kind in one tensor; None where they have been used already."""
 
 
 class Optimiser(Protocol):
@@ -57,33 +57,47 @@ def make_optimiser(plan: TrainingPlan, network: PatchTST, settings: TrainingSett
     return AdamW(network, settings)
 
 
+def weight_decay_of(weight: Tensor, settings: TrainingSettings) -> float:
+    """The weight decay of one parameter."""
+    is_spared = settings.recipe.decays_matrices_only and weight.dim() < 2
+    return 0.0 if is_spared else settings.weight_decay
+
+
 class AdamW:
     """AdamW as torch has it, on fp32 master weights, the gradients clipped by their norm.
 
     The network's own weights are the masters where they are fp32, and rounded copies of them where
     they are bf16 (Micikevicius et al., "Mixed Precision Training", ICLR 2018). All weights of one
-    type become parts of one tensor: a deep network has hundreds of small ones, and calling
-    something for each of them takes longer than the arithmetic.
+    type, and of one weight decay, become parts of one tensor: a deep network has hundreds of small
+    ones, and calling something for each of them takes longer than the arithmetic.
     """
 
     def __init__(self, network: PatchTST, settings: TrainingSettings) -> None:
         self._weights = list(network.parameters())
-        self._types = sorted({weight.dtype for weight in self._weights}, key=str)
-        self._flat = [_flatten(self._of_type(self._weights, dtype)) for dtype in self._types]
+        decays = [weight_decay_of(weight, settings) for weight in self._weights]
+        self._kinds = [
+            (str(w.dtype), decay) for w, decay in zip(self._weights, decays, strict=True)
+        ]
+        self._groups = sorted(set(self._kinds))
+        self._flat = [_flatten(self._of(group, self._weights)) for group in self._groups]
         self._masters = [
             flat if flat.dtype == torch.float32 else flat.float() for flat in self._flat
         ]
         self._clip_norm = settings.gradient_clip_norm
+        by_decay: dict[float, list[Tensor]] = {}
+        for master, (_, decay) in zip(self._masters, self._groups, strict=True):
+            by_decay.setdefault(decay, []).append(master)
         self._adamw = torch.optim.AdamW(
-            self._masters, weight_decay=settings.weight_decay, fused=True
+            [{"params": masters, "weight_decay": decay} for decay, masters in by_decay.items()],
+            fused=True,
         )
         self.learning_rate = settings.learning_rate
 
     def backward(self, loss: Tensor) -> Gradients:
         found = torch.autograd.grad(loss, self._weights)
         return [
-            torch.cat([gradient.flatten() for gradient in self._of_type(found, dtype)])
-            for dtype in self._types
+            torch.cat([gradient.flatten() for gradient in self._of(group, found)])
+            for group in self._groups
         ]
 
     def accumulate(self, gradients: Gradients) -> None:
@@ -117,12 +131,8 @@ class AdamW:
             master.copy_(saved)
         self._adamw.load_state_dict(state["adamw"])
 
-    def _of_type(self, tensors: Sequence[Tensor], dtype: torch.dtype) -> list[Tensor]:
-        return [
-            tensor
-            for tensor, weight in zip(tensors, self._weights, strict=True)
-            if weight.dtype == dtype
-        ]
+    def _of(self, group: tuple[str, float], tensors: Sequence[Tensor]) -> list[Tensor]:
+        return [tensor for tensor, kind in zip(tensors, self._kinds, strict=True) if kind == group]
 
 
 @torch.no_grad()
@@ -155,7 +165,7 @@ class Adafactor:
 
     def __init__(self, network: PatchTST, settings: TrainingSettings) -> None:
         self.learning_rate = settings.learning_rate
-        self._weight_decay = settings.weight_decay
+        self._settings = settings
         self._seed = settings.seed
         self._steps = 0
         self._moments: list[tuple[Tensor, ...]] = []
@@ -208,7 +218,8 @@ class Adafactor:
         root_mean_square = torch.linalg.vector_norm(update) / update.numel() ** 0.5
         update.div_((root_mean_square / self.LARGEST_UPDATE).clamp_(min=1.0))
         update.mul_(-self.learning_rate)
-        update.add_(weight, alpha=1 - self.learning_rate * self._weight_decay)
+        decay_rate = weight_decay_of(weight, self._settings)
+        update.add_(weight, alpha=1 - self.learning_rate * decay_rate)
         if weight.dtype == torch.bfloat16:
             round_stochastically(update, (self._seed, self._steps, index))
         weight.copy_(update)

@@ -19,6 +19,11 @@ def steps_per_epoch(train_windows: int, *, batch_size: int, max_steps: int) -> i
     return min(steps, max_steps or steps)
 
 
+def steps_of_warmup(total_steps: int, *, warmup_steps: int, warmup_share: float) -> int:
+    """Over how many of the steps of a training the learning rate rises."""
+    return max(warmup_steps, round(warmup_share * total_steps))
+
+
 def learning_rate_factor(step: int, *, warmup_steps: int, total_steps: int) -> float:
     """The factor on the learning rate at `step` (from 0): warm-up, then half a cosine to zero.
 

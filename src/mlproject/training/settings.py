@@ -10,7 +10,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mlproject.training.recipe import RECIPES, Recipe
+
 Number = int | float
+
+FIRST_RECIPE = RECIPES[1]
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,8 @@ class Hyperparameter:
     most: float = math.inf
     """An old log that tells of more is damaged."""
     searched: Mapping[int, Range] = field(default_factory=dict)
-    """The range from which each version of the search space takes it; versions that are not there
-    leave it at the default of `TrainingSettings`. Empty: the same for all trials of a study."""
+    """The range from which each version of the search space takes it; the trials of versions that
+    are not there do not have it. Empty: the same for all trials of a study."""
     assumed: Number | None = None
     """What a trial is trained with again whose old log does not say it; None: it is not."""
     legacy_decimals: int | None = None
@@ -84,14 +88,14 @@ HYPERPARAMETERS = (
         type=float,
         least=0,
         most=1,
-        searched={1: Between(1e-4, 1e-3, log=True)},
+        searched={1: Between(1e-4, 1e-3, log=True), 2: Between(3e-5, 1e-3, log=True)},
         legacy_decimals=6,
     ),
     Hyperparameter(
         name="epochs",
         type=int,
         least=1,
-        searched={1: Between(50, 100)},
+        searched={1: Between(50, 100), 2: Between(5, 50, log=True)},
         assumed=100,  # the longest training of search space 1
     ),
     Hyperparameter(name="batch_size", type=int, least=1, assumed=256),
@@ -100,7 +104,7 @@ HYPERPARAMETERS = (
         type=float,
         least=0,
         most=1,
-        searched={1: Between(1e-5, 1e-3, log=True)},
+        searched={1: Between(1e-5, 1e-3, log=True), 2: Between(1e-3, 0.3, log=True)},
         assumed=1e-4,
     ),
     Hyperparameter(
@@ -115,7 +119,7 @@ HYPERPARAMETERS = (
         type=float,
         least=0,
         most=0.99,
-        searched={1: Between(0.1, 0.3)},
+        searched={1: Between(0.1, 0.3), 2: Between(0.0, 0.5)},
         assumed=0.2,
         legacy_decimals=2,
     ),
@@ -124,6 +128,12 @@ HYPERPARAMETERS = (
 SEARCH_SPACE_VERSIONS = tuple(sorted({v for row in HYPERPARAMETERS for v in row.searched}))
 """A range is never edited once trials were drawn from it: a change is a new version."""
 CURRENT_SEARCH_SPACE = SEARCH_SPACE_VERSIONS[-1]
+
+
+def hyperparameters_of(search_space: int) -> tuple[Hyperparameter, ...]:
+    """The hyper-parameters that a trial of this version has: what is searched, and what is the
+    same for all trials of a study."""
+    return tuple(row for row in HYPERPARAMETERS if not row.searched or search_space in row.searched)
 
 
 def searched_in(search_space: int) -> tuple[Hyperparameter, ...]:
@@ -142,10 +152,12 @@ class TrainingSettings:
     batch_size: int
     """Windows per step."""
     weight_decay: float
-    warmup_steps: int
     dropout: float
     seed: int
     """Fixes the initial weights, the order of the windows and the dropout masks."""
+    warmup_steps: int = 0
+    """Steps over which the rate rises."""
+    recipe: Recipe = FIRST_RECIPE
     patience_epochs: int = 10
     """Epochs without a better validation loss after which training ends early."""
     gradient_clip_norm: float = 1.0

@@ -15,6 +15,7 @@ from mlproject.tracking.names import (
     HYPERPARAMETER_PARAMS,
     PLAN_OPTIMISER_PARAM,
     PLAN_PRECISION_PARAM,
+    RECOMMENDED_TRIAL_TAG,
     Metric,
     Origin,
     Param,
@@ -22,7 +23,12 @@ from mlproject.tracking.names import (
 )
 from mlproject.tracking.tracked_studies import TrackedStudy, TrackedTrial, ranked_trials
 from mlproject.training.plan import OptimiserName, Precision
-from mlproject.training.settings import HYPERPARAMETERS, TrainingSettings
+from mlproject.training.recipe import RECIPES
+from mlproject.training.settings import (
+    HYPERPARAMETERS,
+    TrainingSettings,
+    hyperparameters_of,
+)
 
 ASSUMED = {Param(row.name): row.assumed for row in HYPERPARAMETERS if row.assumed is not None}
 """Training settings that are taken where a trial's run does not say them."""
@@ -75,7 +81,8 @@ def choose_trial(
     markets: Markets,
     losses_of: Callable[[str], Mapping[int, float]],
 ) -> ChosenTrial:
-    """Choose the trial with the lowest validation loss whose architecture is known.
+    """Choose the trial that the study recommends; where it recommends none, as where all its trials
+    were recovered, the one with the lowest validation loss whose architecture is known.
 
     `losses_of` gives the validation loss per epoch of a run.
 
@@ -93,9 +100,15 @@ def choose_trial(
             "complete and none with a known loss, architecture and learning rate: run the study "
             "on before you evaluate it"
         )
-    best = usable[0]
+    recommended = study.tags.get(RECOMMENDED_TRIAL_TAG)
+    best = next((t for t in usable if str(t.trial.trial_number) == recommended), usable[0])
     remarks = []
-    if best is not complete[0]:
+    if recommended is not None and best is not usable[0]:
+        remarks.append(
+            "Recommended by the estimate over all trials; the lowest loss is that of trial "
+            f"{usable[0].trial.trial_number}."
+        )
+    elif best is not complete[0]:
         passed = ", ".join(str(t.trial.trial_number) for t in complete[: complete.index(best)])
         remarks.append(f"Passed over, since no run proves their architecture: trials {passed}.")
     training, assumed = _training_settings(best, study.params)
@@ -151,11 +164,14 @@ def _training_settings(
 ) -> tuple[TrainingSettings, list[str]]:
     """The trial's settings, and in words those that had to be assumed."""
     known = trial.trial.params
-    assumed = {param: value for param, value in ASSUMED.items() if param not in known}
+    version = int(known.get(Param.SEARCH_SPACE, 1))
+    said = {Param(row.name) for row in hyperparameters_of(version)}
+    assumed = {p: value for p, value in ASSUMED.items() if p in said and p not in known}
     values: dict[Param, Any] = {**known, **assumed}
     settings = TrainingSettings(
         **{param.value: values[param] for param in HYPERPARAMETER_PARAMS if param in values},
         max_steps=_whole(study_params.get("max_steps")),
+        recipe=RECIPES[version],
         seed=derived_seed(_whole(study_params.get("seed")), trial.trial.trial_number),
     )
     return settings, [f"{param} {value:g}" for param, value in assumed.items()]

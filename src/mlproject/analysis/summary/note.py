@@ -5,27 +5,33 @@ from typing import TYPE_CHECKING
 
 from mlproject.analysis.claims.verdicts import StudyClaims
 from mlproject.analysis.summary.claims import claims_in_words
+from mlproject.analysis.summary.recommendation import recommendation_in_words
 from mlproject.text.escaping import for_markdown
 from mlproject.tracking.names import Metric, Param, Tag, TrialState
 from mlproject.tracking.trial_run import TrialRun, best_run
 
-if TYPE_CHECKING:
-    from mlproject.search.study_settings import StudySettings  # it imports torch
+if TYPE_CHECKING:  # they import torch
+    from mlproject.search.recommendation import ArchitectureEstimate
+    from mlproject.search.study_settings import StudySettings
 
 _METRICS = (Metric.BEST_VAL_LOSS, Metric.PRIOR_LOSS, Metric.SKILL, Metric.VAL_AUC)
 _ARCHITECTURE = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF, Param.PARAM_COUNT)
 
 
 def study_note(
-    settings: "StudySettings", runs: Sequence[TrialRun], claims: StudyClaims | None
+    settings: "StudySettings",
+    runs: Sequence[TrialRun],
+    claims: StudyClaims | None,
+    ranked: Sequence["ArchitectureEstimate"],
 ) -> str:
-    """How a live study stands and which trial is best."""
+    """How a live study stands, what it recommends and which trial was the luckiest."""
     lines = [
         f"**{settings.study_name}**: the best of {settings.budget.name} parameters for "
         f"`{settings.task.name}` within {settings.horizon_days} days.",
         "",
         *_counts(settings, runs),
     ]
+    lines += [line for paragraph in recommendation_in_words(ranked) for line in ("", paragraph)]
     best = best_run(runs)
     if best is not None:
         recovered = "recovered " if best.is_recovered else ""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -25,12 +26,19 @@ from mlproject.analysis.summary.figures import (
     study_over_architectures,
     thinned,
 )
+from mlproject.analysis.summary.recommendation import (
+    recommendation_as_logged,
+    table_of_architectures,
+)
 from mlproject.analysis.summary.table import table_of_trials
 from mlproject.tracking.errors import MlflowError, is_refusal
 from mlproject.tracking.names import NOTE_TAG
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import log_study_values
 from mlproject.tracking.trial_run import TrialRun, best_run
+
+if TYPE_CHECKING:
+    from mlproject.search.recommendation import ArchitectureEstimate  # it imports torch
 
 mpl.use("agg")  # pictures are files: no window, whatever the desktop
 
@@ -43,13 +51,14 @@ def summarise_study(
     study_name: str,
     runs: Sequence[TrialRun],
     *,
-    note: Callable[[Sequence[TrialRun], StudyClaims | None], str],
+    note: Callable[[Sequence[TrialRun], StudyClaims | None, Sequence["ArchitectureEstimate"]], str],
     claims: Callable[[], StudyClaims] | None = None,
+    ranking: Callable[[], Sequence["ArchitectureEstimate"]] | None = None,
     trial_log: Path | None = None,
     tables: Mapping[str, Callable[[], pd.DataFrame]] = MappingProxyType({}),
 ) -> None:
-    """Log the best trial, a note, what may be claimed, the table of trials, the trial log and the
-    pictures.
+    """Log the best trial, a note, what may be claimed, the recommended architecture, the table of
+    trials, the trial log and the pictures.
 
     `tables` are further ones, by the names of their files.
 
@@ -62,8 +71,16 @@ def summarise_study(
             found = claims()
             metrics, tags = claims_as_logged(found)
             log_study_values(store, run_id, metrics=metrics, tags=tags)
+    ranked: Sequence[ArchitectureEstimate] = ()
+    if ranking is not None:
+        with _part("recommendation"):
+            ranked = ranking()
+            metrics, tags = recommendation_as_logged(ranked)
+            log_study_values(store, run_id, metrics=metrics, tags=tags)
+            table_text = table_of_architectures(ranked).to_csv(index=False)
+            store.client.log_text(run_id, table_text, "architectures.csv")
     with _part("best trial"):
-        _log_best(store, run_id, runs, note(runs, found))
+        _log_best(store, run_id, runs, note(runs, found, ranked))
     with _part("table of trials"):
         _log_table(store, run_id, runs)
     if trial_log is not None:

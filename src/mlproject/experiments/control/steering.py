@@ -121,12 +121,7 @@ class SteeredTrials(RemainingTrials):
         self.is_cut_short = False
         """Trials are missing that the user did not want to wait for."""
 
-    @property
-    def n_trials(self) -> int:
-        """How many finished trials the study is to have now."""
-        return self._steering.n_trials
-
-    def n_to_start(self, *, at_work: int = 0, unbegun: int = 0) -> int:
+    def n_to_start(self, *, places: int = 1, at_work: int = 0, unbegun: int = 0) -> int:
         """As far as there is no pause and no stop. With nothing at work, wait for a pause to end.
 
         Raises:
@@ -135,8 +130,13 @@ class SteeredTrials(RemainingTrials):
         if not at_work:
             self._steering.wait_while_paused()
         self._steering.at_step()
-        missing = super().n_to_start(at_work=at_work, unbegun=unbegun)
-        if self._steering.may_begin_trials:
+        self.plan(self._steering.n_trials)
+        may_begin = self._steering.may_begin_trials
+        # Replicates are chosen when they begin, by what is known then.
+        missing = super().n_to_start(
+            places=places if may_begin else 0, at_work=at_work, unbegun=unbegun
+        )
+        if may_begin:
             return missing
         self.is_cut_short = self._steering.is_stopping and missing > 0
         return 0

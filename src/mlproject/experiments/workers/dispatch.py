@@ -99,7 +99,10 @@ class Dispatch:
         if self._may_be_abandoned:  # how many are missing is not known yet
             return True
         unbegun = sum(call.trial_number is None for call in self._calls.values())
-        n_to_start = self._remaining.n_to_start(at_work=len(self._calls), unbegun=unbegun)
+        at_work = len(self._calls)
+        n_to_start = self._remaining.n_to_start(
+            places=len(self._idle), at_work=at_work, unbegun=unbegun
+        )
         for worker in self._idle[:n_to_start]:
             stream = worker.actor.run_trial.options(num_returns="streaming").remote(
                 everything, self._remaining.next_seed_index(), worker.memory_limit_bytes

@@ -18,12 +18,18 @@ from torch.distributed.tensor import DTensor
 
 from mlproject.models.arch_grid import Architecture
 from mlproject.models.patchtst import Block, PatchTST
+from mlproject.training.optimisers import weight_decay_of
 from mlproject.training.plan import Precision
 from mlproject.training.settings import TrainingSettings
 
 
 def build_sharded(
-    architecture: Architecture, *, num_features: int, precision: Precision, mesh: DeviceMesh
+    architecture: Architecture,
+    *,
+    num_features: int,
+    precision: Precision,
+    mesh: DeviceMesh,
+    seed_of_names: int | None = None,
 ) -> PatchTST:
     """The network of `PatchTST.build`, with the same weights, of which this process keeps parts.
 
@@ -60,7 +66,7 @@ def build_sharded(
             parameter.copy_(whole)
 
     network.to_empty(device=_device_of(mesh))
-    network.reset_parameters(write)
+    network.reset_parameters(write, seed_of_names=seed_of_names)
     return network
 
 
@@ -75,7 +81,11 @@ class ShardedAdamW:
         self._held = {name: _local(parameter) for name, parameter in self._parameters.items()}
         self._clip_norm = settings.gradient_clip_norm
         self._adamw = torch.optim.AdamW(
-            list(self._held.values()), weight_decay=settings.weight_decay, fused=True
+            [
+                {"params": [held], "weight_decay": weight_decay_of(held, settings)}
+                for held in self._held.values()
+            ],
+            fused=True,
         )
         self.learning_rate = settings.learning_rate
 

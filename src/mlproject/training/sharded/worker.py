@@ -19,7 +19,7 @@ from torch.distributed.device_mesh import init_device_mesh
 
 from mlproject.training.checkpoint import identity_of
 from mlproject.training.epoch_metrics import EpochMetrics
-from mlproject.training.initial_model import predict_base_rate
+from mlproject.training.initial_model import predict_base_rate, seed_of_names
 from mlproject.training.loop import run_training
 from mlproject.training.result import TrainingResult
 from mlproject.training.sharded.job import Failure, Job, StepTaken
@@ -98,6 +98,7 @@ def _prepare(rank: int, job: Job, meeting_place: str) -> ShardedTrainingStep:
         num_features=job.data.n_features,
         precision=job.plan.precision,
         mesh=mesh,
+        seed_of_names=seed_of_names(settings),
     )
     predict_base_rate(model, data)
     # On a GPU dropout masks come from this generator: each process has other windows.

@@ -12,7 +12,8 @@ from mlproject.analysis.analysed_study import AnalysedStudy
 from mlproject.analysis.audit.findings import Finding, FindingKind, run_refs
 from mlproject.tracking.names import Metric, Param, TrialState
 from mlproject.tracking.tracked_studies import TrackedTrial
-from mlproject.training.schedule import steps_per_epoch
+from mlproject.training.recipe import RECIPES
+from mlproject.training.schedule import steps_of_warmup, steps_per_epoch
 
 BEST_IN_WARM_UP = FindingKind(
     title="best epoch inside the warm-up",
@@ -61,7 +62,7 @@ def best_in_warm_up(study: AnalysedStudy) -> Iterator[Finding]:
         (course, course.best_epoch * steps, warm_up)
         for course in _courses(study)
         if (steps := _steps_per_epoch(study, course.trial))
-        and isinstance(warm_up := course.trial.trial.params.get(Param.WARMUP_STEPS), int)
+        and (warm_up := _warm_up(course.trial, steps))
     ]
     inside = [(course, step, warm_up) for course, step, warm_up in judged if step <= warm_up]
     if _are_most(inside, judged):
@@ -139,10 +140,25 @@ def _steps_per_epoch(study: AnalysedStudy, trial: TrackedTrial) -> int:
     return steps_per_epoch(windows, batch_size=batch_size, max_steps=max_steps)
 
 
+def _warm_up(trial: TrackedTrial, steps_per_epoch: int) -> int:
+    """Over how many steps the learning rate of the trial rose; 0 where that is not known."""
+    params = trial.trial.params
+    epochs, version = params.get(Param.EPOCHS), params.get(Param.SEARCH_SPACE, 1)
+    recipe = RECIPES.get(int(version))
+    if recipe is None or not isinstance(epochs, int):
+        return 0
+    return steps_of_warmup(
+        epochs * steps_per_epoch,
+        warmup_steps=int(params.get(Param.WARMUP_STEPS, 0)),
+        warmup_share=recipe.warmup_share,
+    )
+
+
 def _first_asked(study: AnalysedStudy) -> int | None:
     """The first epoch at which the study's pruner may stop a trial; None where it is not known."""
     # Optuna takes a while to import, and most audits do not need it.
     from mlproject.search.sampler import PRUNERS
 
     pruner = PRUNERS.get(study.whole(Param.SEARCH_SPACE) or 0)
-    return None if pruner is None else int(pruner.arguments["n_warmup_steps"])
+    first = pruner.arguments.get("n_warmup_steps") if pruner else None
+    return None if first is None else int(first)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from mlproject.analysis.analysed_study import AnalysedStudy
 from mlproject.analysis.audit.findings import Finding, FindingKind, run_refs
 from mlproject.analysis.dimensions import DIMENSIONS, architecture_of
-from mlproject.tracking.names import HYPERPARAMETER_PARAMS, Param
+from mlproject.tracking.names import HYPERPARAMETER_PARAMS, Param, Tag
 from mlproject.tracking.tracked_studies import TrackedTrial
 
 DUPLICATES = FindingKind(title="near-duplicates", advice="count them as one", names_trials=True)
@@ -19,7 +19,7 @@ def near_duplicates(study: AnalysedStudy) -> Iterator[Finding]:
     groups: dict[tuple[int | float | str, ...], list[TrackedTrial]] = {}
     for trial in study.finished:
         architecture = architecture_of(trial)
-        if architecture is not None:
+        if architecture is not None and Tag.REPLICATE_OF not in trial.trial.tags:
             groups.setdefault(architecture, []).append(trial)
     for architecture, trials in groups.items():
         for group in _clusters(trials):

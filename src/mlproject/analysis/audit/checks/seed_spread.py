@@ -6,8 +6,9 @@ from statistics import fmean, variance
 from mlproject.analysis.analysed_study import AnalysedStudy
 from mlproject.analysis.audit.findings import Finding, FindingKind, run_refs
 from mlproject.analysis.dimensions import architecture_of
-from mlproject.tracking.names import HYPERPARAMETER_PARAMS, Metric
+from mlproject.tracking.names import Metric, Param
 from mlproject.tracking.tracked_studies import TrackedTrial, ranked_trials
+from mlproject.training.settings import hyperparameters_of
 
 SEED_SPREAD = FindingKind(
     title="seeds spread as architectures do",
@@ -25,14 +26,16 @@ _LARGE_SHARE = 0.5
 def seed_spread(study: AnalysedStudy) -> Iterator[Finding]:
     """Find that most of the variance between trials is that between seeds, where any is repeated.
 
-    Each trial of this program has a seed of its own; logs of others do not say theirs.
+    Replicates differ in the seed alone, as do repetitions of old studies, each of whose trials has
+    a seed of its own; logs of others do not say theirs.
     """
     groups: dict[tuple[object, ...], list[TrackedTrial]] = {}
     for trial in sorted(ranked_trials(study.finished), key=lambda t: t.trial.trial_number):
         architecture, params = architecture_of(trial), trial.trial.params
-        is_known = architecture is not None and all(p in params for p in HYPERPARAMETER_PARAMS)
+        said = hyperparameters_of(int(params.get(Param.SEARCH_SPACE, 1)))
+        is_known = architecture is not None and all(Param(row.name) in params for row in said)
         if is_known and not trial.trial.is_recovered:
-            settings = tuple(params[param] for param in HYPERPARAMETER_PARAMS)
+            settings = tuple(params[Param(row.name)] for row in said)
             groups.setdefault((architecture, *settings), []).append(trial)
     repeated = [group for group in groups.values() if len(group) > 1]
     further = sum(len(group) - 1 for group in repeated)
