@@ -14,6 +14,7 @@ import sys
 import time
 from itertools import pairwise
 
+from mlproject.text.durations import duration
 from mlproject.training.system.environment import set_torch_environment
 
 STEPS = {"2M": 14, "20M": 5, "200M": 2, "2B": 1}
@@ -22,9 +23,6 @@ STEPS = {"2M": 14, "20M": 5, "200M": 2, "2B": 1}
 TRIALS = 50
 EPOCHS_OF_A_TRIAL = 31
 """On average: of 50 to 100 epochs pruning and early stopping leave 0.41 (docs/benchmarks.md)."""
-
-VALIDATION = 1 / 3
-"""What a window costs in validation, forward alone, beside one in training."""
 
 
 def main(budgets: list[str]) -> None:
@@ -48,14 +46,6 @@ def main(budgets: list[str]) -> None:
             )
 
 
-def duration(seconds: float) -> str:
-    """In the unit that a person would use."""
-    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"
-
-
 def measure(budget: str, place: str) -> dict[str, float | str]:
     """Time the steps of one architecture."""
     import torch
@@ -63,7 +53,8 @@ def measure(budget: str, place: str) -> dict[str, float | str]:
     from mlproject.data.bars import load_bars
     from mlproject.data.labels import parse_task
     from mlproject.data.windows import build_windows
-    from mlproject.models.arch_grid import N_PATCHES, get_architectures_for_budget
+    from mlproject.models.arch_grid import get_architectures_for_budget
+    from mlproject.training.cost import EpochShape, operations_of_step
     from mlproject.training.memory_plan import plan_memory
     from mlproject.training.settings import TrainingSettings
     from mlproject.training.train import train
@@ -98,14 +89,13 @@ def measure(budget: str, place: str) -> dict[str, float | str]:
     )
     steps = [later - earlier for earlier, later in pairwise(moments)]
     step_seconds = statistics.median(steps[1:])
-    batches = (len(data.train) + VALIDATION * len(data.validation)) / workload.batch_size
+    epoch = EpochShape.of(data, batch_size=workload.batch_size, max_steps=0)
     return {
         "shape": f"{row.d_model} × {row.n_layers}, {row.n_heads}, {row.d_ff}",
         "plan": f"{plan.optimiser}, {plan.precision}",
         "step_seconds": step_seconds,
-        "epoch_seconds": step_seconds * batches,
-        # Each weight of a matrix: multiply and add, forward once and backward twice.
-        "operations": 6 * row.param_count * N_PATCHES * workload.batch_size,
+        "epoch_seconds": step_seconds * epoch.windows / workload.batch_size,
+        "operations": operations_of_step(row, workload.batch_size),
     }
 
 

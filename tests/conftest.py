@@ -73,8 +73,29 @@ def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def work_directory(tmp_path: Path, mlflow_template: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty directory that a user might work in, with an empty MLflow database."""
+def with_pictures() -> None:
+    """For tests that look at the pictures of a study."""
+
+
+@pytest.fixture
+def _without_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures take as long as the trials of a small study, and most tests look at none."""
+    if "with_pictures" not in request.fixturenames:
+        drawing = "mlproject.analysis.summary.parent_run._log_pictures"
+        monkeypatch.setattr(drawing, lambda *_: None)
+
+
+@pytest.fixture
+def work_directory(
+    tmp_path: Path,
+    mlflow_template: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    _without_pictures: None,
+) -> Path:
+    """An empty directory that a user might work in, with an empty MLflow database.
+
+    Studies that run in this process draw no pictures there, unless `with_pictures` asks for them.
+    """
     shutil.copy(mlflow_template, tmp_path / "mlflow.db")
     monkeypatch.chdir(tmp_path)
     mlflow.set_tracking_uri(None)  # what another test set in code would win over the environment

@@ -6,7 +6,7 @@ from pathlib import Path
 import optuna
 from mlflow import MlflowClient
 
-from mlproject.tracking.names import Metric, Param, Tag
+from mlproject.tracking.names import ETA_METRIC, Metric, Param, Tag
 from tests.end_to_end.processes import MLFLOW_RUN, mlflow_run, unforked
 from tests.recovery.conftest import LEGACY
 
@@ -20,6 +20,9 @@ def test_one_command_makes_a_study_of_nested_runs_and_goes_on_with_it(tmp_path: 
     (parent,) = client.search_runs(["0"], "tags.`mlflow.parentRunId` IS NULL")
     assert parent.info.run_name == "phase6a_100k_h3_threshold_1pct"
     assert parent.info.status == "FINISHED"
+    assert parent.data.metrics[ETA_METRIC] == 0
+    told = client.get_metric_history(parent.info.run_id, ETA_METRIC)
+    assert {point.value > 0 for point in told} == {True, False}
     trials = client.search_runs(["0"], "tags.trial_number LIKE '%'")
     assert len(trials) == 3
     for run in trials:

@@ -152,13 +152,18 @@ def test_one_of_three_workers_is_killed_and_nothing_is_lost_or_doubled(
     command = _command(small_market, "--n-trials", "14", "--max-epochs", "8")
     launcher = start_project(*command, "--workers", "3", cwd=work_directory)
     killed = _kill_a_worker_at_work(work_directory)
-    _, stderr = launcher.communicate(timeout=TIMEOUT_SECONDS)
+    stdout, stderr = launcher.communicate(timeout=TIMEOUT_SECONDS)
     assert launcher.returncode == 0, stderr
+    assert re.search(r"time left: .*the study (at most|about) .* with 3 workers", stdout)
 
     uri = f"sqlite:///{work_directory / 'mlflow.db'}"
     trials = _optuna(work_directory)
     runs = _assert_whole(uri, trials, _log(work_directory), 14)
     assert "a worker died, and Ray restarts it" in stderr
+    shown = re.findall(r"trial (\d+) (complete|pruned|failed)\b.*, best ", stderr)
+    assert sorted(int(number) for number, _ in shown) == [trial.number for trial in trials]
+    assert "Trial " not in stderr
+    assert "\r" not in stderr
     assert len(_workers(trials)) >= 3  # the fourth may start too late to find anything to do
     assert len({trial.params["learning_rate"] for trial in trials}) == len(trials) - 1
     assert [t.number for t in trials if t.state is TrialState.FAIL] == [killed.number]

@@ -42,8 +42,10 @@ NEW_OF_THE_STUDY = {
     "n_markets": "1",
     "validation": "earliest",
 }
-NEW_TAGS = ("verdict_prior", "verdict_baselines")
+NEW_TAGS = ("verdict_prior", "verdict_baselines", "time_left")
 NEW_METRICS = [
+    "eta_seconds",
+    "eta_at_most_seconds",
     *ClaimMetric,
     *(
         of_difference(metric, what)
@@ -99,6 +101,7 @@ def _runs() -> dict[str, dict[str, Any]]:
     return shown
 
 
+@pytest.mark.usefixtures("with_pictures")
 def test_it_goes_on_with_every_name_the_same(begun: Path, command: Command) -> None:
     code, _, error = command(*RESUME, "--n-trials", "9")
     assert code == 0, error

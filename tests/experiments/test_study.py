@@ -92,6 +92,7 @@ def test_every_trial_is_a_nested_run_with_every_name(
         assert len(client.get_metric_history(run.info.run_id, Metric.TRAIN_LOSS)) == 2
 
 
+@pytest.mark.usefixtures("with_pictures")
 def test_the_parent_shows_the_study(run_small_study: RunSmallStudy, client: MlflowClient) -> None:
     outcome = run_small_study()
     parent, trials = _runs(client)
@@ -259,6 +260,7 @@ def test_the_pruner_stops_a_trial_that_lags(
     assert Tag.DIVERGED not in pruned.data.tags
 
 
+@pytest.mark.usefixtures("with_pictures")
 def test_a_crash_in_the_summary_loses_nothing(
     run_small_study: RunSmallStudy, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

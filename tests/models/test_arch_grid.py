@@ -1,5 +1,7 @@
 """The grid: sizes and rows that old runs refer to, and counts equal to the built network's."""
 
+import re
+
 import pytest
 import torch
 from hypothesis import given
@@ -127,6 +129,25 @@ def test_a_budget_that_no_architecture_fits_is_refused() -> None:
         get_architectures_for_budget("1k", 25)
     with pytest.raises(UnknownBudget, match="impossible budget 900B"):
         architecture_grid(parse_budget("900B"), 25)
+
+
+@given(st.integers(1, 10**13), st.sampled_from([1, 2, 3]), st.sampled_from([20, 25]))
+def test_an_impossible_budget_is_told_the_nearest_possible(
+    parameters: int, version: int, n_features: int
+) -> None:
+    asked = Budget(parameters)
+    try:
+        architecture_grid(asked, n_features, version)
+    except UnknownBudget as error:
+        [names] = re.findall(r"the nearest possible: (.*?);", str(error))
+    else:
+        return
+    for near in map(parse_budget, names.split(" and ")):
+        assert architecture_grid(near, n_features, version).architectures
+        # What is 3 % nearer to it is impossible too.
+        nearer = Budget(round(near.parameters * (0.97 if near > asked else 1.07)))
+        with pytest.raises(UnknownBudget):
+            architecture_grid(nearer, n_features, version)
 
 
 def test_an_unknown_version_is_refused() -> None:

@@ -48,6 +48,21 @@ def test_anything_else_is_refused_by_name(text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("2X", "did you mean 2M or 2B?"),
+        ("2 million", "did you mean 2M?"),
+        ("-750k", "did you mean 750k?"),
+        ("20MB", "did you mean 20M?"),
+    ],
+)
+def test_what_looks_like_a_budget_is_told_the_nearest_ones(text: str, meant: str) -> None:
+    with pytest.raises(UnknownBudget) as caught:
+        parse_budget(text)
+    assert str(caught.value).endswith(meant)
+
+
 def test_a_quarter_more_or_less_still_fits() -> None:
     budget = parse_budget("2M")
     assert budget.fits(1_500_000)

@@ -48,14 +48,6 @@ def truth() -> dict[str, dict[int, dict[str, Any]]]:
     return studies
 
 
-@pytest.fixture
-def with_pictures() -> None:
-    """For tests that look at the pictures of a recovered study."""
-
-
 @pytest.fixture(autouse=True)
-def _without_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures take seconds, which most tests need not wait for."""
-    if "with_pictures" not in request.fixturenames:
-        drawing = "mlproject.analysis.summary.parent_run._log_pictures"
-        monkeypatch.setattr(drawing, lambda *_: None)
+def _never_with_pictures(_without_pictures: None) -> None:
+    """Tests that have no `work_directory` are spared the pictures too."""

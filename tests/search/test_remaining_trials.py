@@ -53,6 +53,42 @@ def test_of_a_supplement_what_waits_is_due_once(make_space: MakeSpace) -> None:
     assert remaining.n_to_start() == 3
 
 
+def test_what_has_not_begun_is_known_where_it_waits(make_space: MakeSpace) -> None:
+    space = make_space(n_trials=8)
+    study = optuna.create_study()
+    remaining = RemainingTrials(study, space)
+    remaining.n_to_start()
+    done = study.ask()
+    space.suggest(done)
+    study.tell(done, 0.5)
+    study.ask()  # at work
+    trials = study.get_trials(deepcopy=False)
+    assert remaining.count_finished(trials, 1) == (1, 8)
+    known = [space.architecture(params) for params in remaining.not_begun(trials, 1)]
+    assert [architecture is not None for architecture in known] == [True] * 4 + [False] * 2
+    few = RemainingTrials(study, make_space(n_trials=3))
+    assert len(few.not_begun(trials, 1)) == 1
+
+
+def test_a_supplement_counts_its_own_trials(make_space: MakeSpace) -> None:
+    space = make_space("100k", n_trials=1)
+    supplement = [
+        QueuedTrial(
+            params=space.architecture_params(architecture),
+            user_attrs={Tag.SUPPLEMENT.value: "n_heads"},
+        )
+        for architecture in space.grid.architectures[:3]
+    ]
+    study = optuna.create_study()
+    study.tell(study.ask(), 0.5)  # of the search
+    remaining = RemainingTrials(study, space, supplement)
+    study.tell(study.ask(), 0.5)
+    study.ask()  # at work
+    trials = study.get_trials(deepcopy=False)
+    assert remaining.count_finished(trials, 1) == (1, 3)
+    assert len(remaining.not_begun(trials, 1)) == 1
+
+
 def test_failures_in_a_row_stop_the_study_whoever_has_them(make_space: MakeSpace) -> None:
     remaining = RemainingTrials(optuna.create_study(), make_space())
     for failure in ("out of luck", None, *["out of luck"] * 4):

@@ -263,3 +263,22 @@ def test_what_is_held_for_a_slow_server_is_bounded(
     answers.set()
     assert study.tracking.finish(LONG_PATIENCE).as_text() is None
     study.assert_whole(list(range(30)))
+
+
+def test_the_study_is_told_the_newest_values_and_a_refusal_stops_nothing(study: Study) -> None:
+    def refuse_the_parent(name: str, args: tuple[Any, ...]) -> None:
+        if name == "log_batch" and args[0] == study.parent:
+            raise REFUSED
+
+    study.client.before = refuse_the_parent
+    study.tracking.tell_study({"eta_seconds": 3.0}, {"time_left": "three"})
+    study.train(0)
+    wait_until(lambda: "set_terminated" in study.client.calls, "the trial is written")
+    study.client.before = lambda *_: None
+    study.tracking.tell_study({"eta_seconds": 2.0}, {"time_left": "two"})
+    study.tracking.tell_study({"eta_seconds": 0.0}, {"time_left": "none"})
+    assert study.tracking.finish(LONG_PATIENCE).as_text() is None
+    study.assert_whole([0])
+    parent = MlflowClient().get_run(study.parent)
+    assert parent.data.metrics["eta_seconds"] == 0.0
+    assert parent.data.tags["time_left"] == "none"

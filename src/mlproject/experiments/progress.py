@@ -1,9 +1,13 @@
-"""What a person watching the terminal sees: one bar for the study, the best value so far."""
+"""What a person watching the terminal sees: one bar for the study, the best value, the time left.
+
+The lines above the bar are in `terminal`.
+"""
 
 import logging
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Never
 
@@ -11,10 +15,14 @@ import optuna
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from mlproject.experiments.time_left import TimeLeft
+
 SECONDS_BETWEEN_STEPS_SHOWN = 2.0
 SECONDS_BETWEEN_LINES = 600.0
 """Where there is no terminal, a line this often says that a study is alive: an epoch may take
 hours."""
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+"""As tqdm's own, but for its time left, which knows nothing of the architectures."""
 
 
 class Progress:
@@ -23,11 +31,24 @@ class Progress:
     def __init__(self, bar: "tqdm[Never]", study: optuna.Study) -> None:
         self._bar = bar
         self._study = study
+        self.time_left: TimeLeft | None = None
         self._best = self._read_best()
         self._trials: dict[int, str] = {}
         """What is shown of each trial at work."""
         self._shown = 0.0
         self._said = time.monotonic()
+
+    @property
+    def best(self) -> str:
+        """The lowest loss so far, such as ``best 0.5590 (trial 3)``."""
+        return (
+            self._best if self._best_trial is None else f"{self._best} (trial {self._best_trial})"
+        )
+
+    def say(self, line: str, printed: Callable[[str], object]) -> None:
+        """Let a line be printed above the bar."""
+        with tqdm.external_write_mode(file=sys.stderr):
+            printed(line)
 
     def begin_trial(self) -> None:
         """A trial begins."""
@@ -49,7 +70,7 @@ class Progress:
     def finish(self, finished: int) -> None:
         """So many trials are finished."""
         self._best = self._read_best()
-        self._bar.set_postfix_str(self._best, refresh=False)
+        self._bar.set_postfix_str(", ".join(self._standing()), refresh=False)
         self._bar.update(finished - self._bar.n)
 
     def plan(self, n_trials: int) -> None:
@@ -59,19 +80,24 @@ class Progress:
 
     def _show(self, trial_number: int, epoch: str) -> None:
         self._trials[trial_number] = f"trial {trial_number} epoch {epoch}"
-        text = ", ".join([self._best, *self._trials.values()])
+        text = ", ".join([*self._standing(), *self._trials.values()])
         self._bar.set_postfix_str(text)
         self._shown = time.monotonic()
         if self._bar.disable and self._shown - self._said >= SECONDS_BETWEEN_LINES:
             print(f"{self._study.study_name}: {text}", file=sys.stderr, flush=True)
             self._said = self._shown
 
+    def _standing(self) -> list[str]:
+        left = self.time_left
+        return [self._best] if left is None or not left.trials_left else [self._best, str(left)]
+
     def _read_best(self) -> str:
         complete = self._study.get_trials(
             deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)
         )
-        values = [trial.value for trial in complete if trial.value is not None]
-        return f"best {min(values):.4f}" if values else "best -"
+        values = [(trial.value, trial.number) for trial in complete if trial.value is not None]
+        self._best_trial = min(values)[1] if values else None
+        return f"best {min(values)[0]:.4f}" if values else "best -"
 
 
 @contextmanager
@@ -83,9 +109,18 @@ def show_progress(study: optuna.Study, *, finished: int, n_trials: int) -> Itera
             initial=finished,
             unit="trial",
             desc=study.study_name,
+            bar_format=_BAR,
             dynamic_ncols=True,
-            disable=None,
+            disable=not _is_a_screen(),
         ) as bar,
         logging_redirect_tqdm(loggers=[logging.getLogger("optuna")] if not bar.disable else []),
     ):
         yield Progress(bar, study)
+
+
+def _is_a_screen() -> bool:
+    """Whether a bar can be seen: standard error is a terminal, and one that has a size."""
+    try:
+        return sys.stderr.isatty() and os.get_terminal_size(sys.stderr.fileno()).lines > 0
+    except (OSError, ValueError, AttributeError):
+        return False

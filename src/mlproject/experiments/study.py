@@ -26,6 +26,7 @@ from mlproject.experiments.control.listener import listening
 from mlproject.experiments.control.planned_trials import keep_planned_trials, planned_trials
 from mlproject.experiments.control.steering import SteeredTrials, Steering
 from mlproject.experiments.describe import ended_trial
+from mlproject.experiments.forecast import Forecast, Speed
 from mlproject.experiments.market_validation import market_validation
 from mlproject.experiments.progress import Progress, show_progress
 from mlproject.experiments.storage import (
@@ -124,8 +125,9 @@ def run_study(
         workers: trials at a time; more than 1 run through Ray.
         tracking_uri: MLflow's store; by default that of MLFLOW_TRACKING_URI, else ``mlflow.db`` in
             the working directory.
-        progress: is given what there is to say before the first trial: what was understood of the
-            bars' files, what they can tell, and the memory plan.
+        progress: is given what there is to say before the first trial (what was understood of the
+            bars' files, what they can tell, the memory plan), and after a few steps how long the
+            study will take.
 
     Raises:
         UserError: one of its kinds: input that cannot be used, a storage that holds another
@@ -183,6 +185,7 @@ def run_study_in(
         check_unoccupied(storage, identity)
         plan_text = f"{crew.as_text()}{plan.as_text()}"
         progress(plan_text)
+        speed = crew.speed(space, plan)
         references = References.of(markets, windows)
         trial_log = store.directory / "trial_logs" / f"{settings.study_name}.log"
         with (
@@ -212,6 +215,8 @@ def run_study_in(
                     checkpoints=store.directory / "checkpoints" / settings.study_name,
                 ),
                 workers=crew,
+                speed=speed,
+                progress=progress,
                 trial_log=trial_log,
                 references=references,
                 supplement=supplement,
@@ -238,6 +243,10 @@ class StudyLaunch:
     study: optuna.Study
     context: TrialContext
     workers: Workers
+    speed: Speed
+    """Of the workers."""
+    progress: Callable[[str], object]
+    """Is given the time left, as soon as it is known."""
     trial_log: Path
     references: References
     """What the trials are compared with."""
@@ -313,8 +322,19 @@ class StudyLaunch:
                 is_here=self.workers.are_here,
             ),
         ):
-            watch = StudyWatch(tracking, self.space, progress, self.steering.at_step)
+            forecast = Forecast(
+                remaining,
+                self.space,
+                self.context.epoch_shape,
+                self.speed,
+                say=partial(progress.say, printed=self.progress),
+                tell=tracking.tell_study,
+            )
+            forecast.open()
+            watch = StudyWatch(tracking, self.space, progress, forecast, self.steering.at_step)
             self.workers.run_trials(self.context, remaining, watch, self.storage)
+            if not remaining.is_cut_short:
+                forecast.close()
         return remaining.is_cut_short
 
     def _obey(self, progress: Progress, command: Command) -> str:

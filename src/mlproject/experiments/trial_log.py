@@ -15,14 +15,17 @@ from pathlib import Path
 import optuna
 
 from mlproject.errors import UserError
+from mlproject.experiments.terminal import (
+    TO_TERMINAL,
+    is_for_terminal,
+    is_for_trial_log,
+)
 from mlproject.tracking.trial_log_lines import ENDED, line_key, trial_lines
 from mlproject.tracking.trial_run import TrialRun
 
 _own_logger = logging.getLogger(__name__)
 _logger = optuna.logging.get_logger("optuna.trial_log")
 _logger.setLevel(logging.INFO)  # the journal is kept however quiet Optuna has been told to be
-
-_TO_TERMINAL = "to_terminal"
 
 
 class TrialLogIncomplete(UserError):
@@ -37,12 +40,14 @@ class TrialLogIncomplete(UserError):
 
 def write_line(line: str, *, to_terminal: bool = False) -> None:
     """Write a line of the trial log."""
-    _logger.info(line, extra={_TO_TERMINAL: to_terminal})
+    _logger.info(line, extra={TO_TERMINAL: to_terminal})
 
 
 @contextmanager
 def open_trial_log(path: Path) -> Iterator[None]:
-    """Let everything that passes Optuna's logger be appended to `path`, safe on disk.
+    """Let what passes Optuna's logger be appended to `path`, safe on disk.
+
+    The short lines of `terminal` are left out, and the terminal is spared the long ones.
 
     Raises:
         TrialLogIncomplete: the file cannot be opened, or, at the end, a line could not be written.
@@ -56,17 +61,18 @@ def open_trial_log(path: Path) -> Iterator[None]:
     formatter = logging.Formatter("[%(levelname)1.1s %(asctime)s] %(message)s")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
+    handler.addFilter(is_for_trial_log)
     root = logging.getLogger("optuna")
     terminal = list(root.handlers)
     for other in terminal:
-        other.addFilter(_is_for_terminal)
+        other.addFilter(is_for_terminal)
     root.addHandler(handler)
     try:
         yield
     finally:
         root.removeHandler(handler)
         for other in terminal:
-            other.removeFilter(_is_for_terminal)
+            other.removeFilter(is_for_terminal)
         handler.close()
     if handler.error is not None:
         raise TrialLogIncomplete(path, handler.error)
@@ -81,11 +87,6 @@ def write_missing_lines(path: Path, trials: Sequence[TrialRun]) -> None:
             for line in trial_lines(trial):
                 if line_key(line) not in written:
                     write_line(line)
-
-
-def _is_for_terminal(record: logging.LogRecord) -> bool:
-    is_loud_enough = record.levelno >= optuna.logging.get_verbosity()
-    return getattr(record, _TO_TERMINAL, True) and is_loud_enough
 
 
 class _DurableHandler(logging.Handler):

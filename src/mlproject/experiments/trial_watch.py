@@ -1,7 +1,7 @@
 """Who watches the trials of a launch, however many are at work.
 
-The trial log, the MLflow runs of the trials and the progress bar: while trials run, nothing else
-writes to these.
+The trial log, the MLflow runs of the trials, the terminal and the forecast: while trials run,
+nothing else writes to these.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,9 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from mlproject.experiments.describe import ended_trial
+from mlproject.experiments.forecast import Forecast
 from mlproject.experiments.progress import Progress
+from mlproject.experiments.terminal import show_begin, show_end
 from mlproject.experiments.trial_log import write_line
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import finished_trials
@@ -29,12 +31,18 @@ class TrialWatch:
     """Follows one trial from its first epoch to its last."""
 
     def __init__(
-        self, trial: TrialRun, run: "LiveRun", progress: Progress, at_step: Callable[[], None]
+        self,
+        trial: TrialRun,
+        run: "LiveRun",
+        progress: Progress,
+        forecast: Forecast,
+        at_step: Callable[[], None],
     ) -> None:
         self._number = trial.trial_number
         self._planned_epochs = trial.params[Param.EPOCHS]
         self._run = run
         self._progress = progress
+        self._forecast = forecast
         self._at_step = at_step
         self._epochs_ended = 0
 
@@ -43,12 +51,16 @@ class TrialWatch:
         write_line(epoch_line(self._number, losses))
         self._epochs_ended = losses.epoch
         self._run.add(losses)
+        self._forecast.add_epoch(self._number, losses.epoch)
+        self._progress.time_left = self._forecast.left
         self._progress.add(self._number, f"{losses.epoch}/{self._planned_epochs}")
 
     def add_step(self, step: int, steps: int) -> None:
         """So many of an epoch's steps are done. The user may want a pause, or no further one."""
         self._at_step()
         epoch = f"{self._epochs_ended + 1}/{self._planned_epochs}"
+        self._forecast.add_step(self._number, step, steps)
+        self._progress.time_left = self._forecast.left
         self._progress.add_step(self._number, epoch, step, steps)
 
     def end(self, ended: TrialRun) -> None:
@@ -69,20 +81,24 @@ class StudyWatch:
         tracking: "LiveTracking",
         space: SearchSpace,
         progress: Progress,
+        forecast: Forecast,
         at_step: Callable[[], None],
     ) -> None:
         self._tracking = tracking
         self._space = space
         self._progress = progress
+        self._forecast = forecast
         self._at_step = at_step
         self._at_work: dict[int, TrialWatch] = {}
 
     def begin(self, trial: TrialRun) -> TrialWatch:
         """A trial has its params and is about to train."""
-        write_line(start_line(trial), to_terminal=True)
+        write_line(start_line(trial))
         run = self._tracking.begin(trial)
         self._progress.begin_trial()
-        watch = TrialWatch(trial, run, self._progress, self._at_step)
+        self._forecast.begin(trial)
+        show_begin(trial, done=self._forecast.done, time_left=self._time_left())
+        watch = TrialWatch(trial, run, self._progress, self._forecast, self._at_step)
         self._at_work[trial.trial_number] = watch
         return watch
 
@@ -92,9 +108,22 @@ class StudyWatch:
         What ended before it began to train is written at the end of the launch.
         """
         watch = self._at_work.pop(trial.number, None)
+        ended = ended_trial(trial, self._space)
         if watch is not None:
-            watch.end(ended_trial(trial, self._space))
+            watch.end(ended)
+        self._forecast.end(trial.number)
+        self._progress.time_left = self._forecast.left
         self._progress.finish(finished_trials(study))
+        show_end(
+            ended,
+            done=self._forecast.done,
+            best=self._progress.best,
+            time_left=self._time_left(),
+        )
+
+    def _time_left(self) -> str | None:
+        left = self._forecast.left
+        return str(left) if left is not None and left.trials_left else None
 
     @property
     def at_work(self) -> Mapping[int, TrialWatch]:

@@ -9,8 +9,15 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
+from math import ceil
 
-from mlproject.models.budget import NAMED_BUDGETS, Budget, UnknownBudget, parse_budget
+from mlproject.models.budget import (
+    NAMED_BUDGETS,
+    TOLERANCE,
+    Budget,
+    UnknownBudget,
+    parse_budget,
+)
 
 WINDOW_DAYS = 60
 """Days that the network sees, the day of decision included."""
@@ -186,9 +193,11 @@ def architecture_grid(
         if d_model % n_heads == 0 and budget.fits(count):
             rows.append((count, d_model, n_layers, n_heads, d_ff))
     if not rows:
+        nearest = [each.name for each in nearest_budgets(budget, num_features, version)]
         raise UnknownBudget(
             f"impossible budget {budget.name}: no architecture of grid version {version} has "
-            f"{budget.parameters:,} parameters ± 25 %; "
+            f"{budget.parameters:,} parameters ± 25 %; the nearest possible: "
+            f"{' and '.join(nearest)}; "
             f"the named budgets are {', '.join(NAMED_BUDGETS)}"
         )
     rows.sort(key=lambda row: row[0])
@@ -206,6 +215,30 @@ def architecture_grid(
     return ArchitectureGrid(
         version=version, budget=budget, num_features=num_features, architectures=architectures
     )
+
+
+def nearest_budgets(budget: Budget, num_features: int, version: int) -> list[Budget]:
+    """The nearest budgets below and above that some architecture of the grid fits.
+
+    They have two digits where an architecture fits such a one.
+    """
+    space = GRID_VERSIONS[version]
+    counts = {
+        count_parameters(d_model=d, n_layers=n, d_ff=ratio * d, num_features=num_features)
+        for d, n, ratio in product(space.d_model, space.n_layers, space.d_ff_ratio)
+    }
+    smaller = [count for count in counts if count < budget.parameters]
+    larger = [count for count in counts if count > budget.parameters]
+    below = [_rounded(int(max(smaller) / (1 - TOLERANCE)), max(smaller), -1)] if smaller else []
+    above = [_rounded(ceil(min(larger) / (1 + TOLERANCE)), min(larger), 1)] if larger else []
+    return below + above
+
+
+def _rounded(parameters: int, count: int, direction: int) -> Budget:
+    """The budget, or one of two digits next to it in the direction that `count` fits too."""
+    unit = 10 ** (len(str(parameters)) - 2)
+    rounded = Budget((parameters // unit + (direction > 0)) * unit)
+    return rounded if rounded.fits(count) else Budget(parameters)
 
 
 def get_architectures_for_budget(

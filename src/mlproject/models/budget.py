@@ -13,6 +13,7 @@ TOLERANCE = Fraction(1, 4)
 
 _SCALES = {"": 1, "k": 10**3, "M": 10**6, "B": 10**9}
 _SPELLING = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*([kKmMbB]?)", re.ASCII)
+_BEGINS_LIKE_ONE = re.compile(r"\W{0,3}(\d{1,15}(?:\.\d{1,9})?)\s{0,3}([^\W\d])", re.ASCII)
 
 
 class UnknownBudget(UserError):
@@ -45,14 +46,34 @@ def parse_budget(text: str) -> Budget:
     Raises:
         UnknownBudget: the text is not a positive whole number of parameters.
     """
+    budget = _read(text)
+    if budget is None:
+        nearest = [each.name for each in _nearest(text)]
+        raise UnknownBudget(
+            f"unknown budget {text!r}: use {', '.join(NAMED_BUDGETS)}, "
+            "or any number of parameters such as 750k or 5M"
+            + (f"; did you mean {' or '.join(nearest)}?" if nearest else "")
+        )
+    return budget
+
+
+def _read(text: str) -> Budget | None:
     match = _SPELLING.fullmatch(text.strip())
-    if match:
-        number, suffix = match.groups()
-        suffix = suffix.lower() if suffix in "kK" else suffix.upper()
-        parameters = Fraction(number) * _SCALES[suffix]
-        if parameters.denominator == 1 and parameters > 0:
-            return Budget(int(parameters))
-    raise UnknownBudget(
-        f"unknown budget {text!r}: use {', '.join(NAMED_BUDGETS)}, "
-        "or any number of parameters such as 750k or 5M"
-    )
+    if match is None:
+        return None
+    number, suffix = match.groups()
+    suffix = suffix.lower() if suffix in "kK" else suffix.upper()
+    parameters = Fraction(number) * _SCALES[suffix]
+    if parameters.denominator != 1 or parameters <= 0:
+        return None
+    return Budget(int(parameters))
+
+
+def _nearest(text: str) -> list[Budget]:
+    """The budgets that may be meant: ``2M`` by ``2 million``, and ``2M`` or ``2B`` by ``2X``."""
+    match = _BEGINS_LIKE_ONE.match(text)
+    if match is None:
+        return []
+    number, letter = match.groups()
+    suffixes = letter if letter in "kKmMbB" else "MB"
+    return [budget for suffix in suffixes if (budget := _read(f"{number}{suffix}")) is not None]

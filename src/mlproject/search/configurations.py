@@ -15,7 +15,6 @@ from optuna.trial import FrozenTrial, TrialState
 from mlproject.models.arch_grid import Architecture
 from mlproject.search.estimates import Coordinates, Estimates, Observation, estimate
 from mlproject.search.search_space import SearchSpace
-from mlproject.training.settings import Between, Number, Range
 
 _STEP_OF_HEADS = 0.25
 """A factor of two in the heads counts as so much of one in another dimension: with common seeds,
@@ -85,7 +84,7 @@ def estimate_configurations(tried: Sequence[Configuration], space: SearchSpace) 
         architecture=np.array([_place(each.architecture) for each in tried]),
         settings=np.array(
             [
-                [_share(allowed, each.params[name]) for name, allowed in space.ranges.items()]
+                [allowed.share(each.params[name]) for name, allowed in space.ranges.items()]
                 for each in tried
             ]
         ),
@@ -121,13 +120,3 @@ def _place(architecture: Architecture) -> tuple[float, ...]:
         math.log2(architecture.d_ff / architecture.d_model),
         _STEP_OF_HEADS * math.log2(architecture.n_heads),
     )
-
-
-def _share(allowed: Range, value: Number) -> float:
-    """Where in its range a value lies, from 0 to 1."""
-    low, high = allowed.ends
-    if low == high:
-        return 0.0
-    if isinstance(allowed, Between) and allowed.log:
-        return math.log(value / low) / math.log(high / low)
-    return (value - low) / (high - low)

@@ -1,21 +1,25 @@
 """Which trials a launch still has to run, and when so many fail that it had better stop."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from mlproject.errors import UserError
+from mlproject.search.configurations import known_params
 from mlproject.search.replicates import enqueue_replicates
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import (
     QueuedTrial,
+    counts_towards_plan,
     enqueue_missing_trials,
     enqueue_supplement,
     failure_reason,
     finished_trials,
 )
+from mlproject.tracking.names import FINISHED_STATES, Tag
 
 MAX_FAILURES_IN_A_ROW = 5
 
@@ -46,6 +50,11 @@ class RemainingTrials:
         if supplement is not None:
             enqueue_supplement(study, space, supplement)
 
+    @property
+    def n_trials(self) -> int:
+        """How many finished trials the study is to have."""
+        return self._space.settings.n_trials
+
     def plan(self, n_trials: int) -> None:
         """The study is to have so many finished trials from now on."""
         settings = replace(self._space.settings, n_trials=n_trials)
@@ -68,11 +77,37 @@ class RemainingTrials:
             enqueue_supplement(self.study, self._space, ())
             waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
             return max(0, len(waiting) - unbegun)
-        missing = self._space.settings.n_trials - finished_trials(self.study) - at_work
+        missing = self.n_trials - finished_trials(self.study) - at_work
         if missing > 0:
             enqueue_missing_trials(self.study, self._space)
             enqueue_replicates(self.study, self._space, min(places, missing), unbegun=unbegun)
         return max(0, missing)
+
+    def not_begun(self, trials: Sequence[FrozenTrial], at_work: int) -> list[Mapping[str, Any]]:
+        """What is known of the params of each trial that has not begun.
+
+        Nothing is known where the sampler will choose. Of the study's `trials` so many are
+        `at_work`.
+        """
+        waiting = [known_params(trial) for trial in trials if trial.state is TrialState.WAITING]
+        if self._is_supplement:
+            return list(waiting)
+        finished = sum(map(counts_towards_plan, trials))
+        missing = max(0, self.n_trials - finished - at_work)
+        return [*waiting[:missing], *({} for _ in range(missing - len(waiting)))]
+
+    def count_finished(self, trials: Sequence[FrozenTrial], at_work: int) -> tuple[int, int]:
+        """How many of the study's `trials` have finished, and how many there will be in all.
+
+        Of a supplement these are its own trials, those of earlier launches included.
+        """
+        if not self._is_supplement:
+            return sum(map(counts_towards_plan, trials)), self.n_trials
+        finished = sum(
+            trial.state.name in FINISHED_STATES and Tag.SUPPLEMENT in trial.user_attrs
+            for trial in trials
+        )
+        return finished, finished + at_work + len(self.not_begun(trials, at_work))
 
     def next_seed_index(self) -> int:
         """The seed index of the next trial, from which its sampler is seeded.

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -27,6 +27,7 @@ from mlproject.tracking.live_run import LiveRun
 from mlproject.tracking.pending_writes import Outage, PendingWrites
 from mlproject.tracking.recorder import write_trial
 from mlproject.tracking.store import TrackingStore
+from mlproject.tracking.study_run import log_study_values
 from mlproject.tracking.trial_run import TrialRun
 
 MAX_HELD_RUNS = 100
@@ -76,6 +77,8 @@ class LiveTracking:
         self._ended_trials = ended_trials
         self._changed = threading.Condition()
         self._held: list[LiveRun] = []
+        self._told: tuple[Mapping[str, float], Mapping[str, str]] | None = None
+        """What the study's own run is to be given; what an outage swallows is soon told anew."""
         self._is_stale = True
         self._is_finishing = False
         self._is_stopped = False
@@ -105,6 +108,12 @@ class LiveTracking:
         """Return the ids of the runs of the trials at work, as far as MLflow has named them."""
         with self._changed:
             return [run.run_id for run in self._held if run.run_id and run.ended is None]
+
+    def tell_study(self, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
+        """Renew values of the study's own run; only the last ones matter."""
+        with self._changed:
+            self._told = metrics, tags
+            self._changed.notify_all()
 
     def finish(self, patience: float) -> PendingWrites:
         """Bring MLflow up to date and stop; no trial is in progress any more.
@@ -146,6 +155,7 @@ class LiveTracking:
                     self._catch_up()
                 for run in self._due_runs():
                     self._write(run)
+                self._write_told()
             except Exception as error:  # whatever it is, training goes on
                 self._note_outage(error)
 
@@ -166,7 +176,7 @@ class LiveTracking:
     def _seconds_until_due(self) -> float | None:
         if self._outage is not None:
             return max(0.0, self._next_attempt - time.monotonic())
-        if self._is_stale:
+        if self._is_stale or self._told is not None:
             return 0.0
         due = [seconds for run in self._held if (seconds := run.seconds_until_due()) is not None]
         return min(due, default=None)
@@ -185,6 +195,19 @@ class LiveTracking:
                 if run in self._held:
                     self._held.remove(run)
                 self._is_stale |= run.is_refused  # it is tried once more, as a whole
+
+    def _write_told(self) -> None:
+        with self._changed:
+            told, self._told = self._told, None
+        if told is None:
+            return
+        metrics, tags = told
+        try:
+            log_study_values(self._store, self._parent_run_id, metrics=metrics, tags=tags)
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            _logger.debug("MLflow refuses values of the study's run", exc_info=error)
 
     def _catch_up(self) -> None:
         """Make MLflow show all that ended, as the storage has it, and what is in progress."""

@@ -31,9 +31,24 @@ class Between:
         """The smallest and the largest value."""
         return self.low, self.high
 
+    @property
+    def mean(self) -> float:
+        """The mean of what is drawn at random."""
+        if self.log and self.low < self.high:
+            return (self.high - self.low) / math.log(self.high / self.low)
+        return (self.low + self.high) / 2
+
     def nearest(self, value: Number) -> Number:
         """The value of the range that is nearest."""
         return min(max(value, self.low), self.high)
+
+    def share(self, value: Number) -> float:
+        """Where in the range a value lies: 0 at the lower end, 1 at the upper one."""
+        if self.low == self.high:
+            return 0.0
+        if self.log:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
 
     def __str__(self) -> str:
         return f"{self.low}..{self.high}" + (" log" if self.log else "")
@@ -50,9 +65,18 @@ class OneOf:
         """The smallest and the largest value."""
         return min(self.values), max(self.values)
 
+    @property
+    def mean(self) -> float:
+        """The mean of what is drawn at random."""
+        return sum(self.values) / len(self.values)
+
     def nearest(self, value: Number) -> Number:
         """The choice that is nearest."""
         return min(self.values, key=lambda choice: abs(choice - value))
+
+    def share(self, value: Number) -> float:
+        """As of `Between`."""
+        return Between(*self.ends).share(value)
 
     def __str__(self) -> str:
         return " ".join(map(str, self.values))

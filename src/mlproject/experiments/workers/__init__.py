@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from mlproject.experiments.forecast import Speed
 from mlproject.experiments.storage import StudyStorage
 from mlproject.experiments.trial_context import TrialContext
 from mlproject.experiments.trial_watch import StudyWatch
@@ -28,6 +29,9 @@ class Workers(Protocol):
 
     def plan(self, space: SearchSpace) -> MemoryPlan:
         """The memory plan where a trial will run."""
+
+    def speed(self, space: SearchSpace, plan: MemoryPlan) -> Speed:
+        """What is known of how fast trials will run."""
 
     def run_trials(
         self,

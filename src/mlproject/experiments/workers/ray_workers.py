@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mlproject.experiments.forecast import Speed
 from mlproject.experiments.storage import StudyStorage
 from mlproject.experiments.trial_context import TrialContext
 from mlproject.experiments.trial_watch import StudyWatch
@@ -11,7 +12,7 @@ from mlproject.experiments.workers.ray_session import RaySession, ray_session
 from mlproject.experiments.workers.resources import equal_resources
 from mlproject.experiments.workers.settings import BadWorkers, WorkerSettings
 from mlproject.experiments.workers.shared_study import share_study
-from mlproject.experiments.workers.worker_pool import WorkerPool, answer
+from mlproject.experiments.workers.worker_pool import Worker, WorkerPool, answer
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.text.phrases import counted
@@ -54,6 +55,8 @@ class RayWorkers:
         self._session = session
         self._count = settings.workers
         self._resources = equal_resources(nodes, settings.workers, gpus)
+        self._first: Worker | None = None
+        """The worker that had its place first."""
         self._pool = WorkerPool(session, settings.workers, device, self._resources)
 
     def as_text(self) -> str:
@@ -69,10 +72,18 @@ class RayWorkers:
 
     def plan(self, space: SearchSpace) -> MemoryPlan:
         """The memory plan of the worker that has its place first."""
-        worker = self._pool.first_started()
+        worker = self._first = self._pool.first_started()
         self._pool.await_start(worker)
         plan: MemoryPlan = answer(worker.actor.plan.remote(space, worker.memory_limit_bytes))
         return plan
+
+    def speed(self, space: SearchSpace, plan: MemoryPlan) -> Speed:
+        """How fast the worker is that made the plan; the others are as it is."""
+        assert self._first is not None
+        device_type, seconds = answer(
+            self._first.actor.speed.remote(space, plan.training, self._first.memory_limit_bytes)
+        )
+        return Speed(device_type=device_type, workers=self._count, seconds_of_cost=seconds)
 
     def run_trials(
         self,

@@ -2,8 +2,14 @@
 
 import torch
 
+from mlproject.experiments.forecast import Speed
 from mlproject.experiments.storage import StudyStorage
-from mlproject.experiments.trial_context import Placement, TrialContext, plan_for
+from mlproject.experiments.trial_context import (
+    Placement,
+    TrialContext,
+    plan_for,
+    seconds_of_cost,
+)
 from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.sampler import make_sampler
@@ -26,6 +32,13 @@ class ThisProcess:
     def plan(self, space: SearchSpace) -> MemoryPlan:
         """The memory plan here."""
         return plan_for(self._placement, space)
+
+    def speed(self, space: SearchSpace, plan: MemoryPlan) -> Speed:
+        """How fast this process is."""
+        return Speed(
+            device_type=self._placement.devices[0].type,
+            seconds_of_cost=seconds_of_cost(self._placement, space, plan.training),
+        )
 
     def run_trials(
         self,

@@ -19,7 +19,12 @@ import torch
 from optuna.trial import FrozenTrial
 
 from mlproject.experiments.progress import SECONDS_BETWEEN_STEPS_SHOWN
-from mlproject.experiments.trial_context import Placement, TrialContext, plan_for
+from mlproject.experiments.trial_context import (
+    Placement,
+    TrialContext,
+    plan_for,
+    seconds_of_cost,
+)
 from mlproject.experiments.workers.reports import (
     EpochEnded,
     Report,
@@ -36,6 +41,7 @@ from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.device import select_devices
 from mlproject.training.epoch_metrics import EpochMetrics
 from mlproject.training.memory_plan import MemoryPlan
+from mlproject.training.plan import TrainingPlan
 from mlproject.training.system.free_memory import free_memory_bytes
 
 Reports = SimpleQueue[Report | None]
@@ -100,6 +106,13 @@ class TrialWorker:
     def plan(self, space: SearchSpace, memory_limit_bytes: int | None) -> MemoryPlan:
         """The memory plan of a worker such as this."""
         return plan_for(self._placement(memory_limit_bytes), space)
+
+    def speed(
+        self, space: SearchSpace, plan: TrainingPlan, memory_limit_bytes: int | None
+    ) -> tuple[str, float | None]:
+        """The kind of this worker's device, and how fast it is (`seconds_of_cost`)."""
+        placement = self._placement(memory_limit_bytes)
+        return placement.devices[0].type, seconds_of_cost(placement, space, plan)
 
     def run_trial(
         self, shared: SharedContext, seed_index: int, memory_limit_bytes: int | None
