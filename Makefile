@@ -37,7 +37,8 @@ study: $(INSTALLED) ## run a small real study (2M, 3 days, 8 trials) and say whe
 store: $(INSTALLED) ## make MLflow's store, before several launches at once
 	mlflow experiments search > /dev/null
 
-ui: $(INSTALLED) ## open the MLflow UI on the store of this directory
+ui: $(INSTALLED) ## start the MLflow UI on the store of this directory, and say where its studies are
+	-@python -m mlproject links --address http://127.0.0.1:$(PORT)
 	@# The store goes by the environment: a password in it would show in the list of processes.
 	MLFLOW_BACKEND_STORE_URI="$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" \
 		mlflow ui --host 127.0.0.1 --port $(PORT)

@@ -22,6 +22,7 @@ _FLAGS = (
     *("--disable-sync", "--window-size=1700,1000"),
 )
 _RUN_NAME = '[col-id="attributes.`Run Name`"]'
+_HEADER = ".ag-header-cell"
 _CHECKBOX = 'input.ag-checkbox-input[aria-label*="row selection"]'
 
 
@@ -39,6 +40,36 @@ class MlflowUi:
         self._wait_for(f"{_RUN_NAME} a")
         for panel in self._driver.find_elements(By.CSS_SELECTOR, '[aria-label="Close"]'):
             panel.click()
+
+    def open(self, link: str) -> None:
+        """Open a link that the program printed, in a page of its own."""
+        self._driver.get("about:blank")
+        self._driver.get(link)
+
+    def open_view(self, link: str) -> None:
+        """Open a link to a saved view, and wait for its runs."""
+        self.open(link)
+        self._wait_for(f"{_RUN_NAME} a")
+        for panel in self._driver.find_elements(By.CSS_SELECTOR, '[aria-label="Close"]'):
+            panel.click()
+
+    def columns(self) -> list[str]:
+        """The names of the columns that are shown."""
+        return [name for cell in self._all(_HEADER) if (name := cell.text.strip())]
+
+    def wait_for_columns(self, names: list[str]) -> None:
+        """Wait until these columns are shown, in any order, beside those that always are."""
+        self._wait(lambda: set(names) <= set(self.columns()))
+
+    def column(self, name: str) -> list[str]:
+        """What is shown in a column, from top to bottom."""
+        place = next(cell for cell in self._all(_HEADER) if cell.text.strip() == name)
+        column = str(place.get_attribute("col-id")).replace('"', '\\"')
+        return [cell.text for cell in self._all(f'.ag-row [col-id="{column}"]')]
+
+    def wait_for_text(self, text: str) -> None:
+        """Wait until the page says something."""
+        self._wait(lambda: text in self.text())
 
     def run_names(self) -> list[str]:
         """The names of the runs that are listed."""

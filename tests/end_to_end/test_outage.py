@@ -152,7 +152,8 @@ def test_a_server_that_never_answers_again_stalls_nothing_and_loses_nothing(
     proxy.fault = Fault.HANG
     answered = proxy.answered
     _wait_for_ended(log, N_TRIALS)
-    assert proxy.answered <= answered + 1  # one may have been on its way
+    # One of the writer of runs and one of the reader of `control` may have been on their way.
+    assert proxy.answered <= answered + 2
     _, stderr = study.communicate(timeout=60)
     assert study.returncode == 3, stderr
     last = stderr.rstrip().splitlines()[-1]

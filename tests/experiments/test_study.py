@@ -120,7 +120,10 @@ def test_the_parent_shows_the_study(run_small_study: RunSmallStudy, client: Mlfl
     assert parent.data.metrics[Metric.BEST_VAL_LOSS] == best
     assert outcome.best_trial is not None
     assert outcome.best_trial.value == best
-    assert "2 of 2 trials finished" in parent.data.tags[NOTE_TAG]
+    note = parent.data.tags[NOTE_TAG]
+    assert "2 of 2 trials finished" in note
+    assert "viewStateShareKey=phase6a_100k_h3_threshold_1pct" in note
+    assert "| budget | 100k |" in note
     assert parent.inputs is not None
     (dataset,) = [item.dataset for item in parent.inputs.dataset_inputs]
     assert dataset.name == "small"

@@ -5,6 +5,7 @@ Heavy imports stand inside the commands, so that a mistyped option is answered a
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,6 +18,7 @@ from mlproject.cli.options import (
     launch_study,
     markets_of,
     on_device,
+    say_where,
     study_settings,
     surroundings,
     which_data,
@@ -25,6 +27,7 @@ from mlproject.cli.options import (
 )
 from mlproject.cli.run import run_command_line
 from mlproject.models.budget import NAMED_BUDGETS
+from mlproject.text.escaping import for_terminal
 from mlproject.training.system.environment import set_torch_environment
 
 FINDINGS_EXIT_CODE = 1
@@ -89,6 +92,7 @@ def supplement(trials_per_value: int, dry_run: bool, **options: Any) -> None:
     )
     if done.study is not None:
         click.echo(f"supplement {done.study.study_name}: done, run {done.study.parent_run_id}")
+        say_where(done.study)
 
 
 @cli.command()
@@ -190,6 +194,25 @@ def regenerate(budget: str | None, horizon: str | None, task: str, output_dir: P
     if "MLFLOW_RUN_ID" in os.environ:
         texts = {f"scripts/{path.name}": path.read_text(encoding="utf-8") for path in paths}
         log_launch(connect(None), "study scripts", texts=texts)
+
+
+@cli.command()
+@click.option("--address", help="Where the UI answers.  [default: as for the tracking store]")
+@click.option(
+    "--most", type=click.IntRange(min=1), default=10, show_default=True, help="So many studies."
+)
+def links(address: str | None, most: int) -> None:
+    """Say where the newest studies are seen in MLflow's UI."""
+    from mlproject.tracking.ui_links import UiAddress, newest_links
+
+    found = newest_links(most)
+    if not found:
+        click.echo("no study yet")
+    for study_links in found:
+        where = UiAddress(url=address.rstrip("/")) if address else study_links.address
+        click.echo(for_terminal(study_links.study_name))
+        for line in replace(study_links, address=where).as_lines():
+            click.echo(f"  {line}")
 
 
 def main() -> NoReturn:

@@ -15,6 +15,7 @@ from mlproject.tracking.experiment_names import EXPERIMENT_VARIABLES
 
 if TYPE_CHECKING:
     from mlproject.data.markets import Markets
+    from mlproject.experiments.study import StudyOutcome
     from mlproject.search.study_settings import StudySettings
 
 _SETTINGS = (
@@ -247,12 +248,21 @@ def launch_study(options: Mapping[str, Any], **fixed: Any) -> None:
 
     settings = study_settings(options, **fixed)
     outcome = run_study(settings, **surroundings(options))
+    if outcome.was_stopped:
+        click.echo("stopped    as asked in MLflow: run the same command again to go on")
     best = outcome.best_trial
     click.echo(f"study      {outcome.study_name}: {outcome.finished} trials finished")
     if best is not None:
         click.echo(f"best       trial {best.number}, validation loss {best.value:.4f}")
     click.echo(f"trial log  {outcome.trial_log}")
     click.echo(f"MLflow     experiment {settings.experiment}, run {outcome.parent_run_id}")
+    say_where(outcome)
+
+
+def say_where(outcome: "StudyOutcome") -> None:
+    """Print the links that show a study in MLflow's UI."""
+    for line in outcome.links.as_lines() if outcome.links else ():
+        click.echo(line)
 
 
 def _with(options: tuple[Any, ...], command: Any) -> Any:

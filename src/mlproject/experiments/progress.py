@@ -74,6 +74,11 @@ class Progress:
         self._bar.set_postfix_str(", ".join(self._standing()), refresh=False)
         self._bar.update(finished - self._bar.n)
 
+    def plan(self, n_trials: int) -> None:
+        """The study is to have so many trials from now on."""
+        self._bar.total = n_trials
+        self._bar.refresh()
+
     def _show(self, trial_number: int, epoch: str) -> None:
         self._trials[trial_number] = f"trial {trial_number} epoch {epoch}"
         text = ", ".join([*self._standing(), *self._trials.values()])

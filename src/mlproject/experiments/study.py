@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import optuna
 import pandas as pd
+import torch
 from optuna.trial import FrozenTrial
 
 from mlproject.analysis.claims.references import References
@@ -21,12 +22,16 @@ from mlproject.data.market_table import remarks, what_data_tells
 from mlproject.data.markets import Markets
 from mlproject.data.windows import build_windows
 from mlproject.errors import UserError
+from mlproject.experiments.control.commands import Command
+from mlproject.experiments.control.listener import listening
+from mlproject.experiments.control.planned_trials import keep_planned_trials, planned_trials
+from mlproject.experiments.control.steering import SteeredTrials, Steering
 from mlproject.experiments.describe import any_trial, ended_trial
 from mlproject.experiments.forecast import Forecast, Speed
 from mlproject.experiments.known_trials import check_known
 from mlproject.experiments.market_validation import market_validation
 from mlproject.experiments.own_best import own_best
-from mlproject.experiments.progress import show_progress
+from mlproject.experiments.progress import Progress, show_progress
 from mlproject.experiments.storage import (
     StudyStorage,
     begun_identity,
@@ -41,13 +46,13 @@ from mlproject.experiments.storage import (
 )
 from mlproject.experiments.study_description import describe_study
 from mlproject.experiments.study_files import study_files
+from mlproject.experiments.study_note import begin_note, note_of_study
 from mlproject.experiments.trial_context import TrialContext
 from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
 from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.experiments.workers import Workers, open_workers
 from mlproject.experiments.workers.settings import WorkerSettings
 from mlproject.search.recommendation import rank_architectures
-from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
 from mlproject.search.tracked_settings import connect_for_study, settings_as_tracked
@@ -60,15 +65,19 @@ from mlproject.tracking.live_tracking import (
     LiveTracking,
     patience_seconds,
 )
+from mlproject.tracking.names import PLANNED_TRIALS_TAG
 from mlproject.tracking.store import TrackingStore, open_experiment
 from mlproject.tracking.study_run import (
     end_launch,
     launch_run_closed,
+    log_study_values,
     open_study_run,
     study_run_closed,
 )
+from mlproject.tracking.system_metrics import system_metrics
 from mlproject.tracking.tracked_studies import recovered_trials
 from mlproject.tracking.trial_run import TrialRun
+from mlproject.tracking.ui_links import StudyLinks, study_links
 
 _logger = logging.getLogger(__name__)
 
@@ -89,6 +98,10 @@ class StudyOutcome:
     """Trials that are complete or pruned, supplementary ones left out."""
     best_trial: FrozenTrial | None
     trial_log: Path
+    links: StudyLinks | None
+    """Where it is seen in MLflow's UI; None where MLflow did not say."""
+    was_stopped: bool = False
+    """Its user stopped it in MLflow before all trials had finished."""
 
 
 def run_study(
@@ -169,6 +182,12 @@ def run_study_in(
         progress(files.as_text())
         found = find_study_storage(*where)
         settings = settings.as_begun(begun_identity(found))
+        asked_trials = settings.n_trials
+        settings = replace(settings, n_trials=planned_trials(found, asked_trials))
+        if settings.n_trials != asked_trials:
+            progress(
+                f"n_trials: {settings.n_trials}, as asked in MLflow, instead of {asked_trials}"
+            )
         windows = build_windows(
             markets,
             horizon_days=settings.horizon_days,
@@ -211,6 +230,7 @@ def run_study_in(
                             files=files,
                         )
                         log_text(store, parent_run_id, plan_text, "memory_plan.txt")
+                        begin_note(store, parent_run_id, settings.study_name)
                     study = open_study(storage, identity)
                     fail_dead_trials(study, storage)
                     _say_added_trials(study)
@@ -231,6 +251,8 @@ def run_study_in(
                     trial_log=files.trial_log,
                     references=references,
                     supplement=supplement,
+                    asked_trials=asked_trials,
+                    steering=Steering(settings.n_trials, holds_steps=crew.train_here),
                 )
                 return launch.run()
 
@@ -273,25 +295,29 @@ class StudyLaunch:
     trial_log: Path
     references: References
     """What the trials are compared with."""
+    asked_trials: int
+    """How many trials the launch was asked for, whatever was asked in MLflow since."""
+    steering: Steering
     supplement: Sequence[QueuedTrial] | None = None
     """Forced trials to run instead of the search; None launches the search."""
 
     def run(self) -> StudyOutcome:
         """Run the trials that are missing; leave MLflow and the trial log true in any case."""
-        status = "FAILED"
+        status, patience = "FAILED", patience_seconds()
         tracking = LiveTracking(self.store, self.parent_run_id, self._ended_trials)
         try:
             write_missing_lines(self.trial_log, self._ended_trials())
-            self._run_trials(tracking)
-            status = "FINISHED"
+            was_stopped = self._run_trials(tracking)
+            status = "KILLED" if was_stopped else "FINISHED"
         except KeyboardInterrupt:
-            status = "KILLED"
+            status, patience = "KILLED", INTERRUPTED_PATIENCE_SECONDS
             raise
         finally:
-            pending = self._conclude(status, tracking)
+            pending = self._conclude(status, tracking, patience)
         if pending is not None:
+            how = "stopped" if was_stopped else "finished"
             raise WritesPending(
-                f"study {self.study.study_name} is finished, but {pending} and run the same "
+                f"study {self.study.study_name} is {how}, but {pending} and run the same "
                 f"command again; everything is in {self.trial_log} and in the study's storage"
             )
         return StudyOutcome(
@@ -300,17 +326,24 @@ class StudyLaunch:
             finished=finished_trials(self.study),
             best_trial=best_trial(self.study),
             trial_log=self.trial_log,
+            links=self._links(),
+            was_stopped=was_stopped,
         )
 
-    def _conclude(self, status: str, tracking: LiveTracking) -> str | None:
+    def _links(self) -> StudyLinks | None:
+        try:
+            return study_links(self.store, self.study.study_name)
+        except MlflowError:  # it has all that matters
+            return None
+
+    def _conclude(self, status: str, tracking: LiveTracking, patience: float) -> str | None:
         """Bring everything up to date and end the parent; say what MLflow did not take, if so.
 
         After an interruption the parent is ended before it is described: who interrupts may end
         this process for good next.
         """
         write_missing_lines(self.trial_log, self._ended_trials())
-        interrupted = status == "KILLED"
-        left = tracking.finish(INTERRUPTED_PATIENCE_SECONDS if interrupted else patience_seconds())
+        left = tracking.finish(patience)
         pending = left.as_text()
         if left.was_interrupted:
             status = "KILLED"
@@ -335,13 +368,21 @@ class StudyLaunch:
             raise KeyboardInterrupt
         return pending
 
-    def _run_trials(self, tracking: LiveTracking) -> None:
-        finished, n_trials = finished_trials(self.study), self.space.settings.n_trials
+    def _run_trials(self, tracking: LiveTracking) -> bool:
+        """Run what remains; return whether trials are missing because the user stopped it."""
+        finished, n_trials = finished_trials(self.study), self.steering.n_trials
+        remaining = SteeredTrials(self.study, self.space, self.supplement, self.steering)
         with (
             own_best(self.study),
             show_progress(self.study, finished=finished, n_trials=n_trials) as progress,
+            listening(self.store, self.parent_run_id, partial(self._obey, progress)),
+            system_metrics(
+                self.store,
+                tracking.runs_in_progress,
+                has_gpu=torch.cuda.is_available(),
+                is_here=self.workers.are_here,
+            ),
         ):
-            remaining = RemainingTrials(self.study, self.space, self.supplement)
             forecast = Forecast(
                 remaining,
                 self.space,
@@ -351,9 +392,28 @@ class StudyLaunch:
                 tell=tracking.tell_study,
             )
             forecast.open()
-            watch = StudyWatch(tracking, self.space, self.context.data, progress, forecast)
+            watch = StudyWatch(
+                tracking,
+                self.context,
+                progress,
+                forecast,
+                self.steering.at_step,
+            )
             self.workers.run_trials(self.context, remaining, watch, self.storage)
-            forecast.close()
+            if not remaining.is_cut_short:
+                forecast.close()
+        return remaining.is_cut_short
+
+    def _obey(self, progress: Progress, command: Command) -> str:
+        """Do what the user asks in MLflow, and say what that means; called by another thread."""
+        if command.n_trials is not None:
+            if self.supplement is not None:
+                return "not obeyed, because a supplement runs the trials that it began with"
+            keep_planned_trials(self.study, command.n_trials, instead_of=self.asked_trials)
+            tags = {PLANNED_TRIALS_TAG: str(command.n_trials)}
+            log_study_values(self.store, self.parent_run_id, metrics={}, tags=tags)
+            progress.plan(command.n_trials)
+        return self.steering.obey(command)
 
     @property
     def space(self) -> SearchSpace:
@@ -364,17 +424,21 @@ class StudyLaunch:
         """Show the trials of the study's storage, and before them those that logs tell of."""
         ended = self._ended_trials()
         own = own_trials(self.study.get_trials(deepcopy=False))
+        settings = replace(self.space.settings, n_trials=self.steering.n_trials)
         summarise_study(
             self.store,
             self.parent_run_id,
             self.study.study_name,
             [*recovered_trials(self.store, self.parent_run_id), *ended],
-            note=partial(study_note, self.space.settings),
+            note=lambda *found: self._note(study_note(settings, *found)),
             claims=partial(claims_of, ended, self.references),
             ranking=partial(rank_architectures, own, self.space),
             trial_log=self.trial_log,
             tables=self._tables(),
         )
+
+    def _note(self, text: str) -> str:
+        return note_of_study(self.store, self.parent_run_id, self.study.study_name, text)
 
     def _tables(self) -> dict[str, Callable[[], pd.DataFrame]]:
         if len(self.context.data.markets) == 1:

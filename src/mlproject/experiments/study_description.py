@@ -22,6 +22,7 @@ from mlproject.tracking.names import (
     PLAN_PRECISION_PARAM,
     PLANNED_TRIALS_TAG,
 )
+from mlproject.tracking.saved_view import save_view
 from mlproject.tracking.store import MLFLOW_VERSION, TrackingStore
 from mlproject.tracking.study_run import log_study_dataset, log_study_params, log_study_values
 
@@ -64,6 +65,7 @@ def describe_study(
     )
     tags = {PLANNED_TRIALS_TAG: str(settings.n_trials), **files.as_tags()}
     log_study_values(store, run_id, metrics={}, tags=tags)
+    save_view(store, settings.study_name)
     log_study_dataset(store, run_id, markets)
     table = for_spreadsheet(market_table(markets, data))
     log_text(store, run_id, table.to_csv(index=False), "markets.csv")

@@ -4,19 +4,18 @@ The trial log, the MLflow runs of the trials, the terminal and the forecast: whi
 nothing else writes to these.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import optuna
 from optuna.trial import FrozenTrial
 
-from mlproject.data.windows import WindowedData
 from mlproject.experiments.describe import ended_trial
 from mlproject.experiments.forecast import Forecast
 from mlproject.experiments.progress import Progress
 from mlproject.experiments.terminal import show_begin, show_end
+from mlproject.experiments.trial_context import TrialContext
 from mlproject.experiments.trial_log import write_line
-from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import finished_trials
 from mlproject.tracking.names import Param
 from mlproject.tracking.trial_log_lines import end_line, epoch_line, start_line
@@ -32,13 +31,19 @@ class TrialWatch:
     """Follows one trial from its first epoch to its last."""
 
     def __init__(
-        self, trial: TrialRun, run: "LiveRun", progress: Progress, forecast: Forecast
+        self,
+        trial: TrialRun,
+        run: "LiveRun",
+        progress: Progress,
+        forecast: Forecast,
+        at_step: Callable[[], None],
     ) -> None:
         self._number = trial.trial_number
         self._planned_epochs = trial.params[Param.EPOCHS]
         self._run = run
         self._progress = progress
         self._forecast = forecast
+        self._at_step = at_step
         self._epochs_ended = 0
 
     def add(self, losses: EpochMetrics) -> None:
@@ -51,7 +56,8 @@ class TrialWatch:
         self._progress.add(self._number, f"{losses.epoch}/{self._planned_epochs}")
 
     def add_step(self, step: int, steps: int) -> None:
-        """So many of an epoch's steps are done."""
+        """So many of an epoch's steps are done. The user may want a pause, or no further one."""
+        self._at_step()
         epoch = f"{self._epochs_ended + 1}/{self._planned_epochs}"
         self._forecast.add_step(self._number, step, steps)
         self._progress.time_left = self._forecast.left
@@ -65,21 +71,24 @@ class TrialWatch:
 
 
 class StudyWatch:
-    """Follows the trials of one launch."""
+    """Follows the trials of one launch.
+
+    `at_step` is called after each of their steps that is heard of.
+    """
 
     def __init__(
         self,
         tracking: "LiveTracking",
-        space: SearchSpace,
-        data: WindowedData,
+        context: TrialContext,
         progress: Progress,
         forecast: Forecast,
+        at_step: Callable[[], None],
     ) -> None:
         self._tracking = tracking
-        self._space = space
-        self._data = data
+        self._context = context
         self._progress = progress
         self._forecast = forecast
+        self._at_step = at_step
         self._at_work: dict[int, TrialWatch] = {}
 
     def begin(self, trial: TrialRun) -> TrialWatch:
@@ -89,7 +98,7 @@ class StudyWatch:
         self._progress.begin_trial()
         self._forecast.begin(trial)
         show_begin(trial, done=self._forecast.done, time_left=self._time_left())
-        watch = TrialWatch(trial, run, self._progress, self._forecast)
+        watch = TrialWatch(trial, run, self._progress, self._forecast, self._at_step)
         self._at_work[trial.trial_number] = watch
         return watch
 
@@ -99,7 +108,7 @@ class StudyWatch:
         What ended before it began to train is written at the end of the launch.
         """
         watch = self._at_work.pop(trial.number, None)
-        ended = ended_trial(trial, self._space, self._data)
+        ended = ended_trial(trial, self._context.space, self._context.data)
         if watch is not None:
             watch.end(ended)
         self._forecast.end(trial.number)

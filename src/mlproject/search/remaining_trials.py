@@ -1,6 +1,7 @@
 """Which trials a launch still has to run, and when so many fail that it had better stop."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -53,6 +54,16 @@ class RemainingTrials:
     def n_trials(self) -> int:
         """How many finished trials the study is to have."""
         return self._space.settings.n_trials
+
+    def plan(self, n_trials: int) -> None:
+        """The study is to have so many finished trials from now on."""
+        settings = replace(self._space.settings, n_trials=n_trials)
+        self._space = replace(self._space, settings=settings)
+
+    def has_changed(self) -> bool:
+        """Whether more, or fewer, may be started than when this was last asked, though no trial
+        has ended."""
+        return False
 
     def n_to_start(self, *, places: int = 1, at_work: int = 0, unbegun: int = 0) -> int:
         """How many trials are to be started; what is missing is enqueued first.

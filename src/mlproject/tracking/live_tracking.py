@@ -110,6 +110,11 @@ class LiveTracking:
             self._changed.notify_all()
         return run
 
+    def runs_in_progress(self) -> list[str]:
+        """Return the ids of the runs of the trials at work, as far as MLflow has named them."""
+        with self._changed:
+            return [run.run_id for run in self._held if run.run_id and run.ended is None]
+
     def tell_study(self, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
         """Renew values of the study's own run; only the last ones matter."""
         with self._changed:

@@ -14,6 +14,7 @@ from mlproject.text.credentials import check_url, hide_credentials, holds_creden
 from mlproject.text.sqlite_tables import holds_optuna_alone
 from mlproject.text.sqlite_urls import is_in_memory, sqlite_file, sqlite_url
 from mlproject.tracking.errors import TrackingUnreachable, tracking_errors
+from mlproject.tracking.experiment_kind import set_missing_kind
 from mlproject.tracking.experiment_names import DEFAULT_EXPERIMENT, EXPERIMENT_VARIABLES
 from mlproject.tracking.fresh_store import one_maker
 from mlproject.tracking.whose_run import (
@@ -232,13 +233,17 @@ def require_experiment(store: TrackingStore) -> TrackingStore:
 
 
 def open_experiment(store: TrackingStore) -> TrackingStore:
-    """Create the experiment where it is missing, and return the store that knows its id."""
-    if store.found_experiment_id is not None:
-        return store
+    """Create the experiment where it is missing, and return the store that knows its id.
+
+    One whose kind nobody has chosen is from now on known to be for models that are trained.
+    """
     client, name = store.client, store.experiment_name
-    found = client.get_experiment_by_name(name)  # another process may have created it since
-    created = found.experiment_id if found else client.create_experiment(name)
-    return replace(store, found_experiment_id=created)
+    found_id = store.found_experiment_id
+    if found_id is None:
+        found = client.get_experiment_by_name(name)  # another process may have created it since
+        found_id = found.experiment_id if found else client.create_experiment(name)
+    set_missing_kind(client, found_id)
+    return replace(store, found_experiment_id=found_id)
 
 
 def _has_no_trace(record: logging.LogRecord) -> bool:

@@ -185,7 +185,9 @@ class TrainingLoop:
             progress.windows += len(ends)
             progress.training_seconds += time.perf_counter() - begun
             if self._on_step is not None:
+                said = time.perf_counter()
                 self._on_step(progress.step, self._steps_per_epoch)
+                self._begun += time.perf_counter() - said  # who hears of it may hold the training
             if self._save_is_due():
                 progress.loss_sum = loss_sum.item()
                 self._save()

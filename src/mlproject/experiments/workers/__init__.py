@@ -22,6 +22,11 @@ from mlproject.training.memory_plan import MemoryPlan
 class Workers(Protocol):
     """Those who run the trials of a launch."""
 
+    train_here: bool
+    """Whether trials train in this process."""
+    are_here: bool
+    """Whether all of them are on this machine."""
+
     def plan(self, space: SearchSpace) -> MemoryPlan:
         """The memory plan where a trial will run."""
 

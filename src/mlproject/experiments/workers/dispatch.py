@@ -112,7 +112,7 @@ class Dispatch:
         return bool(n_to_start or self._calls)
 
     def _wait(self) -> None:
-        """Until a trial has begun or ended, or a worker is ready."""
+        """Until a trial has begun or ended, a worker is ready, or what remains has changed."""
         changed = False
         while not changed:
             every = [*self._calls, *self._pool.starting]
@@ -127,6 +127,7 @@ class Dispatch:
                 else:
                     self._idle.append(self._pool.started(source))
                     changed = True
+            changed |= self._remaining.has_changed()
 
     def _take_report(self, stream: Any, call: Call) -> bool:
         """Pass on a worker's next report; return whether a trial has begun or ended."""

@@ -41,6 +41,8 @@ def open_ray_workers(settings: WorkerSettings, device: str) -> Iterator["RayWork
 class RayWorkers:
     """Workers in processes of Ray's."""
 
+    train_here = False
+
     def __init__(self, session: RaySession, settings: WorkerSettings, device: str) -> None:
         nodes = session.nodes
         gpus = settings.gpus_per_trial
@@ -49,6 +51,7 @@ class RayWorkers:
             gpus = 1.0 if device == "cuda" or (device == "auto" and has_gpus) else 0.0
         if device == "auto":
             device = "cuda" if gpus else "cpu"
+        self.are_here = settings.ray_address is None
         self._session = session
         self._count = settings.workers
         self._resources = equal_resources(nodes, settings.workers, gpus)

@@ -20,6 +20,8 @@ from mlproject.training.memory_plan import MemoryPlan
 class ThisProcess:
     """Runs the trials of a launch itself."""
 
+    train_here = are_here = True
+
     def __init__(self, devices: tuple[torch.device, ...]) -> None:
         self._placement = Placement(devices=devices)
 
