@@ -35,7 +35,7 @@ def _log(directory: Path) -> str:
 
 
 def _has_logged(directory: Path, text: str) -> bool:
-    return (directory / "trial_logs").exists() and text in _log(directory)
+    return any((directory / "trial_logs").glob("*.log")) and text in _log(directory)
 
 
 def _runs(directory: Path) -> tuple[list[Run], list[Run]]:

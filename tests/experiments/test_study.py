@@ -321,7 +321,7 @@ def test_the_pruner_stops_a_trial_that_lags(
         )
 
     monkeypatch.setattr(objective, "train", losses_of_later_trials_are_worse)
-    run_small_study(n_trials=7, max_epochs=30)
+    run_small_study(n_trials=7, max_epochs=30, search_space=1)
     _, trials = _runs(client)
     assert [run.info.status for run in trials] == ["FINISHED"] * 6 + ["KILLED"]
     pruned = trials[6]

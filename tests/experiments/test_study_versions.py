@@ -50,12 +50,12 @@ def test_an_older_grid_can_be_asked_for_and_is_kept(
     assert "(grid_version is 2 there and 3 here)" in error
     for run in _trials():
         params = run.data.params
-        assert (params[Param.GRID_VERSION], params[Param.SEARCH_SPACE]) == ("2", "1")
+        assert (params[Param.GRID_VERSION], params[Param.SEARCH_SPACE]) == ("2", "2")
         row = OLD.architectures[int(params[Param.ARCH_IDX])]
         assert str(row.n_layers) == params[Param.N_LAYERS]
     (parent,) = [run for run in _runs() if PARENT_RUN_ID_TAG not in run.data.tags]
     assert parent.data.params["grid_version"] == "2"
-    assert parent.data.params["search_space"] == "1"
+    assert parent.data.params["search_space"] == "2"
     assert parent.data.params["n_architectures"] == str(len(OLD.architectures))
 
 

@@ -47,7 +47,7 @@ def test_the_best_estimate_is_not_the_luckiest_trial() -> None:
         best = int(found.mean.argmin())
         estimated.append(found.mean[best] - expected[best])
     assert np.mean(lucky) < -0.004  # what the minimum promises and cannot keep
-    assert abs(np.mean(estimated)) < 0.0013
+    assert abs(np.mean(estimated)) < 0.0016
 
 
 def test_intervals_hold_the_expected_losses_as_often_as_they_say() -> None:

@@ -8,10 +8,12 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from mlproject.data.bars import load_bars
 from mlproject.data.labels import parse_task
@@ -22,6 +24,7 @@ from mlproject.training.epoch_metrics import EpochMetrics
 from mlproject.training.plan import FP32_ADAMW, OptimiserName, Precision, TrainingPlan
 from mlproject.training.result import TrainingResult
 from mlproject.training.settings import TrainingSettings
+from mlproject.training.step import TrainingStep
 from mlproject.training.train import train
 
 ARCHITECTURE = Architecture(
@@ -71,7 +74,6 @@ def _train(
     checkpoint: CheckpointFile | None,
     *,
     kill_after: int = -1,
-    seconds_a_step: float = 0.0,
     settings: TrainingSettings = SETTINGS,
 ) -> tuple[TrainingResult, list[EpochMetrics]]:
     seen: list[EpochMetrics] = []
@@ -82,7 +84,6 @@ def _train(
         if steps == kill_after:
             raise Killed
         steps += 1
-        time.sleep(seconds_a_step)
 
     result = train(
         ARCHITECTURE,
@@ -132,10 +133,17 @@ def test_what_was_done_is_not_done_again(data: WindowedData, tmp_path: Path) -> 
 
 
 def test_its_duration_includes_the_part_of_an_epoch_before_the_kill(
-    data: WindowedData, tmp_path: Path
+    data: WindowedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(Killed):
-        _train(data, FP32_ADAMW, _file(tmp_path), kill_after=3, seconds_a_step=0.5)
+    run = TrainingStep.run
+
+    def run_slowly(*arguments: Any) -> Tensor:
+        time.sleep(0.5)
+        return run(*arguments)
+
+    with monkeypatch.context() as slow, pytest.raises(Killed):
+        slow.setattr(TrainingStep, "run", run_slowly)
+        _train(data, FP32_ADAMW, _file(tmp_path), kill_after=3)
     begun = time.perf_counter()
     again, _ = _train(data, FP32_ADAMW, _file(tmp_path))
     assert again.duration_seconds > time.perf_counter() - begun + 0.5

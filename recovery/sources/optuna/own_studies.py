@@ -58,13 +58,12 @@ class Identity:
     absent: Mapping[Param, str] = field(default_factory=dict)
     """Params that stay absent, and why."""
 
-    @property
-    def searched(self) -> tuple[Param, ...]:
-        """What a trial is given by the sampler, beside its architecture, before it begins."""
+    def has_begun(self, params: Mapping[Param, int | float | str]) -> bool:
+        """Whether a trial with these params was given all that the sampler chooses beside its
+        architecture: by the study's search space, or by any where that is not known."""
         version = self.context.get(Param.SEARCH_SPACE)
-        if version not in SEARCH_SPACE_VERSIONS:
-            return SEARCHED_PARAMS
-        return tuple(Param(row.name) for row in searched_in(int(version)))
+        versions = [int(version)] if version in SEARCH_SPACE_VERSIONS else SEARCH_SPACE_VERSIONS
+        return any(all(row.name in params for row in searched_in(each)) for each in versions)
 
 
 def is_own_study(study_attrs: Mapping[str, Any], trials: Iterable["FrozenTrial"]) -> bool:
@@ -105,7 +104,7 @@ def own_record(record: TrialRecord, trial: "FrozenTrial", identity: Identity) ->
     absent = dict(identity.absent)
     problems = list(record.problems)
     proven = dict(identity.context)
-    if any(param not in params for param in identity.searched):
+    if not identity.has_begun(params):
         # It never began, so nothing of this was used; the live run has none of it either.
         tags |= {sampled_param(p): str(params.pop(p)) for p in SEARCHED_PARAMS if p in params}
     elif identity.batch_size is not None:

@@ -250,10 +250,15 @@ def launch_study(options: Mapping[str, Any], **fixed: Any) -> None:
     outcome = run_study(settings, **surroundings(options))
     if outcome.was_stopped:
         click.echo("stopped    as asked in MLflow: run the same command again to go on")
-    best = outcome.best_trial
+    recommended, best = outcome.recommended, outcome.best_trial
     click.echo(f"study      {outcome.study_name}: {outcome.finished} trials finished")
+    if recommended is not None:
+        click.echo(
+            f"best       {recommended.as_text()}, recommended by all trials: expected validation "
+            f"loss {recommended.val_loss:.4f} ({recommended.low:.4f} to {recommended.high:.4f})"
+        )
     if best is not None:
-        click.echo(f"best       trial {best.number}, validation loss {best.value:.4f}")
+        click.echo(f"luckiest   trial {best.number}, validation loss {best.value:.4f}")
     click.echo(f"trial log  {outcome.trial_log}")
     click.echo(f"MLflow     experiment {settings.experiment}, run {outcome.parent_run_id}")
     say_where(outcome)

@@ -52,7 +52,7 @@ from mlproject.experiments.trial_log import open_trial_log, write_missing_lines
 from mlproject.experiments.trial_watch import StudyWatch
 from mlproject.experiments.workers import Workers, open_workers
 from mlproject.experiments.workers.settings import WorkerSettings
-from mlproject.search.recommendation import rank_architectures
+from mlproject.search.recommendation import ArchitectureEstimate, rank_architectures
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.study_settings import StudySettings
 from mlproject.search.tracked_settings import connect_for_study, settings_as_tracked
@@ -96,7 +96,10 @@ class StudyOutcome:
     parent_run_id: str
     finished: int
     """Trials that are complete or pruned, supplementary ones left out."""
+    recommended: ArchitectureEstimate | None
+    """The architecture of the lowest estimate; None while no trial has a loss."""
     best_trial: FrozenTrial | None
+    """The one with the lowest loss: the luckiest, not the best."""
     trial_log: Path
     links: StudyLinks | None
     """Where it is seen in MLflow's UI; None where MLflow did not say."""
@@ -324,6 +327,7 @@ class StudyLaunch:
             study_name=self.study.study_name,
             parent_run_id=self.parent_run_id,
             finished=finished_trials(self.study),
+            recommended=next(iter(self._ranking()), None),
             best_trial=best_trial(self.study),
             trial_log=self.trial_log,
             links=self._links(),
@@ -423,7 +427,6 @@ class StudyLaunch:
     def _summarise(self) -> None:
         """Show the trials of the study's storage, and before them those that logs tell of."""
         ended = self._ended_trials()
-        own = own_trials(self.study.get_trials(deepcopy=False))
         settings = replace(self.space.settings, n_trials=self.steering.n_trials)
         summarise_study(
             self.store,
@@ -432,13 +435,16 @@ class StudyLaunch:
             [*recovered_trials(self.store, self.parent_run_id), *ended],
             note=lambda *found: self._note(study_note(settings, *found)),
             claims=partial(claims_of, ended, self.references),
-            ranking=partial(rank_architectures, own, self.space),
+            ranking=self._ranking,
             trial_log=self.trial_log,
             tables=self._tables(),
         )
 
     def _note(self, text: str) -> str:
         return note_of_study(self.store, self.parent_run_id, self.study.study_name, text)
+
+    def _ranking(self) -> list[ArchitectureEstimate]:
+        return rank_architectures(own_trials(self.study.get_trials(deepcopy=False)), self.space)
 
     def _tables(self) -> dict[str, Callable[[], pd.DataFrame]]:
         if len(self.context.data.markets) == 1:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -116,8 +117,9 @@ def estimate(coordinates: Coordinates, observations: Sequence[Observation]) -> E
     unit = max(float(losses.std()), _LEAST)
     scaled = (losses - centre) / unit
     model = _Model(coordinates, arms, seeds, scaled)
-    scales = model.most_likely_scales()
-    mean, covariance = model.posterior(scales)
+    with threadpool_limits(1):  # more threads only wait for each other on matrices as small
+        scales = model.most_likely_scales()
+        mean, covariance = model.posterior(scales)
     return Estimates(
         mean=centre + unit * mean,
         covariance=(_WIDENED * unit) ** 2 * covariance,

@@ -37,6 +37,14 @@ class ArchitectureEstimate:
     is_among_best: bool
     """Whether it cannot be told from the one that is recommended."""
 
+    def as_text(self) -> str:
+        """The architecture, readable."""
+        each = self.architecture
+        return (
+            f"d_model {each.d_model}, n_layers {each.n_layers}, n_heads {each.n_heads}, "
+            f"d_ff {each.d_ff}"
+        )
+
 
 def rank_architectures(
     trials: Sequence[FrozenTrial], space: SearchSpace

@@ -20,9 +20,10 @@ from mlproject.data.markets import Markets
 from mlproject.models.arch_grid import architecture_grid
 from mlproject.models.budget import parse_budget
 from mlproject.search.search_space import derived_seed
-from mlproject.tracking.names import Metric, Param, TrialState
+from mlproject.tracking.names import RECOMMENDED_TRIAL_TAG, Metric, Param, TrialState
 from mlproject.tracking.trial_run import TrialRun
 from mlproject.training.plan import OptimiserName, Precision
+from mlproject.training.recipe import RECIPES
 from tests.analysis.audit.conftest import study_of, trial_of
 from tests.conftest import MakeSettings
 
@@ -47,9 +48,12 @@ def _choose(
     make_settings: MakeSettings,
     *,
     losses: Mapping[int, float] | None = None,
+    recommended: str | None = None,
     **params: str,
 ) -> ChosenTrial:
     study = study_of(trials, params=params).tracked
+    if recommended is not None:
+        study = replace(study, tags={**study.tags, RECOMMENDED_TRIAL_TAG: recommended})
     return choose_trial(study, make_settings(), Markets.of(bars), lambda _run_id: losses or {})
 
 
@@ -79,6 +83,24 @@ def test_it_is_the_best_complete_trial_with_the_studys_own_settings(
     assert (chosen.label_price, chosen.study_seed) == ("high", 5)
     assert (chosen.optimiser, chosen.precision) == (OptimiserName.ADAFACTOR, Precision.BF16)
     assert chosen.remarks == ()
+
+
+def test_it_is_the_trial_that_the_study_recommends_not_the_luckiest(
+    bars: Bars, make_settings: MakeSettings
+) -> None:
+    newest: dict[Param, Any] = {Param.SEARCH_SPACE: 2, Param.WARMUP_STEPS: None}
+    trials = [
+        trial_of(GRID.architectures[3], GRID, 0, loss=0.5, params=newest),
+        trial_of(GRID.architectures[40], GRID, 1, loss=0.4, params=newest),
+    ]
+    chosen = _choose(trials, bars, make_settings, recommended="0", data_digest=bars.digest)
+    assert (chosen.number, chosen.architecture) == (0, GRID.architectures[3])
+    assert chosen.settings.recipe == RECIPES[2]
+    assert chosen.remarks == (
+        "Recommended by the estimate over all trials; the lowest loss is that of trial 1.",
+    )
+    gone = _choose(trials, bars, make_settings, recommended="7", data_digest=bars.digest)
+    assert gone.number == 1
 
 
 def test_what_a_log_does_not_say_is_assumed_and_said(

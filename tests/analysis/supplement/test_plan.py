@@ -39,7 +39,7 @@ def test_the_settings_are_those_of_the_best_trials_in_turn(make_space: MakeSpace
 
 
 def test_settings_outside_the_search_are_taken_to_its_nearest_end(make_space: MakeSpace) -> None:
-    found = make_space(max_epochs=60).nearest_settings(
+    found = make_space(max_epochs=60, search_space=1).nearest_settings(
         {"learning_rate": 0.5, "epochs": 75, "weight_decay": 1e-9, "warmup_steps": 240, "x": 1}
     )
     assert found == {

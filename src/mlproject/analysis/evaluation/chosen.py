@@ -88,7 +88,7 @@ def choose_trial(
 
     Raises:
         NothingToEvaluate: no trial is complete with a loss, an architecture and a learning rate, or
-            the best one's architecture is not in today's grid.
+            the chosen one's architecture or search space is none of today's.
         OtherData: the study says that it was run on other bars.
     """
     _check_data(study, markets)
@@ -101,7 +101,8 @@ def choose_trial(
             "on before you evaluate it"
         )
     recommended = study.tags.get(RECOMMENDED_TRIAL_TAG)
-    best = next((t for t in usable if str(t.trial.trial_number) == recommended), usable[0])
+    live = (t for t in usable if not t.trial.is_recovered)
+    best = next((t for t in live if str(t.trial.trial_number) == recommended), usable[0])
     remarks = []
     if recommended is not None and best is not usable[0]:
         remarks.append(
@@ -165,6 +166,12 @@ def _training_settings(
     """The trial's settings, and in words those that had to be assumed."""
     known = trial.trial.params
     version = int(known.get(Param.SEARCH_SPACE, 1))
+    if version not in RECIPES:
+        raise NothingToEvaluate(
+            f"trial {trial.trial.trial_number} was trained under search space {version}, and this "
+            f"version of the program knows {', '.join(map(str, RECIPES))}: use the one that ran "
+            "the study"
+        )
     said = {Param(row.name) for row in hyperparameters_of(version)}
     assumed = {p: value for p, value in ASSUMED.items() if p in said and p not in known}
     values: dict[Param, Any] = {**known, **assumed}

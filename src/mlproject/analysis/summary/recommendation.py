@@ -27,7 +27,7 @@ def recommendation_as_logged(
         RecommendedMetric.AMONG_BEST: float(_among_best(ranked)),
     }
     tags = {
-        RECOMMENDED_TAG: _name(first),
+        RECOMMENDED_TAG: first.as_text(),
         RECOMMENDED_TRIAL_TAG: str(first.trial),
     }
     return {str(name): value for name, value in metrics.items()}, tags
@@ -39,7 +39,7 @@ def recommendation_in_words(ranked: Sequence["ArchitectureEstimate"]) -> Iterato
         return
     first = ranked[0]
     yield (
-        f"**Recommended**: {_name(first)}, with the settings of trial {first.trial}. Its expected "
+        f"**Recommended**: {first.as_text()}, with the settings of trial {first.trial}. Its expected "
         f"validation loss over seeds is {first.val_loss:.4f} ({first.low:.4f} to "
         f"{first.high:.4f}), estimated from all trials, {first.n_seeds} of them of this very "
         f"configuration; with probability {first.probability_best:.0%} no other of the "
@@ -73,11 +73,3 @@ def table_of_architectures(ranked: Sequence["ArchitectureEstimate"]) -> pd.DataF
 
 def _among_best(ranked: Sequence["ArchitectureEstimate"]) -> int:
     return sum(each.is_among_best for each in ranked)
-
-
-def _name(estimate: "ArchitectureEstimate") -> str:
-    architecture = estimate.architecture
-    return (
-        f"d_model {architecture.d_model}, n_layers {architecture.n_layers}, "
-        f"n_heads {architecture.n_heads}, d_ff {architecture.d_ff}"
-    )
