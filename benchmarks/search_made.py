@@ -31,6 +31,7 @@ from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.sampler import make_sampler
 from mlproject.search.search_space import SearchSpace, derived_seed
 from mlproject.search.study_settings import StudySettings
+from mlproject.tracking.names import METRICS_ATTR
 
 BUDGET = "2M"
 N_TRIALS = 50
@@ -156,6 +157,7 @@ def search(scheme: Scheme, seed: int) -> Found:
             architecture, _ = space.suggest(trial)
             truth.append(world.loss(architecture, trial.params))
             index = space.seed_index(trial.number, trial.user_attrs) if scheme.estimates else None
+            trial.set_user_attr(METRICS_ATTR, {})  # as every trial of the program has
             study.tell(trial, truth[-1] + world.luck(index))
     covered = math.nan
     if scheme.estimates:

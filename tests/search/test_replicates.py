@@ -10,7 +10,7 @@ from mlproject.search.recommendation import rank_architectures
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.replicates import is_replicate, replicates_of_plan
 from mlproject.search.search_space import SearchSpace
-from mlproject.tracking.names import Tag
+from mlproject.tracking.names import METRICS_ATTR, Tag
 from mlproject.training.settings import TrainingSettings
 from tests.conftest import MakeSpace
 
@@ -28,13 +28,18 @@ def _by_number(trial: FrozenTrial, _settings: TrainingSettings) -> float:
     return 0.57 + 0.001 * (trial.number % 7)
 
 
+def _end(study: optuna.Study, trial: optuna.Trial, loss: float) -> None:
+    trial.set_user_attr(METRICS_ATTR, {"best_val_loss": loss})  # as every trial of the program
+    study.tell(trial, loss)
+
+
 def _run(study: optuna.Study, space: SearchSpace, loss: Loss = _by_number) -> list[FrozenTrial]:
     """Run the study to its end; its trials."""
     remaining = RemainingTrials(study, space)
     while remaining.n_to_start():
         trial = study.ask()
         _, settings = space.suggest(trial)
-        study.tell(trial, loss(study.trials[trial.number], settings))
+        _end(study, trial, loss(study.trials[trial.number], settings))
     return study.trials
 
 
@@ -79,7 +84,7 @@ def test_what_has_died_is_tried_again_as_the_same_replicate(
         if Tag.REPLICATE_OF in trial.user_attrs:
             study.tell(trial, state=TrialState.FAIL)  # without a word: its process died
             break
-        study.tell(trial, 0.57)
+        _end(study, trial, 0.57)
     died = study.trials[-1]
     again = _run(study, space)[died.number + 1]
     assert again.user_attrs[Tag.RETRY_OF] == died.number
@@ -97,7 +102,7 @@ def test_replicates_that_begin_together_are_different_trials(
         remaining.n_to_start()
         trial = study.ask()
         space.suggest(trial)
-        study.tell(trial, 0.57)
+        _end(study, trial, 0.57)
     assert remaining.n_to_start(places=4) == 5
     waiting = study.get_trials(states=(TrialState.WAITING,))
     assert len(waiting) == 4
@@ -132,6 +137,7 @@ def test_where_nothing_is_complete_the_search_goes_on(
     while remaining.n_to_start():
         trial = study.ask()
         space.suggest(trial)
+        trial.set_user_attr(METRICS_ATTR, {})
         study.tell(trial, state=TrialState.PRUNED)  # diverged, each of them
     assert len(study.trials) == N_TRIALS
     assert not any(map(is_replicate, study.trials))

@@ -141,9 +141,10 @@ def test_its_duration_includes_the_part_of_an_epoch_before_the_kill(
         time.sleep(0.5)
         return run(*arguments)
 
-    with monkeypatch.context() as slow, pytest.raises(Killed):
-        slow.setattr(TrainingStep, "run", run_slowly)
+    monkeypatch.setattr(TrainingStep, "run", run_slowly)
+    with pytest.raises(Killed):
         _train(data, FP32_ADAMW, _file(tmp_path), kill_after=3)
+    monkeypatch.undo()
     begun = time.perf_counter()
     again, _ = _train(data, FP32_ADAMW, _file(tmp_path))
     assert again.duration_seconds > time.perf_counter() - begun + 0.5

@@ -39,8 +39,8 @@ def recommendation_in_words(ranked: Sequence["ArchitectureEstimate"]) -> Iterato
         return
     first = ranked[0]
     yield (
-        f"**Recommended**: {first.as_text()}, with the settings of trial {first.trial}. Its expected "
-        f"validation loss over seeds is {first.val_loss:.4f} ({first.low:.4f} to "
+        f"**Recommended**: {first.as_text()}, with the settings of trial {first.trial}. Its "
+        f"expected validation loss over seeds is {first.val_loss:.4f} ({first.low:.4f} to "
         f"{first.high:.4f}), estimated from all trials, {first.n_seeds} of them of this very "
         f"configuration; with probability {first.probability_best:.0%} no other of the "
         f"{counted(len(ranked), 'architecture')} tried is better, and "
