@@ -62,6 +62,7 @@ def test_what_has_not_begun_is_known_where_it_waits(make_space: MakeSpace) -> No
     remaining.n_to_start()
     done = study.ask()
     space.suggest(done)
+    done.set_user_attr(METRICS_ATTR, {})  # as every trial of the program
     study.tell(done, 0.5)
     study.ask()  # at work
     trials = study.get_trials(deepcopy=False)
@@ -97,3 +98,11 @@ def test_failures_in_a_row_stop_the_study_whoever_has_them(make_space: MakeSpace
         remaining.count_outcome(failure)
     with pytest.raises(StudyFailing, match=r"5 trials in a row failed.* out of luck"):
         remaining.count_outcome("out of luck")
+
+
+def test_a_trial_added_by_hand_is_none_of_those_that_have_finished(make_space: MakeSpace) -> None:
+    study = optuna.create_study()
+    remaining = RemainingTrials(study, make_space(n_trials=8))
+    study.add_trial(optuna.trial.create_trial(value=0.1))
+    assert remaining.count_finished(study.trials, at_work=0) == (0, 8)
+    assert len(remaining.not_begun(study.trials, at_work=0)) == 8

@@ -28,6 +28,7 @@ from mlproject.cli.options import (
 from mlproject.cli.run import run_command_line
 from mlproject.models.budget import NAMED_BUDGETS
 from mlproject.text.escaping import for_terminal
+from mlproject.tracking.experiment_names import RUN_VARIABLE
 from mlproject.training.system.environment import set_torch_environment
 
 FINDINGS_EXIT_CODE = 1
@@ -191,7 +192,7 @@ def regenerate(budget: str | None, horizon: str | None, task: str, output_dir: P
     ]
     for path in paths:
         click.echo(f"wrote {path}")
-    if "MLFLOW_RUN_ID" in os.environ:
+    if RUN_VARIABLE in os.environ:
         texts = {f"scripts/{path.name}": path.read_text(encoding="utf-8") for path in paths}
         log_launch(connect(None), "study scripts", texts=texts)
 

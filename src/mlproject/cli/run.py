@@ -16,9 +16,9 @@ from mlproject.text.credentials import (
     refuse_credentials,
 )
 from mlproject.text.escaping import for_terminal
+from mlproject.tracking.experiment_names import RUN_VARIABLE
 
 INTERRUPTED_EXIT_CODE = 130
-_RUN_VARIABLE = "MLFLOW_RUN_ID"
 
 
 def run_command_line(command: click.Command) -> NoReturn:
@@ -29,7 +29,7 @@ def run_command_line(command: click.Command) -> NoReturn:
     interruption like Ctrl-C. No line, log or stack trace shows a password.
     """
     end_on_signals()
-    if _RUN_VARIABLE in os.environ:
+    if RUN_VARIABLE in os.environ:
         end_with_mlflow_run()
     os.environ["MPLBACKEND"] = "agg"  # pictures are files: no window, whatever the desktop
     keep_credentials_unseen()
@@ -52,7 +52,7 @@ def _refuse_credentials() -> None:
     try:
         refuse_credentials(sys.argv[1:])
     except CredentialsInSight as error:
-        run_id = os.environ.get(_RUN_VARIABLE)
+        run_id = os.environ.get(RUN_VARIABLE)
         if run_id is None:
             raise
         from mlproject.tracking.store import tracking_uri
@@ -65,7 +65,7 @@ def _refuse_credentials() -> None:
 
 def _close_launch() -> None:
     """End the run of `mlflow run` that nothing has used yet: that may have been killed itself."""
-    if _RUN_VARIABLE in os.environ:
+    if RUN_VARIABLE in os.environ:
         from mlproject.tracking.store import close_launch_run
 
         with suppress(UserError):

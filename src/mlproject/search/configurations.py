@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from mlproject.models.arch_grid import Architecture
 from mlproject.search.estimates import Coordinates, Estimates, Observation, estimate
 from mlproject.search.search_space import SearchSpace
+from mlproject.search.trial_queue import known_params
 
 _STEP_OF_HEADS = 0.25
 """A factor of two in the heads counts as so much of one in another dimension: with common seeds,
@@ -97,16 +98,6 @@ def estimate_configurations(tried: Sequence[Configuration], space: SearchSpace) 
             for seed, loss in each.losses.items()
         ],
     )
-
-
-def known_params(trial: FrozenTrial) -> dict[str, Any]:
-    """The params of a trial that were chosen, by the sampler or when it was enqueued: its process
-    may have died before it came to take them."""
-    return {**trial.system_attrs.get(FIXED_PARAMS, {}), **trial.params}
-
-
-FIXED_PARAMS = "fixed_params"
-"""Where Optuna keeps the params of an enqueued trial."""
 
 
 def _is_whole(params: Mapping[str, Any], space: SearchSpace) -> bool:

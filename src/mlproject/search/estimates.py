@@ -61,8 +61,6 @@ class Estimates:
     """(arms,) in the unit of the losses."""
     covariance: Floats
     """(arms, arms)."""
-    noise: float
-    """The standard deviation of a trial around its configuration's expected loss."""
 
     @cached_property
     def deviation(self) -> Floats:
@@ -123,7 +121,6 @@ def estimate(coordinates: Coordinates, observations: Sequence[Observation]) -> E
     return Estimates(
         mean=centre + unit * mean,
         covariance=(_WIDENED * unit) ** 2 * covariance,
-        noise=unit * float(np.hypot(scales.noise, scales.seed)),
     )
 
 

@@ -8,7 +8,6 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from mlproject.errors import UserError
-from mlproject.search.configurations import known_params
 from mlproject.search.replicates import enqueue_replicates
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import (
@@ -18,6 +17,8 @@ from mlproject.search.trial_queue import (
     enqueue_supplement,
     failure_reason,
     finished_trials,
+    known_params,
+    own_trials,
 )
 from mlproject.tracking.names import FINISHED_STATES, Tag
 
@@ -92,7 +93,7 @@ class RemainingTrials:
         waiting = [known_params(trial) for trial in trials if trial.state is TrialState.WAITING]
         if self._is_supplement:
             return list(waiting)
-        finished = sum(map(counts_towards_plan, trials))
+        finished = sum(map(counts_towards_plan, own_trials(trials)))
         missing = max(0, self.n_trials - finished - at_work)
         return [*waiting[:missing], *({} for _ in range(missing - len(waiting)))]
 
@@ -102,7 +103,7 @@ class RemainingTrials:
         Of a supplement these are its own trials, those of earlier launches included.
         """
         if not self._is_supplement:
-            return sum(map(counts_towards_plan, trials)), self.n_trials
+            return sum(map(counts_towards_plan, own_trials(trials))), self.n_trials
         finished = sum(
             trial.state.name in FINISHED_STATES and Tag.SUPPLEMENT in trial.user_attrs
             for trial in trials

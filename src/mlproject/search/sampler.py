@@ -81,5 +81,11 @@ def may_be_pruned(search_space: int, epoch: int) -> bool:
 
     Before, its answer is known, and asking costs it a look at all trials of the study.
     """
-    first = PRUNERS[search_space].arguments.get("n_warmup_steps")
-    return first is not None and epoch >= int(first)
+    first = first_asked(search_space)
+    return first is not None and epoch >= first
+
+
+def first_asked(search_space: int) -> int | None:
+    """The first epoch at which the pruner may stop a trial; None where there is no such pruner."""
+    pruner = PRUNERS.get(search_space)
+    return pruner.arguments.get("n_warmup_steps") if pruner else None

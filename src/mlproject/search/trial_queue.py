@@ -14,12 +14,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mlproject.models.arch_grid import LOG2_N_HEADS, SHAPE_INDEX
 from mlproject.models.extremes import distinct_extremes
-from mlproject.search.configurations import FIXED_PARAMS, known_params
 from mlproject.search.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
-from mlproject.tracking.names import FINISHED_STATES, METRICS_ATTR, PROCESS_DIED, Tag
+from mlproject.tracking.names import FINISHED_STATES, METRICS_ATTR, PROCESS_DIED, START_TAGS, Tag
 
 MAX_ATTEMPTS = 3
 """A trial that died or a forced one that failed is tried this often in all."""
+
+_FIXED_PARAMS = "fixed_params"
+"""Where Optuna keeps the params of an enqueued trial."""
 
 INTERRUPTED = "interrupted"
 
@@ -117,7 +119,7 @@ def enqueue_supplement(
     missing = trials_to_enqueue(trials, space)
     died = [queued for queued in missing if Tag.SUPPLEMENT in queued.user_attrs]
     waiting = [
-        _architecture_params(trial.system_attrs.get(FIXED_PARAMS, {}))
+        _architecture_params(trial.system_attrs.get(_FIXED_PARAMS, {}))
         for trial in trials
         if trial.state is TrialState.WAITING
     ]
@@ -140,10 +142,16 @@ def _retry(trial: FrozenTrial, params: dict[str, Any]) -> QueuedTrial:
         Tag.RETRY_OF.value: trial.number,
         FIRST_ATTEMPT_ATTR: first_attempt,
     }
-    for tag in (Tag.FORCED_EXTREME, Tag.SUPPLEMENT, Tag.REPLICATE_OF, Tag.REPLICATE):
+    for tag in START_TAGS:
         if tag in trial.user_attrs:
-            attrs[tag.value] = trial.user_attrs[tag]
+            attrs.setdefault(tag.value, trial.user_attrs[tag])
     return QueuedTrial(params=dict(params), user_attrs=attrs)
+
+
+def known_params(trial: FrozenTrial) -> dict[str, Any]:
+    """The params of a trial that were chosen, by the sampler or when it was enqueued: its process
+    may have died before it came to take them."""
+    return {**trial.system_attrs.get(_FIXED_PARAMS, {}), **trial.params}
 
 
 def _architecture_params(params: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -4,7 +4,10 @@ Which experiment a launch uses is in `store`, whose import takes seconds that wo
 """
 
 DEFAULT_EXPERIMENT = "phase6a"
-EXPERIMENT_VARIABLES = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID")
+RUN_VARIABLE = "MLFLOW_RUN_ID"
+NAME_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
+ID_VARIABLE = "MLFLOW_EXPERIMENT_ID"
+EXPERIMENT_VARIABLES = (RUN_VARIABLE, NAME_VARIABLE, ID_VARIABLE)
 """Variables of the environment that say which experiment is meant (see `whose_run`)."""
 _MLFLOW_DEFAULT_EXPERIMENT = "Default"
 

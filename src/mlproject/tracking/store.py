@@ -15,10 +15,13 @@ from mlproject.text.sqlite_tables import holds_optuna_alone
 from mlproject.text.sqlite_urls import is_in_memory, sqlite_file, sqlite_url
 from mlproject.tracking.errors import TrackingUnreachable, tracking_errors
 from mlproject.tracking.experiment_kind import set_missing_kind
-from mlproject.tracking.experiment_names import DEFAULT_EXPERIMENT, EXPERIMENT_VARIABLES
+from mlproject.tracking.experiment_names import (
+    DEFAULT_EXPERIMENT,
+    EXPERIMENT_VARIABLES,
+    RUN_VARIABLE,
+)
 from mlproject.tracking.fresh_store import one_maker
 from mlproject.tracking.whose_run import (
-    RUN_VARIABLE,
     ExperimentConflict,
     experiment_of_launch,
     own_run,

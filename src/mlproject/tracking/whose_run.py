@@ -55,7 +55,12 @@ from mlproject.data.labels import parse_horizon, parse_task
 from mlproject.errors import UserError
 from mlproject.models.budget import parse_budget
 from mlproject.text.sqlite_urls import sqlite_file
-from mlproject.tracking.experiment_names import DEFAULT_EXPERIMENT, EXPERIMENT_VARIABLES
+from mlproject.tracking.experiment_names import (
+    DEFAULT_EXPERIMENT,
+    ID_VARIABLE,
+    NAME_VARIABLE,
+    RUN_VARIABLE,
+)
 from mlproject.tracking.names import (
     ANALYSIS_TAG,
     LAUNCH_OF_TAG,
@@ -65,7 +70,6 @@ from mlproject.tracking.names import (
     Tag,
 )
 
-RUN_VARIABLE, NAME_VARIABLE, ID_VARIABLE = EXPERIMENT_VARIABLES
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 
 _ENTRY_POINTS = ("main", "backfill", "audit", "supplement", "report", "evaluate", "regenerate")

@@ -8,7 +8,7 @@ LEAST_PATIENCE_EPOCHS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class TrainingRecipe:
     """What decides how a network is trained and is not searched."""
 
     warmup_share: float = 0.0
@@ -38,8 +38,10 @@ class Recipe:
         return max(LEAST_PATIENCE_EPOCHS, math.ceil(self.patience_share * epochs))
 
 
-RECIPES: Mapping[int, Recipe] = {
-    1: Recipe(),
-    2: Recipe(warmup_share=0.1, patience_share=0.25, decays_matrices_only=True, draws_by_name=True),
+RECIPES: Mapping[int, TrainingRecipe] = {
+    1: TrainingRecipe(),
+    2: TrainingRecipe(
+        warmup_share=0.1, patience_share=0.25, decays_matrices_only=True, draws_by_name=True
+    ),
 }
 """By version of the search space; never edited once trials were trained by it."""

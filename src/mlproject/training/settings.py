@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mlproject.training.recipe import RECIPES, Recipe
+from mlproject.training.recipe import RECIPES, TrainingRecipe
 
 Number = int | float
 
@@ -156,7 +156,9 @@ CURRENT_SEARCH_SPACE = SEARCH_SPACE_VERSIONS[-1]
 
 def hyperparameters_of(search_space: int) -> tuple[Hyperparameter, ...]:
     """The hyper-parameters that a trial of this version has: what is searched, and what is the
-    same for all trials of a study."""
+    same for all trials of a study; all of them where the version is not known."""
+    if search_space not in SEARCH_SPACE_VERSIONS:
+        return HYPERPARAMETERS
     return tuple(row for row in HYPERPARAMETERS if not row.searched or search_space in row.searched)
 
 
@@ -181,7 +183,7 @@ class TrainingSettings:
     """Fixes the initial weights, the order of the windows and the dropout masks."""
     warmup_steps: int = 0
     """Steps over which the rate rises."""
-    recipe: Recipe = FIRST_RECIPE
+    recipe: TrainingRecipe = FIRST_RECIPE
     patience_epochs: int = 10
     """Epochs without a better validation loss after which training ends early."""
     gradient_clip_norm: float = 1.0

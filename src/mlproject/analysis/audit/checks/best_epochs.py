@@ -157,8 +157,6 @@ def _warm_up(trial: TrackedTrial, steps_per_epoch: int) -> int:
 def _first_asked(study: AnalysedStudy) -> int | None:
     """The first epoch at which the study's pruner may stop a trial; None where it is not known."""
     # Optuna takes a while to import, and most audits do not need it.
-    from mlproject.search.sampler import PRUNERS
+    from mlproject.search.sampler import first_asked
 
-    pruner = PRUNERS.get(study.whole(Param.SEARCH_SPACE) or 0)
-    first = pruner.arguments.get("n_warmup_steps") if pruner else None
-    return None if first is None else int(first)
+    return first_asked(study.whole(Param.SEARCH_SPACE) or 0)

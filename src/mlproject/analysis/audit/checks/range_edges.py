@@ -64,9 +64,7 @@ def _is_at(edge: Number, trial: TrackedTrial, param: Param, allowed: Range) -> b
         return value == edge
     if not allowed.low <= value <= allowed.high:
         return False
-    scale = math.log if allowed.log else float
-    width = scale(allowed.high) - scale(allowed.low)
-    return abs(scale(value) - scale(edge)) <= _OUTER * width
+    return abs(allowed.share(value) - allowed.share(edge)) <= _OUTER
 
 
 def _luck(drawn: Sequence[TrackedTrial], at_edge: Sequence[bool]) -> float:
