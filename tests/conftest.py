@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import hypothesis
 import mlflow
+import optuna
 import pytest
 from mlflow import MlflowClient
 
@@ -56,6 +57,14 @@ def _group(item: pytest.Item) -> str:
 @pytest.fixture(scope="session", autouse=True)
 def _cache_of_bars(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["MLPROJECT_CACHE"] = str(tmp_path_factory.mktemp("bars"))
+
+
+@pytest.fixture(autouse=True)
+def _verbosity_of_optuna() -> Iterator[None]:
+    """Optuna's verbosity is the process's: what a test or a benchmark sets ends with the test."""
+    verbosity = optuna.logging.get_verbosity()
+    yield
+    optuna.logging.set_verbosity(verbosity)
 
 
 LEGACY = Path(__file__).parent / "recovery" / "legacy"

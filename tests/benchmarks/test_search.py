@@ -20,11 +20,13 @@ from benchmarks.search_table import EPOCHS, LEARNING_RATES, grid_of_table, read_
 
 
 @pytest.fixture(scope="module")
-def results() -> Iterator[Results]:
-    verbosity = optuna.logging.get_verbosity()
+def results() -> Results:
+    return read_results()
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    yield read_results()
-    optuna.logging.set_verbosity(verbosity)
 
 
 def test_the_table_holds_every_architecture_at_every_setting() -> None:

@@ -454,12 +454,8 @@ def test_a_study_keeps_the_plan_it_began_with(
 
 
 def test_the_trial_log_is_whole_however_quiet_optuna_is(run_small_study: RunSmallStudy) -> None:
-    verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        outcome = run_small_study(n_trials=1, max_epochs=1)
-    finally:
-        optuna.logging.set_verbosity(verbosity)
+    outcome = run_small_study(n_trials=1, max_epochs=1)
     log = outcome.trial_log.read_text()
     for line in ("Trial 0: arch_idx=", "Trial 0 epoch 1: ", "Trial 0 ended: "):
         assert line in log

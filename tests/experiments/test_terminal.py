@@ -154,12 +154,8 @@ def test_a_large_network_is_timed_before_anything_is_written(
 def test_who_quiets_optuna_is_shown_as_little_as_that(
     run_quick_study: RunStudy, terminal: io.StringIO, verbosity: int, shown: list[str]
 ) -> None:
-    before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(verbosity)
-    try:
-        log = run_quick_study().trial_log.read_text()
-    finally:
-        optuna.logging.set_verbosity(before)
+    log = run_quick_study().trial_log.read_text()
     lines = [line for line in terminal.getvalue().splitlines() if "rial " in line]
     assert [line.split()[2].rstrip(",") for line in lines if line.startswith("trial ")] == shown
     assert not [line for line in lines if line.startswith("Trial ")]
