@@ -3,9 +3,10 @@
     python -m benchmarks.search [--table NAME] [--replays N]
 
 replays every search below on the trainings that `benchmarks.trainings` made, and prints a Markdown
-table. A table is a world of its own: its seeds are all there are, and the expected loss of a
-configuration is its mean over them, which is known exactly. A replay asks the sampler and the
-pruner as a study does; losses are looked up instead of trained. Every replay deals the seeds anew.
+table. The expected loss of a configuration is the mean over the seeds of the table; a trial has its
+mean curve, moved by the luck of its seed. That is drawn anew in every replay, as large as the table
+has it: a part that all trials of one seed share, and a part of its own. A replay asks the sampler
+and the pruner as a study does.
 
 *Regret* is the expected loss of what a search names as the best above the lowest there is;
 *optimism* by how much the loss that it reports is too good; *as good as before* how often what it
@@ -15,14 +16,25 @@ names is at least as good as what `BEFORE` named in the replay of the same numbe
 import argparse
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import combinations
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import numpy.typing as npt
 import optuna
-from benchmarks.trainings import SEARCH_SPACE, TABLES, TASK, Table, Training, read_trainings
+from benchmarks.common_seeds import lowest_losses, variances
+from benchmarks.trainings import (
+    GRID_VERSION,
+    SEARCH_SPACE,
+    TABLES,
+    TASK,
+    Table,
+    Training,
+    read_trainings,
+)
 from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
@@ -39,10 +51,12 @@ from mlproject.tracking.names import METRICS_ATTR
 from mlproject.training.settings import OneOf, Range, TrainingSettings
 
 N_TRIALS = 50
+N_FEATURES = 25
 SETTING = "learning_rate"
 """The param that names a setting of the table: each has another rate."""
 _HYPERBAND = {"min_resource": 2, "reduction_factor": 3}
 
+Floats = npt.NDArray[np.float64]
 MakeSampler = Callable[[SearchSpace, int], BaseSampler]
 """The sampler of a trial, of the space and the index from which it is seeded."""
 
@@ -66,54 +80,50 @@ class TableSpace(SearchSpace):
 
 
 class World:
-    """A table, read so that searches can be asked for its losses."""
+    """A table as what searches can be asked to find the best of."""
 
     def __init__(self, table: Table, trainings: Sequence[Training]) -> None:
-        cells: dict[tuple[int, int], dict[int, Training]] = {}
-        for each in trainings:
-            cells.setdefault((each.arch_idx, each.setting), {})[each.seed] = each
-        n_seeds = min(len(seeds) for seeds in cells.values())
-        self.n_seeds = n_seeds
-        """Those with which every configuration was trained."""
         self.rates = tuple(setting.learning_rate for setting in table.settings)
-        self._cells = cells
-        self._table = table
-
-    @cached_property
-    def grid(self) -> ArchitectureGrid:
-        """The architectures of the table, numbered from 0."""
-        found = {
-            each.arch_idx: each for each in (next(iter(c.values())) for c in self._cells.values())
-        }
-        return ArchitectureGrid(
-            version=3,
-            budget=parse_budget(self._table.budget),
-            num_features=25,
+        self.mean_epochs = float(np.mean([setting.epochs for setting in table.settings]))
+        """Of a full training."""
+        shapes = sorted({(t.arch_idx, t.d_model, t.n_layers, t.n_heads, t.d_ff) for t in trainings})
+        self.grid = ArchitectureGrid(
+            version=GRID_VERSION,
+            budget=parse_budget(table.budget),
+            num_features=N_FEATURES,
             architectures=tuple(
                 Architecture(
-                    arch_idx=number,
-                    d_model=each.d_model,
-                    n_layers=each.n_layers,
-                    n_heads=each.n_heads,
-                    d_ff=each.d_ff,
+                    arch_idx=place,
+                    d_model=d_model,
+                    n_layers=n_layers,
+                    n_heads=n_heads,
+                    d_ff=d_ff,
                     param_count=0,
                 )
-                for number, (_, each) in enumerate(sorted(found.items()))
+                for place, (_, d_model, n_layers, n_heads, d_ff) in enumerate(shapes)
             ),
         )
+        """The architectures of the table, numbered from 0."""
+        places = {arch_idx: place for place, (arch_idx, *_) in enumerate(shapes)}
+        curves: dict[tuple[int, float], list[Floats]] = {}
+        for each in trainings:
+            cell = places[each.arch_idx], self.rates[each.setting]
+            curves.setdefault(cell, []).append(np.array(each.val_losses))
+        self._curves = {cell: _mean_curve(of_cell) for cell, of_cell in curves.items()}
+        both = [variances(*pair) for pair in combinations(lowest_losses(trainings).values(), 2)]
+        paired, unpaired = np.mean(both, axis=0)
+        self.own_luck = math.sqrt(paired / 2)
+        """The standard deviation of what a training's seed does to it alone."""
+        self.shared_luck = math.sqrt(max(0.0, unpaired - paired) / 2)
+        """That of what one seed does to all."""
 
-    @cached_property
-    def _arch_idx(self) -> list[int]:
-        return sorted({arch_idx for arch_idx, _ in self._cells})
-
-    def curve(self, architecture: Architecture, rate: float, seed: int) -> tuple[float, ...]:
-        """The losses after each epoch."""
-        return self._cell(architecture, rate)[seed % self.n_seeds].val_losses
+    def curve(self, architecture: Architecture, rate: float) -> Floats:
+        """The expected loss after each epoch."""
+        return self._curves[architecture.arch_idx, rate]
 
     def expected_loss(self, architecture: Architecture, rate: float) -> float:
-        """The mean over all seeds of the lowest loss."""
-        cell = self._cell(architecture, rate)
-        return float(np.mean([min(cell[seed].val_losses) for seed in range(self.n_seeds)]))
+        """The lowest of these."""
+        return float(self.curve(architecture, rate).min())
 
     @cached_property
     def best(self) -> tuple[Architecture, float]:
@@ -123,13 +133,11 @@ class World:
             key=lambda cell: self.expected_loss(*cell),
         )
 
-    @cached_property
-    def mean_epochs(self) -> float:
-        """Of a full training."""
-        return float(np.mean([setting.epochs for setting in self._table.settings]))
 
-    def _cell(self, architecture: Architecture, rate: float) -> Mapping[int, Training]:
-        return self._cells[self._arch_idx[architecture.arch_idx], self.rates.index(rate)]
+def _mean_curve(curves: Sequence[Floats]) -> Floats:
+    """The mean of some curves, whose lowest value is the mean of their lowest values."""
+    mean = np.mean(curves, axis=0)
+    return np.asarray(mean - mean.min() + np.mean([curve.min() for curve in curves]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,13 +171,17 @@ def _optuna(make: Callable[..., BaseSampler]) -> MakeSampler:
     return lambda space, index: make(seed=derived_seed(space.settings.seed, index))
 
 
-def _of_project(version: int) -> MakeSampler:
-    return lambda space, index: make_sampler(version, space.settings.seed, index)
+def _of_version(version: int) -> MakeSampler:
+    def make(space: SearchSpace, index: int) -> BaseSampler:
+        settings = replace(space.settings, search_space=version)
+        return make_sampler(replace(space, settings=settings), index)
+
+    return make
 
 
 BEFORE = Scheme(
     name="before: search space 1, lowest loss",
-    sampler=_of_project(1),
+    sampler=_of_version(1),
     pruner=partial(make_pruner, 1),
     patience=TrainingSettings.patience_epochs,
 )
@@ -197,17 +209,19 @@ SCHEMES = (
     *(
         Scheme(
             name=f"this project, {share:.0%} replicates, {n_trials} trials",
-            sampler=_of_project(SEARCH_SPACE),
+            sampler=make_sampler,
             replicated=share,
             n_trials=n_trials,
         )
         for n_trials in (N_TRIALS, N_TRIALS // 3)
-        for share in (0.3, 0.5, 0.7)
+        for share in (0.1, 0.3, 0.5)
     ),
-    Scheme(
-        name="this project with Optuna's GP sampler",
-        sampler=_optuna(GPSampler),
-        replicated=REPLICATED_SHARE,
+    *(
+        Scheme(name=f"this project with {name}", sampler=make, replicated=REPLICATED_SHARE)
+        for name, make in (
+            ("the TPE of search space 1", _of_version(1)),
+            ("Optuna's GP sampler", _optuna(GPSampler)),
+        )
     ),
 )
 
@@ -233,7 +247,7 @@ def search(scheme: Scheme, world: World, number: int) -> Found:
     """One search."""
     space = space_of(world, number, scheme.n_trials)
     rng = np.random.default_rng((number, 1))
-    common = rng.permutation(world.n_seeds)
+    shared = rng.normal(0, world.shared_luck, scheme.n_trials)
     study = optuna.create_study(study_name=str(number), pruner=scheme.pruner())
     epochs = 0
 
@@ -241,15 +255,14 @@ def search(scheme: Scheme, world: World, number: int) -> Found:
         nonlocal epochs
         space.suggest_params(trial)
         architecture, rate = space.architecture_of(trial.params), trial.params[SETTING]
-        if scheme.replicated is None:
-            seed = int(rng.integers(world.n_seeds))
-        else:
-            seed = int(common[space.seed_index(trial.number, trial.user_attrs) % world.n_seeds])
-        curve = world.curve(architecture, rate, seed)
+        seed = trial.number
+        if scheme.replicated is not None:
+            seed = space.seed_index(trial.number, trial.user_attrs)
+        curve = world.curve(architecture, rate) + shared[seed] + rng.normal(0, world.own_luck)
         patience = scheme.patience or max(3, math.ceil(len(curve) / 4))
         trial.set_user_attr(METRICS_ATTR, {})  # as every trial of the program has
         best_epoch, best_loss = 0, math.inf
-        for epoch, loss in enumerate(curve, 1):
+        for epoch, loss in enumerate(map(float, curve), 1):
             epochs += 1
             if loss < best_loss:
                 best_epoch, best_loss = epoch, loss
@@ -322,7 +335,9 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     table = TABLES[options.table]
     world = World(table, read_trainings(table))
-    print(f"{table.name}: {world.n_seeds} seeds\n")
+    print(
+        f"luck: {world.shared_luck:.5f} of the seed, {world.own_luck:.5f} of the training alone\n"
+    )
     for line in compare(SCHEMES, world, range(options.first, options.first + options.replays)):
         print(line, flush=True)
 

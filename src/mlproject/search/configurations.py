@@ -13,13 +13,17 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from mlproject.models.arch_grid import Architecture
-from mlproject.search.estimates import Coordinates, Estimates, Observation, estimate
+from mlproject.search.estimates import Coordinates, Estimates, Observation, Posterior
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import known_params
 
 STEP_OF_HEADS = 0.25
 """A factor of two in the heads counts as so much of one in another dimension: with common seeds,
 heads change the loss least."""
+
+MOST = 200
+"""Configurations whose losses are estimated: the time that takes grows with their cube."""
+_BEST = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +47,11 @@ class Configuration:
 
 
 def configurations(trials: Sequence[FrozenTrial], space: SearchSpace) -> list[Configuration]:
-    """The configurations with at least one complete trial, in the order of their first trials."""
+    """The configurations with at least one complete trial, in the order of their first trials.
+
+    Of more than `MOST` these are those nearest to the best ones: chosen by where they lie and not
+    by their losses, so that the lucky among them have their unlucky neighbours.
+    """
     groups: dict[tuple[tuple[str, Any], ...], list[FrozenTrial]] = {}
     for trial in trials:
         params = known_params(trial)
@@ -72,7 +80,16 @@ def configurations(trials: Sequence[FrozenTrial], space: SearchSpace) -> list[Co
                     ),
                 )
             )
-    return found
+    return found if len(found) <= MOST else _nearest_to_best(found, space)
+
+
+def _nearest_to_best(tried: Sequence[Configuration], space: SearchSpace) -> list[Configuration]:
+    where = coordinates_of([(each.architecture, each.params) for each in tried], space)
+    lie = np.hstack([where.architecture, where.settings])
+    losses = [np.mean(list(each.losses.values())) for each in tried]
+    best = lie[np.argsort(losses)[:_BEST]]
+    apart = np.min([((lie - each) ** 2).sum(axis=1) for each in best], axis=0)
+    return [tried[arm] for arm in sorted(np.argsort(apart, kind="stable")[:MOST])]
 
 
 def estimate_configurations(tried: Sequence[Configuration], space: SearchSpace) -> Estimates:
@@ -81,22 +98,32 @@ def estimate_configurations(tried: Sequence[Configuration], space: SearchSpace) 
     Raises:
         ValueError: there is none.
     """
-    coordinates = Coordinates(
-        architecture=np.array([_place(each.architecture) for each in tried]),
+    where = coordinates_of([(each.architecture, each.params) for each in tried], space)
+    return Posterior(where, observations_of(tried)).at(where)
+
+
+def observations_of(tried: Sequence[Configuration]) -> list[Observation]:
+    """The complete trials, by the position of their configuration."""
+    return [
+        Observation(arm=arm, seed=seed, loss=loss)
+        for arm, each in enumerate(tried)
+        for seed, loss in each.losses.items()
+    ]
+
+
+def coordinates_of(
+    configurations: Sequence[tuple[Architecture, Mapping[str, Any]]], space: SearchSpace
+) -> Coordinates:
+    """Where architectures with their training settings lie."""
+    ranges = space.ranges.items()
+    return Coordinates(
+        architecture=np.array([_place(architecture) for architecture, _ in configurations]),
         settings=np.array(
             [
-                [allowed.share(each.params[name]) for name, allowed in space.ranges.items()]
-                for each in tried
+                [allowed.share(params[name]) for name, allowed in ranges]
+                for _, params in configurations
             ]
         ),
-    )
-    return estimate(
-        coordinates,
-        [
-            Observation(arm=arm, seed=seed, loss=loss)
-            for arm, each in enumerate(tried)
-            for seed, loss in each.losses.items()
-        ],
     )
 
 

@@ -19,7 +19,7 @@ from mlproject.search.search_space import SearchSpace, derived_seed
 from mlproject.search.trial_queue import QueuedTrial, own_trials
 from mlproject.tracking.names import Tag
 
-REPLICATED_SHARE = 0.5
+REPLICATED_SHARE = 0.3
 """Of the trials beyond the forced extremes."""
 
 _DRAWS = 400
