@@ -48,12 +48,9 @@ STUDY = StudyScript(
         "max_n_heads": "256 wide, 24 layers, 32 heads, d_ff 1024, 19,027,201 params",
     },
     sampler={
-        "class": "TPESampler",
+        "class": "ImprovementSampler",
         "n_startup_trials": 10,
-        "n_ei_candidates": 24,
-        "multivariate": True,
-        "group": False,
-        "constant_liar": True,
+        "n_candidates": 1500,
     },
     pruner={
         "class": "NopPruner",

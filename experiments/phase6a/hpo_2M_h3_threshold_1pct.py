@@ -49,12 +49,9 @@ STUDY = StudyScript(
         "max_n_heads": "192 wide, 8 layers, 32 heads, d_ff 384, 2,430,913 params",
     },
     sampler={
-        "class": "TPESampler",
+        "class": "ImprovementSampler",
         "n_startup_trials": 10,
-        "n_ei_candidates": 24,
-        "multivariate": True,
-        "group": False,
-        "constant_liar": True,
+        "n_candidates": 1500,
     },
     pruner={
         "class": "NopPruner",

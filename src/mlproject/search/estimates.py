@@ -108,9 +108,10 @@ class _Scales:
     @classmethod
     def of_logs(cls, logs: Floats) -> Self:
         """The inverse of `logs`."""
-        n_single = len(fields(cls)) - 1
+        *single, _ = (field.name for field in fields(cls))
         values = np.exp(logs)
-        return cls(*values[:n_single], values[n_single:])
+        named = dict(zip(single, map(float, values), strict=False))
+        return cls(**named, settings_lengths=values[len(single) :])
 
 
 _SPREAD = 0.7
