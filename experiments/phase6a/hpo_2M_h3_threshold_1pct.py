@@ -49,9 +49,12 @@ STUDY = StudyScript(
         "max_n_heads": "192 wide, 8 layers, 32 heads, d_ff 384, 2,430,913 params",
     },
     sampler={
-        "class": "ImprovementSampler",
+        "class": "TPESampler",
         "n_startup_trials": 10,
-        "n_candidates": 1500,
+        "n_ei_candidates": 24,
+        "multivariate": True,
+        "group": False,
+        "constant_liar": True,
     },
     pruner={
         "class": "NopPruner",
