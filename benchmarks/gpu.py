@@ -130,7 +130,7 @@ class StudyRow:
     workers: int
     with_graph: bool
     seconds: float
-    """The start of the program included."""
+    """From the start of the program until it ended or was told to."""
     finished_trials: int
     epochs: int
     epochs_a_minute: float
@@ -146,7 +146,7 @@ def study_rows(scope: Scope) -> Any:
         places = [place for place in places if place[0] == 1]
     for left, (workers, with_graph) in zip(range(len(places), 0, -1), places, strict=True):
         # What comes after the studies has a minute.
-        seconds = max(30.0, (scope.seconds_left - 60) / left)
+        seconds = max(30.0, (scope.seconds_left - 60) / left - LAST_SECONDS / 2)
         yield asdict(run_study(scope, workers, with_graph, seconds))
 
 
@@ -165,7 +165,6 @@ def run_study(scope: Scope, workers: int, with_graph: bool, seconds: float) -> S
         asked |= {"device": "auto", "workers": workers, "gpus-per-trial": 1 / workers}
     options = [f"--{name}={value}" for name, value in asked.items()]
     src = Path(__file__).parent.parent / "src"
-    begun = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "mlproject", "study", *options],
         cwd=folder,
@@ -173,16 +172,18 @@ def run_study(scope: Scope, workers: int, with_graph: bool, seconds: float) -> S
         stdout=(folder / "output.txt").open("w"),
         stderr=subprocess.STDOUT,
     )
+    begun = time.perf_counter()
     try:
         process.wait(seconds)
+        taken = time.perf_counter() - begun
     except subprocess.TimeoutExpired:
+        taken = time.perf_counter() - begun
         process.terminate()
         try:
             process.wait(LAST_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    taken = time.perf_counter() - begun
     storage = f"sqlite:///{folder}/optuna.db"
     studies = optuna.get_all_study_summaries(storage)
     if not studies:

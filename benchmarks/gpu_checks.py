@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from benchmarks.gpu import Scope
 
 STEPS = 10
-LIMITS = {Precision.FP32: 1e-4, Precision.BF16: 5e-2}
-"""Of outputs and gradients against the CPU: the norm of the difference to that of the reference."""
+LIMITS = {Precision.FP32: 1e-4, Precision.BF16: 3e-2}
+"""Of outputs, and of the gradient of each weight: the norm of the difference from the reference, as
+a part of the reference's. On a CPU 4e-6 and 5e-3 were the most, at 64 × 64."""
 LOSS_LIMITS = {Precision.FP32: 1e-4, Precision.BF16: 1e-2}
 """Of the losses of ten steps, in nats."""
 PLAN_LIMIT = 0.15
@@ -129,7 +130,8 @@ def against_the_cpu(
         outputs, gradients = outputs_and_gradients(network, device, precision.dtype, windows)
         where, limit = f"{name}, {precision}", LIMITS[precision]
         yield Check.below(f"{where}: outputs", distance(outputs, true_outputs), limit)
-        yield Check.below(f"{where}: gradients", distance(gradients, true_gradients), limit)
+        off = max(map(distance, gradients, true_gradients))
+        yield Check.below(f"{where}: gradients", off, limit)
         off = furthest(losses(network, device, precision, windows), true_losses)
         yield Check.below(f"{where}: losses of {STEPS} steps", off, LOSS_LIMITS[precision])
 
@@ -150,8 +152,8 @@ def furthest(found: list[float], true: list[float]) -> float:
 
 def outputs_and_gradients(
     network: Architecture, device: str, dtype: torch.dtype, n_windows: int
-) -> tuple[Tensor, Tensor]:
-    """Of fresh weights that are the same everywhere: (windows,), and all gradients in one."""
+) -> tuple[Tensor, list[Tensor]]:
+    """Of fresh weights that are the same everywhere: (windows,), and one for each weight."""
     torch.manual_seed(0)
     is_exact = dtype == torch.float64
     model = PatchTST.build(
@@ -166,8 +168,7 @@ def outputs_and_gradients(
     outputs = model(windows)
     loss = functional.binary_cross_entropy_with_logits(outputs, labels)
     gradients = torch.autograd.grad(loss, list(model.parameters()))
-    flat = torch.cat([gradient.double().cpu().flatten() for gradient in gradients])
-    return outputs.detach().double().cpu(), flat
+    return outputs.detach().cpu().double(), [gradient.cpu().double() for gradient in gradients]
 
 
 def distance(found: Tensor, true: Tensor) -> float:
