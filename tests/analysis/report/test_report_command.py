@@ -130,7 +130,7 @@ def test_what_a_study_recommends_is_read_from_its_run(mixed_store: Path, command
     assert found["tried"] == 2
     page = (mixed_store / "out" / "report.html").read_text()
     assert "recommended, with 90% interval" in page
-    assert "100k, 1 % within 3 days: of the architectures that by the study&#x27;s estimate" in page
+    assert "100k, 1 % within 3 days: cells with an architecture that by the study&#x27;s" in page
     assert "By the means of trials, since the study&#x27;s run holds no estimate." in page
 
 

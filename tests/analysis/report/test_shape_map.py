@@ -117,7 +117,7 @@ def test_the_studys_own_estimates_colour_and_ring_the_map() -> None:
         0.56 + place / 1000 for place in range(len(SHAPES))
     ]
     said = verdict(found)
-    assert "recommends, 2 of 5 cells hold them and are ringed (30 trials in 5 cells)." in said
+    assert "from the recommended one: 2 of 5, ringed (30 trials in 5 cells)." in said
     assert "The means of all trials differ from cell to cell (p = " in said
     figure = shape_map_figure(_trials(best=0.01), _recommended(SHAPES[0], SHAPES[3]))
     assert len(figure.interactive.layout.shapes) == 2
@@ -126,7 +126,7 @@ def test_the_studys_own_estimates_colour_and_ring_the_map() -> None:
 def test_where_no_architecture_can_be_told_from_the_recommended_none_is_ringed() -> None:
     found = _map(_trials(), _recommended(*SHAPES))
     assert not found.ringed.any()
-    assert "each of the 5 cells holds one, so none is ringed" in verdict(found)
+    assert "from the recommended one: all 5, so none is ringed" in verdict(found)
     assert "By the means of all trials no cell differs from the others (p = " in verdict(found)
 
 

@@ -146,13 +146,10 @@ def verdict(of: ShapeMap) -> str:
 
 def _by_estimate(of: ShapeMap) -> str:
     shapes, ringed = len(of.estimates.cells), int(of.ringed.sum())
-    if not ringed:
-        which = f"each of the {shapes} cells holds one, so none is ringed"
-    else:
-        which = f"{ringed} of {shapes} cells hold them and are ringed"
+    which = f"{ringed} of {shapes}, ringed" if ringed else f"all {shapes}, so none is ringed"
     return (
-        "of the architectures that by the study's estimate cannot be told from the one that it "
-        f"recommends, {which} ({_seen(of)})."
+        "cells with an architecture that by the study's estimate cannot be told from the "
+        f"recommended one: {which} ({_seen(of)})."
     )
 
 
