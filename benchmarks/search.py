@@ -5,8 +5,8 @@
 replays every search below on the trainings that `benchmarks.trainings` made, and prints a Markdown
 table. The expected loss of a configuration is the mean over the seeds of the table; a trial has its
 mean curve, moved by the luck of its seed. That is drawn anew in every replay, as large as the table
-has it: a part that all trials of one seed share, and a part of its own. A replay asks the sampler
-and the pruner as a study does.
+has it: a part that all trials of one seed share, one that those of one width share, and one of its
+own. A replay asks the sampler and the pruner as a study does.
 
 *Regret* is the expected loss of what a search names as the best above the lowest there is;
 *optimism* by how much the loss that it reports is too good; *as good as before* how often what it
@@ -16,16 +16,15 @@ names is at least as good as what `BEFORE` named in the replay of the same numbe
 import argparse
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import combinations
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
 import optuna
-from benchmarks.common_seeds import lowest_losses, variances
+from benchmarks.common_seeds import luck_of
 from benchmarks.trainings import (
     GRID_VERSION,
     SEARCH_SPACE,
@@ -110,12 +109,7 @@ class World:
             cell = places[each.arch_idx], self.rates[each.setting]
             curves.setdefault(cell, []).append(np.array(each.val_losses))
         self._curves = {cell: _mean_curve(of_cell) for cell, of_cell in curves.items()}
-        both = [variances(*pair) for pair in combinations(lowest_losses(trainings).values(), 2)]
-        paired, unpaired = np.mean(both, axis=0)
-        self.own_luck = math.sqrt(paired / 2)
-        """The standard deviation of what a training's seed does to it alone."""
-        self.shared_luck = math.sqrt(max(0.0, unpaired - paired) / 2)
-        """That of what one seed does to all."""
+        self.luck = luck_of(trainings)
 
     def curve(self, architecture: Architecture, rate: float) -> Floats:
         """The expected loss after each epoch."""
@@ -172,11 +166,7 @@ def _optuna(make: Callable[..., BaseSampler]) -> MakeSampler:
 
 
 def _of_version(version: int) -> MakeSampler:
-    def make(space: SearchSpace, index: int) -> BaseSampler:
-        settings = replace(space.settings, search_space=version)
-        return make_sampler(replace(space, settings=settings), index)
-
-    return make
+    return lambda space, index: make_sampler(version, space.settings.seed, index)
 
 
 BEFORE = Scheme(
@@ -209,19 +199,17 @@ SCHEMES = (
     *(
         Scheme(
             name=f"this project, {share:.0%} replicates, {n_trials} trials",
-            sampler=make_sampler,
+            sampler=_of_version(SEARCH_SPACE),
             replicated=share,
             n_trials=n_trials,
         )
         for n_trials in (N_TRIALS, N_TRIALS // 3)
         for share in (0.1, 0.3, 0.5)
     ),
-    *(
-        Scheme(name=f"this project with {name}", sampler=make, replicated=REPLICATED_SHARE)
-        for name, make in (
-            ("the TPE of search space 1", _of_version(1)),
-            ("Optuna's GP sampler", _optuna(GPSampler)),
-        )
+    Scheme(
+        name="this project with Optuna's GP sampler",
+        sampler=_optuna(GPSampler),
+        replicated=REPLICATED_SHARE,
     ),
 )
 
@@ -247,7 +235,11 @@ def search(scheme: Scheme, world: World, number: int) -> Found:
     """One search."""
     space = space_of(world, number, scheme.n_trials)
     rng = np.random.default_rng((number, 1))
-    shared = rng.normal(0, world.shared_luck, scheme.n_trials)
+    of_seed = rng.normal(0, world.luck.of_all, scheme.n_trials)
+    of_width = {
+        width: rng.normal(0, world.luck.of_width, scheme.n_trials)
+        for width in world.grid.values("d_model")
+    }
     study = optuna.create_study(study_name=str(number), pruner=scheme.pruner())
     epochs = 0
 
@@ -258,7 +250,8 @@ def search(scheme: Scheme, world: World, number: int) -> Found:
         seed = trial.number
         if scheme.replicated is not None:
             seed = space.seed_index(trial.number, trial.user_attrs)
-        curve = world.curve(architecture, rate) + shared[seed] + rng.normal(0, world.own_luck)
+        luck = of_seed[seed] + of_width[architecture.d_model][seed]
+        curve = world.curve(architecture, rate) + luck + rng.normal(0, world.luck.alone)
         patience = scheme.patience or max(3, math.ceil(len(curve) / 4))
         trial.set_user_attr(METRICS_ATTR, {})  # as every trial of the program has
         best_epoch, best_loss = 0, math.inf
@@ -335,9 +328,8 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     table = TABLES[options.table]
     world = World(table, read_trainings(table))
-    print(
-        f"luck: {world.shared_luck:.5f} of the seed, {world.own_luck:.5f} of the training alone\n"
-    )
+    luck = ", ".join(f"{name} {value:.5f}" for name, value in vars(world.luck).items())
+    print(f"luck of a seed: {luck}\n")
     for line in compare(SCHEMES, world, range(options.first, options.first + options.replays)):
         print(line, flush=True)
 

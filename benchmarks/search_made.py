@@ -3,7 +3,7 @@
     python -m benchmarks.search_made
 
 A world is a smooth loss over the architectures of the 2M grid and the training settings; a trial is
-that loss with the luck of its seed, most of which all trials of one seed share.
+that loss with the luck of its seed, most of which the trials of one seed and width share.
 Every search is a study's own code, but for the training. The table says by how much the *true* loss
 of what a search names is above the best there is (regret), how much too good the loss is that it
 reports (optimism), how often its interval holds the true one, and how often the shape is the right
@@ -13,13 +13,14 @@ one. Made losses say which way of choosing bears noise; what trainings are like,
 import argparse
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
 import optuna
+from benchmarks.common_seeds import Luck
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
@@ -39,11 +40,8 @@ N_TRIALS = 50
 BEST_LOSS = 0.57
 SHAPE_SPREAD = 0.0015
 """The standard deviation of the loss between architectures, settings alike."""
-SEED_SPREAD = 0.002
-"""That of a trial between seeds."""
-SHARED = 0.95
-"""The share of its variance that all trials of one seed have in common. Both are about what
-`benchmarks.common_seeds` finds in trainings of full length."""
+LUCK = Luck(of_all=0.0006, of_width=0.0012, alone=0.0004)
+"""Of a seed: about what `benchmarks.common_seeds` finds in trainings of full length."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +66,7 @@ SCHEMES = (
             replicated=share,
         )
         for share in (0.0, 0.3, 0.5)
-        for sampler in ("improvement", "TPE")
+        for sampler in ("TPE", "random")
     ),
 )
 
@@ -97,9 +95,10 @@ class World:
         effects = (effects - effects.mean()) / effects.std() * SHAPE_SPREAD
         self._architectures = effects + rng.normal(0, SHAPE_SPREAD / 10, len(effects))
         self._optimum = rng.uniform(0.25, 0.75, 4)
-        shared = SEED_SPREAD * math.sqrt(SHARED)
-        self._shared = rng.normal(0, shared, N_TRIALS)
-        self._own = math.sqrt(SEED_SPREAD**2 - shared**2)
+        self._of_seed = rng.normal(0, LUCK.of_all, N_TRIALS)
+        self._of_width = {
+            width: rng.normal(0, LUCK.of_width, N_TRIALS) for width in space.grid.values("d_model")
+        }
 
     def loss(self, architecture: Architecture, params: Mapping[str, Any]) -> float:
         """The expected loss over seeds. Long trainings bear high rates less than short ones do."""
@@ -124,12 +123,10 @@ class World:
         """The best architecture."""
         return self._space.grid.architectures[int(self._architectures.argmin())]
 
-    def luck(self, seed_index: int | None) -> float:
-        """Of one trial; with no index its seed is its own."""
-        own = self._luck.normal(0, self._own)
-        if seed_index is None:
-            return float(own + self._luck.normal(0, SEED_SPREAD * math.sqrt(SHARED)))
-        return float(own + self._shared[seed_index])
+    def luck(self, architecture: Architecture, seed_index: int) -> float:
+        """Of one trial."""
+        shared = self._of_seed[seed_index] + self._of_width[architecture.d_model][seed_index]
+        return float(shared + self._luck.normal(0, LUCK.alone))
 
     def _shares(self, params: Mapping[str, Any]) -> list[float]:
         return [allowed.share(params[name]) for name, allowed in self._space.ranges.items()]
@@ -166,9 +163,11 @@ def spend_trials(scheme: Scheme, seed: int) -> Searched:
             trial = study.ask()
             architecture, _ = space.suggest(trial)
             truth = world.loss(architecture, trial.params)
-            index = space.seed_index(trial.number, trial.user_attrs) if scheme.estimates else None
+            index = trial.number
+            if scheme.estimates:
+                index = space.seed_index(trial.number, trial.user_attrs)
             trial.set_user_attr(METRICS_ATTR, {})  # as every trial of the program has
-            study.tell(trial, truth + world.luck(index))
+            study.tell(trial, truth + world.luck(architecture, index))
     return Searched(world=world, space=space, trials=study.get_trials(deepcopy=False))
 
 
@@ -225,11 +224,9 @@ def table(schemes: tuple[Scheme, ...], n_worlds: int) -> Iterator[str]:
 
 
 def _sampler(scheme: Scheme, space: SearchSpace, seed: int, index: int) -> BaseSampler:
-    if scheme.sampler == "random":
-        return RandomSampler(seed=derived_seed(seed, index))
-    version = 1 if scheme.sampler == "TPE" else space.version
-    settings = replace(space.settings, search_space=version)
-    return make_sampler(replace(space, settings=settings), index)
+    if scheme.sampler == "TPE":
+        return make_sampler(space.version, seed, index)
+    return RandomSampler(seed=derived_seed(seed, index))
 
 
 def _place(architecture: Architecture) -> npt.NDArray[np.float64]:

@@ -11,7 +11,6 @@ from mlproject.models.budget import NAMED_BUDGETS
 from mlproject.search.sampler import make_sampler
 from mlproject.search.search_space import derived_seed
 from mlproject.training.recipe import RECIPES
-from mlproject.training.settings import SEARCH_SPACE_VERSIONS
 from tests.conftest import MakeSpace
 
 
@@ -75,17 +74,14 @@ def test_a_trial_that_has_not_chosen_yet_has_no_architecture(make_space: MakeSpa
     assert space.training_settings(0, {"learning_rate": 1e-3}) is None
 
 
-@pytest.mark.parametrize("version", SEARCH_SPACE_VERSIONS)
-def test_suggestions_depend_on_the_history_not_on_the_launches(
-    make_space: MakeSpace, version: int
-) -> None:
-    space = make_space(search_space=version)
+def test_suggestions_depend_on_the_history_not_on_the_launches(make_space: MakeSpace) -> None:
+    space = make_space()
 
     def suggestions(launches: list[int]) -> list[dict[str, object]]:
         study = optuna.create_study()
         for trials in launches:
             for _ in range(trials):
-                study.sampler = make_sampler(space, len(study.trials))
+                study.sampler = make_sampler(1, 0, len(study.trials))
                 trial = study.ask()
                 space.suggest(trial)
                 study.tell(trial, trial.params["dropout"])

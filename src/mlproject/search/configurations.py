@@ -13,7 +13,7 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from mlproject.models.arch_grid import Architecture
-from mlproject.search.estimates import Coordinates, Estimates, Observation, Posterior
+from mlproject.search.estimates import Coordinates, Estimates, Observation, estimate
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import known_params
 
@@ -84,7 +84,7 @@ def configurations(trials: Sequence[FrozenTrial], space: SearchSpace) -> list[Co
 
 
 def _nearest_to_best(tried: Sequence[Configuration], space: SearchSpace) -> list[Configuration]:
-    where = coordinates_of([(each.architecture, each.params) for each in tried], space)
+    where = _coordinates(tried, space)
     lie = np.hstack([where.architecture, where.settings])
     losses = [np.mean(list(each.losses.values())) for each in tried]
     best = lie[np.argsort(losses)[:_BEST]]
@@ -98,31 +98,22 @@ def estimate_configurations(tried: Sequence[Configuration], space: SearchSpace) 
     Raises:
         ValueError: there is none.
     """
-    where = coordinates_of([(each.architecture, each.params) for each in tried], space)
-    return Posterior(where, observations_of(tried)).at(where)
+    return estimate(
+        _coordinates(tried, space),
+        [
+            Observation(arm=arm, seed=seed, width=each.architecture.d_model, loss=loss)
+            for arm, each in enumerate(tried)
+            for seed, loss in each.losses.items()
+        ],
+    )
 
 
-def observations_of(tried: Sequence[Configuration]) -> list[Observation]:
-    """The complete trials, by the position of their configuration."""
-    return [
-        Observation(arm=arm, seed=seed, loss=loss)
-        for arm, each in enumerate(tried)
-        for seed, loss in each.losses.items()
-    ]
-
-
-def coordinates_of(
-    configurations: Sequence[tuple[Architecture, Mapping[str, Any]]], space: SearchSpace
-) -> Coordinates:
-    """Where architectures with their training settings lie."""
+def _coordinates(tried: Sequence[Configuration], space: SearchSpace) -> Coordinates:
     ranges = space.ranges.items()
     return Coordinates(
-        architecture=np.array([_place(architecture) for architecture, _ in configurations]),
+        architecture=np.array([_place(each.architecture) for each in tried]),
         settings=np.array(
-            [
-                [allowed.share(params[name]) for name, allowed in ranges]
-                for _, params in configurations
-            ]
+            [[allowed.share(each.params[name]) for name, allowed in ranges] for each in tried]
         ),
     )
 

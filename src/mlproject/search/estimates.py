@@ -5,13 +5,13 @@ a configuration's expected loss over seeds is estimated from its own trials, its
 included, and from those of configurations like it. It is a Gaussian process with noise (Rasmussen
 and Williams, "Gaussian Processes for Machine Learning", 2006, chapter 2), whose covariance is a sum
 of one part for each cause: the architecture, the training settings, what only this pair of both
-shares, the common seed of one replicate number, and noise.
+shares, the common seed of one replicate number, what that does to all networks of one width, whose
+matrices begin alike, and noise.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
 Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
 
 INTERVAL = 0.90
 """The probability that an interval holds the expected loss."""
@@ -40,8 +41,9 @@ class Observation:
     """Which configuration it was of: the position in the coordinates."""
     seed: int
     """Which of the study's seeds it had."""
+    width: int
+    """The d_model of its architecture."""
     loss: float
-    """Infinite where the training diverged: at least as bad as any."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,10 +54,6 @@ class Coordinates:
     """(arms, dimensions), such that a step of 1 is a factor of two."""
     settings: Floats
     """(arms, dimensions), such that each searched range is 1 wide."""
-
-    def of(self, arms: Sequence[int]) -> Self:
-        """Those of some configurations, in this order, repeated where asked for."""
-        return replace(self, architecture=self.architecture[arms], settings=self.settings[arms])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,40 +78,24 @@ class Estimates:
         return self.mean + rng.standard_normal((count, len(self.mean))) @ root.T
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Scales:
     """How large each cause is, as standard deviations of the scaled losses, and the lengths over
     which the loss changes."""
 
-    architecture: float
-    settings: float
-    both: float
-    seed: float
-    noise: float
-    architecture_length: float
-    settings_lengths: Floats
-    """One for each setting."""
-
-    @classmethod
-    def typical(cls, n_settings: int) -> Self:
-        """In the middle of what was seen in trainings of full length: a handful of trials cannot
-        tell these, and the prior has to."""
-        return cls(0.4, 0.8, 0.2, 0.4, 0.2, 2.0, np.full(n_settings, 0.7))
-
-    def logs(self) -> Floats:
-        """All of them in one row."""
-        *single, lengths = (getattr(self, field.name) for field in fields(self))
-        return np.log(np.array([*single, *lengths]))
-
-    @classmethod
-    def of_logs(cls, logs: Floats) -> Self:
-        """The inverse of `logs`."""
-        *single, _ = (field.name for field in fields(cls))
-        values = np.exp(logs)
-        named = dict(zip(single, map(float, values), strict=False))
-        return cls(**named, settings_lengths=values[len(single) :])
+    architecture: float = 0.4
+    settings: float = 0.8
+    both: float = 0.2
+    seed: float = 0.3
+    seed_of_width: float = 0.3
+    noise: float = 0.2
+    architecture_length: float = 2.0
+    settings_length: float = 0.5
 
 
+# In the middle of what was seen in trainings of full length, and wide: a handful of trials cannot
+# tell these, and the prior has to.
+_TYPICAL = _Scales()
 _SPREAD = 0.7
 """The standard deviation of the logarithm of each scale, before anything is known."""
 _FURTHEST = 4.0
@@ -129,124 +111,124 @@ def estimate(coordinates: Coordinates, observations: Sequence[Observation]) -> E
     Raises:
         ValueError: there is no observation.
     """
-    return Posterior(coordinates, observations).at(coordinates)
+    if not observations:
+        raise ValueError("no trial has a loss to be estimated from")
+    losses = _without_outliers(np.array([each.loss for each in observations]))
+    arms = np.array([each.arm for each in observations])
+    seeds = np.array([each.seed for each in observations])
+    widths = np.array([each.width for each in observations])
+    centre = float(np.median(losses))
+    unit = max(float(losses.std()), _LEAST)
+    scaled = (losses - centre) / unit
+    model = _Model(coordinates, arms, seeds, widths, scaled)
+    with threadpool_limits(1):  # more threads only wait for each other on matrices as small
+        scales = model.most_likely_scales()
+        mean, covariance = model.posterior(scales)
+    return Estimates(
+        mean=centre + unit * mean,
+        covariance=(_WIDENED * unit) ** 2 * covariance,
+    )
 
 
-class Posterior:
-    """What the trials of one study say of any configuration, tried or not.
+def _of_logs(logs: Floats) -> _Scales:
+    return _Scales(**dict(zip(vars(_TYPICAL), np.exp(logs).tolist(), strict=True)))
 
-    Raises:
-        ValueError: there is no observation.
-    """
 
-    def __init__(self, coordinates: Coordinates, observations: Sequence[Observation]) -> None:
-        if not observations:
-            raise ValueError("no trial has a loss to be estimated from")
-        losses = _without_outliers(np.array([each.loss for each in observations]))
-        seeds = np.array([each.seed for each in observations])
-        self._tried = coordinates.of([each.arm for each in observations])
-        self._centre = float(np.median(losses))
-        self._unit = max(float(losses.std()), _LEAST)
-        self._losses = (losses - self._centre) / self._unit
-        self._same_seed = (seeds[:, None] == seeds[None, :]).astype(float)
-        self._apart = _Apart.between(self._tried, self._tried)
-        with threadpool_limits(1):  # more threads only wait for each other on matrices as small
-            self._scales = self._most_likely_scales()
-            self._factor = self._factor_of(self._scales)
-            # The overall level is unknown: a flat prior over it (generalised least squares).
-            self._weights = cho_solve(self._factor, np.ones(len(losses)))
+def _without_outliers(losses: Floats) -> Floats:
+    low, high = np.quantile(losses, (0.25, 0.75))
+    return np.minimum(losses, high + _OUTLIER * max(high - low, _LEAST))
 
-    def at(self, coordinates: Coordinates) -> Estimates:
-        """The expected losses of these configurations."""
-        with threadpool_limits(1):
-            mean, explained, unsure = self._moments(coordinates)
-            whole = _covariance(_Apart.between(coordinates, coordinates), self._scales)
-            covariance = whole - explained.T @ explained
-            covariance += np.outer(unsure, unsure) / self._weights.sum()
-        return Estimates(
-            mean=self._centre + self._unit * mean,
-            covariance=(_WIDENED * self._unit) ** 2 * covariance,
-        )
 
-    def marginals(self, coordinates: Coordinates) -> tuple[Floats, Floats]:
-        """Mean and standard deviation of each expected loss alone: of many configurations."""
-        with threadpool_limits(1):
-            mean, explained, unsure = self._moments(coordinates)
-        scales = self._scales
-        variance = scales.architecture**2 + scales.settings**2 + scales.both**2
-        variance -= (explained**2).sum(axis=0)
-        variance += unsure**2 / self._weights.sum()
-        deviation = np.sqrt(np.clip(variance, 0.0, None))
-        return self._centre + self._unit * mean, _WIDENED * self._unit * deviation
+class _Model:
+    """The Gaussian process of one study, in scaled losses."""
 
-    def _moments(self, coordinates: Coordinates) -> tuple[Floats, Floats, Floats]:
-        between = _covariance(_Apart.between(coordinates, self._tried), self._scales)
-        weights = self._weights
-        level = float(weights @ self._losses / weights.sum())
-        mean = level + between @ cho_solve(self._factor, self._losses - level)
-        explained = solve_triangular(self._factor[0], between.T, lower=True)
-        return mean, explained, 1.0 - between @ weights
+    def __init__(
+        self,
+        coordinates: Coordinates,
+        arms: Indices,
+        seeds: Indices,
+        widths: Indices,
+        losses: Floats,
+    ) -> None:
+        self._arms = arms
+        self._all = np.arange(len(coordinates.architecture))
+        self._architecture = coordinates.architecture
+        self._settings = coordinates.settings
+        self._of_trials = self._distances(arms, arms)
+        same_seed = seeds[:, None] == seeds[None, :]
+        self._same_seed = same_seed.astype(float)
+        self._same_width_too = (same_seed & (widths[:, None] == widths[None, :])).astype(float)
+        self._losses = losses
 
-    def _most_likely_scales(self) -> _Scales:
+    def most_likely_scales(self) -> _Scales:
         """The scales of the highest posterior density, from a fixed start."""
-        start = _Scales.typical(self._apart.settings.shape[-1]).logs()
+        start = np.log(np.array(list(vars(_TYPICAL).values())))
 
         def cost(logs: Floats) -> float:
             prior = float(np.sum((logs - start) ** 2)) / (2 * _SPREAD**2)
-            return prior + self._minus_log_likelihood(_Scales.of_logs(logs))
+            return prior + self._minus_log_likelihood(_of_logs(logs))
 
         bounds = [(each - _FURTHEST, each + _FURTHEST) for each in start]
-        return _Scales.of_logs(minimize(cost, start, method="L-BFGS-B", bounds=bounds).x)
+        found = minimize(cost, start, method="L-BFGS-B", bounds=bounds)
+        return _of_logs(found.x)
+
+    def posterior(self, scales: _Scales) -> tuple[Floats, Floats]:
+        """Mean (arms,) and covariance (arms, arms) of the expected losses."""
+        between = _covariance(self._distances(self._all, self._arms), scales)
+        factor = self._factor(scales)
+        # The overall level is unknown: a flat prior over it (generalised least squares).
+        weights = cho_solve(factor, np.ones(len(self._losses)))
+        level = float(weights @ self._losses / weights.sum())
+        mean = level + between @ cho_solve(factor, self._losses - level)
+        explained = solve_triangular(factor[0], between.T, lower=True)
+        unsure = 1.0 - between @ weights
+        whole = _covariance(self._distances(self._all, self._all), scales)
+        covariance = whole - explained.T @ explained
+        return mean, covariance + np.outer(unsure, unsure) / weights.sum()
 
     def _minus_log_likelihood(self, scales: _Scales) -> float:
-        factor = self._factor_of(scales)
+        factor = self._factor(scales)
         weights = cho_solve(factor, np.ones(len(self._losses)))
         rest = self._losses - weights @ self._losses / weights.sum()
         fit = float(rest @ cho_solve(factor, rest))
         return 0.5 * (fit + np.log(weights.sum())) + float(np.log(np.diag(factor[0])).sum())
 
-    def _factor_of(self, scales: _Scales) -> tuple[Floats, bool]:
-        of_trials = _covariance(self._apart, scales)
+    def _factor(self, scales: _Scales) -> tuple[Floats, bool]:
+        of_trials = _covariance(self._of_trials, scales)
         of_trials += scales.seed**2 * self._same_seed
-        of_trials += (scales.noise**2 + _LEAST) * np.eye(len(self._losses))
+        of_trials += scales.seed_of_width**2 * self._same_width_too
+        of_trials += (scales.noise**2 + _LEAST) * np.eye(len(self._arms))
         factor, lower = cho_factor(of_trials, lower=True)
         return np.tril(factor), lower
 
-
-def _without_outliers(losses: Floats) -> Floats:
-    low, high = np.quantile(losses[np.isfinite(losses)], (0.25, 0.75))
-    return np.minimum(losses, high + _OUTLIER * max(high - low, _LEAST))
+    def _distances(self, one: Indices, other: Indices) -> "_Distances":
+        return _Distances(
+            architecture=_square_distances(self._architecture[one], self._architecture[other]),
+            settings=_square_distances(self._settings[one], self._settings[other]),
+            same=(one[:, None] == other[None, :]).astype(float),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Apart:
+class _Distances:
     """How far configurations lie apart, squared, (some, others)."""
 
     architecture: Floats
     settings: Floats
-    """(some, others, settings)."""
     same: Floats
     """1 where both are the same one."""
 
-    @classmethod
-    def between(cls, some: Coordinates, others: Coordinates) -> Self:
-        """Each of some from each of others."""
-        architecture = _square_differences(some.architecture, others.architecture).sum(axis=-1)
-        settings = _square_differences(some.settings, others.settings)
-        same = (architecture == 0) & (settings == 0).all(axis=-1)
-        return cls(architecture=architecture, settings=settings, same=same.astype(float))
 
-
-def _covariance(apart: _Apart, scales: _Scales) -> Floats:
-    of_architecture = np.exp(-0.5 * apart.architecture / scales.architecture_length**2)
-    of_settings = np.exp(-0.5 * (apart.settings @ scales.settings_lengths**-2.0))
-    return np.asarray(
+def _covariance(distances: _Distances, scales: _Scales) -> Floats:
+    of_architecture = np.exp(-0.5 * distances.architecture / scales.architecture_length**2)
+    of_settings = np.exp(-0.5 * distances.settings / scales.settings_length**2)
+    return (
         scales.architecture**2 * of_architecture
         + scales.settings**2 * of_settings
-        + scales.both**2 * apart.same
+        + scales.both**2 * distances.same
     )
 
 
-def _square_differences(one: Floats, other: Floats) -> Floats:
-    """(n, dimensions) and (m, dimensions) to (n, m, dimensions)."""
-    return np.asarray((one[:, None, :] - other[None, :, :]) ** 2)
+def _square_distances(one: Floats, other: Floats) -> Floats:
+    """(n, dimensions) and (m, dimensions) to (n, m)."""
+    return np.asarray(((one[:, None, :] - other[None, :, :]) ** 2).sum(axis=-1))

@@ -7,8 +7,7 @@ from typing import Any, Generic, TypeVar
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, TPESampler
 
-from mlproject.search.improvement_sampler import ImprovementSampler
-from mlproject.search.search_space import SearchSpace, derived_seed
+from mlproject.search.search_space import derived_seed
 
 _Made = TypeVar("_Made", BaseSampler, BasePruner)
 
@@ -44,10 +43,7 @@ _TPE: Recipe[BaseSampler] = Recipe(
         "constant_liar": True,
     },
 )
-_IMPROVEMENT: Recipe[BaseSampler] = Recipe(
-    ImprovementSampler, {"n_startup_trials": 10, "n_candidates": 1500}
-)
-SAMPLERS: Mapping[int, Recipe[BaseSampler]] = {1: _TPE, 2: _IMPROVEMENT}
+SAMPLERS: Mapping[int, Recipe[BaseSampler]] = {1: _TPE, 2: _TPE}
 """By version of the search space."""
 PRUNERS: Mapping[int, Recipe[BasePruner]] = {
     # Stops a trial whose best validation loss so far is above the median of the others'.
@@ -66,17 +62,13 @@ PRUNERS: Mapping[int, Recipe[BasePruner]] = {
 """As `SAMPLERS`."""
 
 
-def make_sampler(space: SearchSpace, seed_index: int) -> BaseSampler:
+def make_sampler(search_space: int, study_seed: int, seed_index: int) -> BaseSampler:
     """The sampler of the next trial.
 
     It is seeded by how many trials there are, so that what it suggests depends on the study and its
     history alone: a study launched again goes on instead of repeating its first random draws.
     """
-    recipe = SAMPLERS[space.version]
-    seed = derived_seed(space.settings.seed, seed_index)
-    if recipe.kind is ImprovementSampler:
-        return recipe.make(space=space, seed=seed)
-    return recipe.make(seed=seed)
+    return SAMPLERS[search_space].make(seed=derived_seed(study_seed, seed_index))
 
 
 def make_pruner(search_space: int) -> BasePruner:

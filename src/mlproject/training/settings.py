@@ -50,15 +50,6 @@ class Between:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
-    def at(self, share: float) -> Number:
-        """The inverse of `share`; a whole number where both ends are whole."""
-        if self.log:
-            value = self.low * (self.high / self.low) ** share
-        else:
-            value = self.low + (self.high - self.low) * share
-        value = round(value) if isinstance(self.low, int) else value
-        return self.nearest(value)
-
     def __str__(self) -> str:
         return f"{self.low}..{self.high}" + (" log" if self.log else "")
 
@@ -86,10 +77,6 @@ class OneOf:
     def share(self, value: Number) -> float:
         """As of `Between`."""
         return Between(*self.ends).share(value)
-
-    def at(self, share: float) -> Number:
-        """As of `Between`."""
-        return self.nearest(Between(*self.ends).at(share))
 
     def __str__(self) -> str:
         return " ".join(map(str, self.values))

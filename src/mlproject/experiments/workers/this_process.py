@@ -52,7 +52,9 @@ class ThisProcess:
         objective = context.objective(self._placement, watch.begin)
         space = context.space
         while remaining.n_to_start():
-            study.sampler = make_sampler(space, remaining.next_seed_index())
+            study.sampler = make_sampler(
+                space.version, space.settings.seed, remaining.next_seed_index()
+            )
             study.optimize(
                 objective,
                 n_trials=1,

@@ -133,7 +133,7 @@ class TrialWorker:
         if self._study is None:
             self._study = shared.study.load(shared.context.space.version)
         space = shared.context.space
-        self._study.sampler = make_sampler(space, seed_index)
+        self._study.sampler = make_sampler(space.version, space.settings.seed, seed_index)
         train = shared.context.objective(placement, lambda trial: _Reporter(trial, reports))
 
         def objective(trial: optuna.Trial) -> float:
