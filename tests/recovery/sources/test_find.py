@@ -148,7 +148,7 @@ def test_what_can_be_read_of_a_packed_log_that_is_cut_off_comes_in(
 
 def test_a_directory_without_a_log_is_not_said_to_be_missing(tmp_path: Path) -> None:
     (tmp_path / "notes.md").write_text("buy milk")
-    with pytest.raises(NoSuchLog, match="holds a line of a study: notes.md"):
+    with pytest.raises(NoSuchLog, match=r"holds a line of a study: notes\.md"):
         find_logs([str(tmp_path)])
 
 
