@@ -59,7 +59,7 @@ from mlproject.search.tracked_settings import connect_for_study, settings_as_tra
 from mlproject.search.trial_queue import QueuedTrial, best_trial, finished_trials, own_trials
 from mlproject.text.credentials import first_line
 from mlproject.tracking.artifacts import log_text
-from mlproject.tracking.errors import MlflowError, tracking_errors
+from mlproject.tracking.errors import MlflowError, is_of_deleted, tracking_errors
 from mlproject.tracking.live_tracking import (
     INTERRUPTED_PATIENCE_SECONDS,
     LiveTracking,
@@ -363,9 +363,9 @@ class StudyLaunch:
                 end_launch(self.store, self.parent_run_id, "KILLED")
                 raise
             except MlflowError as error:
-                pending = (
-                    f"MLflow does not take its summary ({first_line(error)}): start the server"
-                )
+                deleted = "restore in MLflow what was deleted there"
+                advice = deleted if is_of_deleted(error) else "start the server"
+                pending = f"MLflow does not take its summary ({first_line(error)}): {advice}"
         if pending is not None and status != "FINISHED":
             _logger.warning("%s and run the same command again", pending)
         if left.was_interrupted:
