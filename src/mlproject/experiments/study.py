@@ -21,7 +21,7 @@ from mlproject.data.load_markets import checked_markets
 from mlproject.data.market_table import remarks, what_data_tells
 from mlproject.data.markets import Markets
 from mlproject.data.windows import build_windows
-from mlproject.errors import UserError
+from mlproject.errors import UserError, is_interruption
 from mlproject.experiments.control.commands import Command
 from mlproject.experiments.control.listener import listening
 from mlproject.experiments.control.planned_trials import keep_planned_trials, planned_trials
@@ -312,9 +312,11 @@ class StudyLaunch:
             write_missing_lines(self.trial_log, self._ended_trials())
             was_stopped = self._run_trials(tracking)
             status = "KILLED" if was_stopped else "FINISHED"
-        except KeyboardInterrupt:
+        except BaseException as error:
+            if not is_interruption(error):
+                raise
             status, patience = "KILLED", INTERRUPTED_PATIENCE_SECONDS
-            raise
+            raise KeyboardInterrupt from error
         finally:
             pending = self._conclude(status, tracking, patience)
         if pending is not None:

@@ -36,8 +36,8 @@ notebook or a shell may have exported any run there, or hand on another program'
 | 17 | none but a deleted one, whose trials are left | as 14; the trials are hung under it |
 | 18 | none, but one with another experiment's name (this one was renamed, or is a copy) | it: the |
 |    | | study goes on under the name that it began with, said; refused if there are several |
-| 19 | none, but one in another experiment (it was renamed, and the launch was not) | refused where |
-|    | | the study's storage holds trials: all of them would be written twice |
+| 19 | none, but one in another experiment (it was renamed, and the launch was not) | refused |
+|    | | where the study's storage holds trials: all of them would be written twice |
 
 Which of the parent's runs is a trial's is in `known_runs`: by a tag, so that copies of a store, in
 which runs have other ids and other starts, double nothing.
