@@ -94,10 +94,13 @@ class Collector:
         try:
             with open_log(file.path, file.member) as stream:
                 text, _ = decoded(stream)
-                records = read_summary_file(text, file.path, launch, self.zone)
+                unread: list[str] = []
+                records = read_summary_file(text, file.path, launch, self.zone, unread.append)
         except (UnreadableLog, BadSummaryFile) as error:
             self._fail(accounting, error)
             return
+        if unread:
+            self._fail(accounting, BadSummaryFile(f"{file.path}: {unread[0]}"))
         accounting.trials = len(records)
         for record in records:
             self._add(record)
