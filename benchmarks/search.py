@@ -1,274 +1,329 @@
-"""How many epochs a search needs, beside the old program's, on tabulated real results.
+"""What a search finds, and what it says of that, on tables of real trainings.
 
-    python -m benchmarks.search
+    python -m benchmarks.search [--table NAME] [--replays N]
 
-replays every scheme below on the table that `benchmarks.search_table` made, once for each seed, and
-prints a Markdown table. A replay asks the sampler and the pruner exactly as a study does; only the
-losses are looked up instead of trained. The old program's best loss after its 50 full trials is
-what a replay with the same seed has to reach.
+replays every search below on the trainings that `benchmarks.trainings` made, and prints a Markdown
+table. A table is a world of its own: its seeds are all there are, and the expected loss of a
+configuration is its mean over them, which is known exactly. A replay asks the sampler and the
+pruner as a study does; losses are looked up instead of trained. Every replay deals the seeds anew.
+
+*Regret* is the expected loss of what a search names as the best above the lowest there is;
+*optimism* by how much the loss that it reports is too good; *as good as before* how often what it
+names is at least as good as what `BEFORE` named in the replay of the same number.
 """
 
 import argparse
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import optuna
-from benchmarks.search_table import BUDGET, EPOCHS, Cell, Curve, grid_of_table, read_table
+from benchmarks.trainings import SEARCH_SPACE, TABLES, TASK, Table, Training, read_trainings
+from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
-from mlproject.data.labels import parse_task
-from mlproject.models.arch_grid import Architecture
+from mlproject.models.arch_grid import Architecture, ArchitectureGrid
 from mlproject.models.budget import parse_budget
-from mlproject.models.extremes import distinct_extremes
-from mlproject.search.sampler import PRUNERS, make_pruner, make_sampler
+from mlproject.search import replicates
+from mlproject.search.recommendation import rank_architectures
+from mlproject.search.remaining_trials import RemainingTrials
+from mlproject.search.replicates import REPLICATED_SHARE
+from mlproject.search.sampler import make_pruner, make_sampler
 from mlproject.search.search_space import SearchSpace, derived_seed
 from mlproject.search.study_settings import StudySettings
-from mlproject.search.trial_queue import enqueue_missing_trials
-from mlproject.training.settings import HYPERPARAMETERS, Between, TrainingSettings
+from mlproject.tracking.names import METRICS_ATTR
+from mlproject.training.settings import OneOf, Range, TrainingSettings
 
 N_TRIALS = 50
-FULL_EPOCHS = N_TRIALS * EPOCHS
-"""What the old program spends on its trials."""
+SETTING = "learning_rate"
+"""The param that names a setting of the table: each has another rate."""
+_HYPERBAND = {"min_resource": 2, "reduction_factor": 3}
 
-SEARCH_SPACE = 1
-_PRUNER = PRUNERS[SEARCH_SPACE].arguments
-_EPOCHS = next(row.searched[SEARCH_SPACE] for row in HYPERPARAMETERS if row.name == "epochs")
-assert isinstance(_EPOCHS, Between)
-STUDY_EPOCHS = (_EPOCHS.low + _EPOCHS.high) / 2
-"""Epochs of a study's trial, on average. The table's trials go through the same schedule in fewer,
-so that the pruner and the early stopping are given each table epoch as so many of a study's."""
+MakeSampler = Callable[[SearchSpace, int], BaseSampler]
+"""The sampler of a trial, of the space and the index from which it is seeded."""
 
-PATIENCE = math.ceil(TrainingSettings.patience_epochs * EPOCHS / STUDY_EPOCHS)
-"""The training loop's early stopping, in epochs of the table."""
 
-Suggest = Callable[[optuna.Trial, SearchSpace], Architecture]
-MakeSampler = Callable[[int, int], optuna.samplers.BaseSampler]
+@dataclass(frozen=True)
+class TableSpace(SearchSpace):
+    """A search space that has just what a table holds."""
+
+    rates: tuple[float, ...]
+
+    @property
+    def ranges(self) -> dict[str, Range]:
+        """The settings of the table, by their rates."""
+        return {SETTING: OneOf(self.rates)}
+
+    def architecture_of(self, params: Mapping[str, Any]) -> Architecture:
+        """The architecture that these params choose."""
+        architecture = self.architecture(params)
+        assert architecture is not None
+        return architecture
+
+
+class World:
+    """A table, read so that searches can be asked for its losses."""
+
+    def __init__(self, table: Table, trainings: Sequence[Training]) -> None:
+        cells: dict[tuple[int, int], dict[int, Training]] = {}
+        for each in trainings:
+            cells.setdefault((each.arch_idx, each.setting), {})[each.seed] = each
+        n_seeds = min(len(seeds) for seeds in cells.values())
+        self.n_seeds = n_seeds
+        """Those with which every configuration was trained."""
+        self.rates = tuple(setting.learning_rate for setting in table.settings)
+        self._cells = cells
+        self._table = table
+
+    @cached_property
+    def grid(self) -> ArchitectureGrid:
+        """The architectures of the table, numbered from 0."""
+        found = {
+            each.arch_idx: each for each in (next(iter(c.values())) for c in self._cells.values())
+        }
+        return ArchitectureGrid(
+            version=3,
+            budget=parse_budget(self._table.budget),
+            num_features=25,
+            architectures=tuple(
+                Architecture(
+                    arch_idx=number,
+                    d_model=each.d_model,
+                    n_layers=each.n_layers,
+                    n_heads=each.n_heads,
+                    d_ff=each.d_ff,
+                    param_count=0,
+                )
+                for number, (_, each) in enumerate(sorted(found.items()))
+            ),
+        )
+
+    @cached_property
+    def _arch_idx(self) -> list[int]:
+        return sorted({arch_idx for arch_idx, _ in self._cells})
+
+    def curve(self, architecture: Architecture, rate: float, seed: int) -> tuple[float, ...]:
+        """The losses after each epoch."""
+        return self._cell(architecture, rate)[seed % self.n_seeds].val_losses
+
+    def expected_loss(self, architecture: Architecture, rate: float) -> float:
+        """The mean over all seeds of the lowest loss."""
+        cell = self._cell(architecture, rate)
+        return float(np.mean([min(cell[seed].val_losses) for seed in range(self.n_seeds)]))
+
+    @cached_property
+    def best(self) -> tuple[Architecture, float]:
+        """Architecture and rate of the lowest expected loss."""
+        return min(
+            ((each, rate) for each in self.grid.architectures for rate in self.rates),
+            key=lambda cell: self.expected_loss(*cell),
+        )
+
+    @cached_property
+    def mean_epochs(self) -> float:
+        """Of a full training."""
+        return float(np.mean([setting.epochs for setting in self._table.settings]))
+
+    def _cell(self, architecture: Architecture, rate: float) -> Mapping[int, Training]:
+        return self._cells[self._arch_idx[architecture.arch_idx], self.rates.index(rate)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scheme:
-    """A way to search."""
+    """A way to search, and to name the best."""
 
     name: str
-    suggest: Suggest
     sampler: MakeSampler
-    """Of the study's seed and its trials so far."""
-    pruner: Callable[[], optuna.pruners.BasePruner]
-    patience: int = EPOCHS
-    """Epochs of the table without a better loss after which a trial ends."""
-    enqueues_extremes: bool = True
+    pruner: Callable[[], BasePruner] = NopPruner
+    replicated: float | None = None
+    """The share of the trials beyond the extremes that are replicates; None: each trial has a seed
+    of its own, and the trial of the lowest loss is the best."""
+    n_trials: int = N_TRIALS
+    patience: int | None = None
+    """Epochs without a better loss after which a training ends; None: a quarter of its epochs."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Replay:
+class Found:
     """What one search came to."""
 
-    best_loss: float
-    """After `N_TRIALS` trials; of the complete ones, as the ranking of a study has it."""
+    regret: float
+    optimism: float
+    covered: float
+    """1 where the interval holds the expected loss; NaN where there is none."""
+    right_shape: float
     epochs: int
-    """Spent on these."""
-    epochs_to_target: float
-    """Spent when a trial that reaches the target was complete; infinite when none was before the
-    epochs of the old program's full trials were spent."""
 
 
-@dataclass(frozen=True)
-class Results:
-    """The table and the space it is a table of."""
-
-    curves: Mapping[Cell, Curve]
-    learning_rates: tuple[float, ...]
-    space: SearchSpace
+def _optuna(make: Callable[..., BaseSampler]) -> MakeSampler:
+    return lambda space, index: make(seed=derived_seed(space.settings.seed, index))
 
 
-def suggest_as_project(trial: optuna.Trial, space: SearchSpace) -> Architecture:
-    """As a study does: a shape and a number of heads."""
-    return space.suggest_architecture(trial)
+def _of_project(version: int) -> MakeSampler:
+    return lambda space, index: make_sampler(version, space.settings.seed, index)
 
 
-def suggest_as_before(trial: optuna.Trial, space: SearchSpace) -> Architecture:
-    """As the old program did: the extremes behind the sampler's back, then `arch_idx`."""
-    extremes = tuple(distinct_extremes(space.grid).values())
-    if trial.number < len(extremes):
-        return extremes[trial.number]
-    architectures = space.grid.architectures
-    return architectures[trial.suggest_int("arch_idx", 0, len(architectures) - 1)]
-
-
-def sampler_as_before(study_seed: int, trials_so_far: int) -> optuna.samplers.BaseSampler:
-    """TPE as it was before Optuna 5: each parameter for itself."""
-    seed = derived_seed(study_seed, trials_so_far)
-    return optuna.samplers.TPESampler(multivariate=False, constant_liar=False, seed=seed)
-
-
-def random_sampler(study_seed: int, trials_so_far: int) -> optuna.samplers.BaseSampler:
-    """No learning at all."""
-    return optuna.samplers.RandomSampler(seed=derived_seed(study_seed, trials_so_far))
-
-
+BEFORE = Scheme(
+    name="before: search space 1, lowest loss",
+    sampler=_of_project(1),
+    pruner=partial(make_pruner, 1),
+    patience=TrainingSettings.patience_epochs,
+)
 OLD = Scheme(
-    name="the old program: full trials, arch_idx",
-    suggest=suggest_as_before,
-    sampler=sampler_as_before,
-    pruner=optuna.pruners.NopPruner,
-    enqueues_extremes=False,
+    name="the old program: full trainings, lowest loss",
+    sampler=_optuna(partial(TPESampler, multivariate=False, constant_liar=False)),
+    patience=10**6,
 )
-_project = partial(
-    Scheme,
-    suggest=suggest_as_project,
-    sampler=partial(make_sampler, SEARCH_SPACE),
-    pruner=partial(make_pruner, SEARCH_SPACE),
-    patience=PATIENCE,
-)
-_RUNGS: Mapping[str, int] = {"min_resource": round(STUDY_EPOCHS / EPOCHS), "reduction_factor": 3}
 SCHEMES = (
-    _project(name="this project"),
-    _project(
-        name="pruning from two fifths of a trial on",
-        pruner=partial(
-            optuna.pruners.MedianPruner,
-            **_PRUNER | {"n_warmup_steps": round(STUDY_EPOCHS * 2 / 5)},
-        ),
-    ),
-    _project(name="no pruner", pruner=optuna.pruners.NopPruner),
-    _project(name="no early stopping", patience=EPOCHS),
-    _project(name="neither", pruner=optuna.pruners.NopPruner, patience=EPOCHS),
-    _project(name="random search", sampler=random_sampler),
-    _project(
-        name="arch_idx, TPE and forced trials as before",
-        suggest=suggest_as_before,
-        sampler=sampler_as_before,
-        enqueues_extremes=False,
-    ),
-    _project(
-        name="best quarter instead of best half",
-        pruner=partial(optuna.pruners.PercentilePruner, percentile=25.0, **_PRUNER),
-    ),
-    _project(
+    BEFORE,
+    OLD,
+    Scheme(name="random search", sampler=_optuna(RandomSampler)),
+    Scheme(name="Optuna's TPE as it comes", sampler=_optuna(TPESampler)),
+    Scheme(name="Optuna's GP sampler as it comes", sampler=_optuna(GPSampler)),
+    Scheme(
         name="successive halving",
-        pruner=partial(optuna.pruners.SuccessiveHalvingPruner, **_RUNGS),
+        sampler=_optuna(TPESampler),
+        pruner=partial(SuccessiveHalvingPruner, **_HYPERBAND),
     ),
-    _project(
+    Scheme(
         name="Hyperband",
-        pruner=partial(optuna.pruners.HyperbandPruner, max_resource=round(STUDY_EPOCHS), **_RUNGS),
+        sampler=_optuna(TPESampler),
+        pruner=partial(HyperbandPruner, max_resource=20, **_HYPERBAND),
+    ),
+    *(
+        Scheme(
+            name=f"this project, {share:.0%} replicates, {n_trials} trials",
+            sampler=_of_project(SEARCH_SPACE),
+            replicated=share,
+            n_trials=n_trials,
+        )
+        for n_trials in (N_TRIALS, N_TRIALS // 3)
+        for share in (0.3, 0.5, 0.7)
+    ),
+    Scheme(
+        name="this project with Optuna's GP sampler",
+        sampler=_optuna(GPSampler),
+        replicated=REPLICATED_SHARE,
     ),
 )
-"""This project, and what would become of it with one thing changed."""
 
 
-def replay(scheme: Scheme, results: Results, seed: int, target: float) -> Replay:
-    """One search: to the target, at least `N_TRIALS` trials, at most `FULL_EPOCHS` epochs."""
-    # Hyperband draws a trial's bracket from the study's name.
-    study = optuna.create_study(study_name=str(seed), pruner=scheme.pruner())
-    spent = 0
-    to_target = math.inf
-    after_n_trials: tuple[float, int] | None = None
+def space_of(world: World, number: int, n_trials: int) -> TableSpace:
+    """The search space of one replay."""
+    return TableSpace(
+        grid=world.grid,
+        settings=StudySettings(
+            experiment="replay",
+            budget=world.grid.budget,
+            horizon_days=3,
+            task=TASK,
+            n_trials=n_trials,
+            seed=number,
+            search_space=SEARCH_SPACE,
+        ),
+        rates=world.rates,
+    )
+
+
+def search(scheme: Scheme, world: World, number: int) -> Found:
+    """One search."""
+    space = space_of(world, number, scheme.n_trials)
+    rng = np.random.default_rng((number, 1))
+    common = rng.permutation(world.n_seeds)
+    study = optuna.create_study(study_name=str(number), pruner=scheme.pruner())
+    epochs = 0
 
     def objective(trial: optuna.Trial) -> float:
-        nonlocal spent
-        architecture = scheme.suggest(trial, results.space)
-        rate = trial.suggest_categorical("learning_rate", results.learning_rates)
+        nonlocal epochs
+        space.suggest_params(trial)
+        architecture, rate = space.architecture_of(trial.params), trial.params[SETTING]
+        if scheme.replicated is None:
+            seed = int(rng.integers(world.n_seeds))
+        else:
+            seed = int(common[space.seed_index(trial.number, trial.user_attrs) % world.n_seeds])
+        curve = world.curve(architecture, rate, seed)
+        patience = scheme.patience or max(3, math.ceil(len(curve) / 4))
+        trial.set_user_attr(METRICS_ATTR, {})  # as every trial of the program has
         best_epoch, best_loss = 0, math.inf
-        for epoch, loss in enumerate(results.curves[architecture.arch_idx, rate].val_losses, 1):
-            spent += 1
+        for epoch, loss in enumerate(curve, 1):
+            epochs += 1
             if loss < best_loss:
                 best_epoch, best_loss = epoch, loss
-            trial.report(loss, round(epoch * STUDY_EPOCHS / EPOCHS))
+            trial.report(loss, epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned
-            if epoch - best_epoch >= scheme.patience:
+            if epoch - best_epoch >= patience:
                 break
         return best_loss
 
-    best = math.inf
-    n_trials = 0
-    while after_n_trials is None or (math.isinf(to_target) and spent < FULL_EPOCHS):
-        if scheme.enqueues_extremes:
-            enqueue_missing_trials(study, results.space)
-        study.sampler = scheme.sampler(seed, n_trials)
-        study.optimize(objective, n_trials=1)
-        n_trials += 1
-        last = study.get_trials(deepcopy=False)[n_trials - 1]
-        if last.state is optuna.trial.TrialState.COMPLETE:
-            assert last.value is not None
-            best = min(best, last.value)
-        if best <= target and math.isinf(to_target):
-            to_target = spent
-        if n_trials == N_TRIALS:
-            after_n_trials = best, spent
-    return Replay(best_loss=after_n_trials[0], epochs=after_n_trials[1], epochs_to_target=to_target)
-
-
-def read_results(learning_rates: Sequence[float] | None = None) -> Results:
-    """The table, or its part at some learning rates."""
-    curves = read_table()
-    rates = tuple(sorted({rate for _, rate in curves}))
-    settings = StudySettings(
-        experiment="replay",
-        budget=parse_budget(BUDGET),
-        horizon_days=3,
-        task=parse_task("threshold_1pct"),
-        search_space=SEARCH_SPACE,
-    )
-    return Results(
-        curves=curves,
-        learning_rates=tuple(learning_rates or rates),
-        space=SearchSpace(grid=grid_of_table(), settings=settings),
+    with patch.object(replicates, "REPLICATED_SHARE", scheme.replicated or 0.0):
+        remaining = RemainingTrials(study, space)
+        while remaining.n_to_start():
+            study.sampler = scheme.sampler(space, remaining.next_seed_index())
+            study.optimize(objective, n_trials=1)
+    first, covered = None, math.nan
+    if scheme.replicated is None:
+        named, said = study.best_trial.params, study.best_value
+    else:
+        first = rank_architectures(study.trials, space)[0]
+        named, said = study.trials[first.trial].params, first.val_loss
+    architecture = space.architecture_of(named)
+    truth = world.expected_loss(architecture, named[SETTING])
+    if first is not None:
+        covered = float(first.low <= truth <= first.high)
+    return Found(
+        regret=truth - world.expected_loss(*world.best),
+        optimism=truth - said,
+        covered=covered,
+        right_shape=float(architecture.shape == world.best[0].shape),
+        epochs=epochs,
     )
 
 
-def compare(schemes: Sequence[Scheme], results: Results, seeds: Sequence[int]) -> Iterator[str]:
+def compare(schemes: Sequence[Scheme], world: World, numbers: Sequence[int]) -> Iterator[str]:
     """The lines of the Markdown table, each as soon as it is known."""
     yield (
-        f"| search | best loss of {N_TRIALS} trials | their epochs | epochs to the old program's "
-        f"best | of {FULL_EPOCHS} | within a third |"
+        "| search | regret | its standard error | optimism | interval holds | right shape "
+        "| epochs of full trainings | as good as before |"
     )
-    yield "|---|---|---|---|---|---|"
-    targets = [replay(OLD, results, seed, target=-math.inf).best_loss for seed in seeds]
-    for scheme in (OLD, *schemes):
-        found = [
-            replay(scheme, results, seed, target)
-            for seed, target in zip(seeds, targets, strict=True)
-        ]
-        yield _row(scheme.name, found)
-
-
-def _row(name: str, replays: Sequence[Replay]) -> str:
-    to_target = [r.epochs_to_target for r in replays]
-    share = float(np.quantile(to_target, 0.5, method="inverted_cdf")) / FULL_EPOCHS
-    within = sum(epochs <= FULL_EPOCHS / 3 for epochs in to_target) / len(to_target)
-    cells = (
-        name,
-        _quartiles([r.best_loss for r in replays], "{:.4f}"),
-        _quartiles([r.epochs for r in replays], "{:.0f}"),
-        _quartiles(to_target, "{:.0f}"),
-        f"{share:.2f}" if math.isfinite(share) else "> 1",
-        f"{within:.0%}",
-    )
-    return f"| {' | '.join(cells)} |"
-
-
-def _quartiles(values: Sequence[float], form: str) -> str:
-    # An order statistic, since some values are infinite.
-    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75), method="inverted_cdf")
-    shown = [
-        form.format(v) if math.isfinite(v) else f"> {FULL_EPOCHS}" for v in (low, middle, high)
-    ]
-    return f"{shown[1]} ({shown[0]} to {shown[2]})"
+    yield "|---" * 8 + "|"
+    full = N_TRIALS * world.mean_epochs
+    before = [search(BEFORE, world, number) for number in numbers]
+    for scheme in schemes:
+        found = [search(scheme, world, number) for number in numbers]
+        regret = np.array([each.regret for each in found])
+        as_good = np.mean(regret <= np.array([each.regret for each in before]))
+        cells = (
+            scheme.name,
+            f"{regret.mean():.5f}",
+            f"{regret.std(ddof=1) / math.sqrt(len(found)):.5f}",
+            f"{np.mean([each.optimism for each in found]):+.5f}",
+            "–"
+            if scheme.replicated is None
+            else f"{np.mean([each.covered for each in found]):.0%}",
+            f"{np.mean([each.right_shape for each in found]):.0%}",
+            f"{np.mean([each.epochs for each in found]) / full:.0%}",
+            f"{as_good:.0%}",
+        )
+        yield f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--replays", type=int, default=100)
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--learning-rate", type=float, action="append", help="only this one")
+    parser.add_argument("--table", choices=TABLES, default="sp500_500k")
+    parser.add_argument("--replays", type=int, default=200)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first replay")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    seeds = range(options.first_seed, options.first_seed + options.replays)
-    for line in compare(SCHEMES, read_results(options.learning_rate), seeds):
+    table = TABLES[options.table]
+    world = World(table, read_trainings(table))
+    print(f"{table.name}: {world.n_seeds} seeds\n")
+    for line in compare(SCHEMES, world, range(options.first, options.first + options.replays)):
         print(line, flush=True)
 
 

@@ -87,10 +87,9 @@ TABLES = {
         Table(
             data="sp500", budget="200k", heads=(2, 8, 32), settings=_settings(20, 12, 6), n_seeds=8
         ),
-        Table(data="sp500", budget="1M", heads=(8,), settings=_settings(20, 12, 6), n_seeds=8),
-        Table(
-            data="trade-8", budget="200k", heads=(2, 8, 32), settings=_settings(8, 6, 4), n_seeds=8
-        ),
+        Table(data="sp500", budget="500k", heads=(8,), settings=_settings(20, 12, 6), n_seeds=8),
+        Table(data="sp500", budget="1M", heads=(8,), settings=_settings(20, 12, 6), n_seeds=4),
+        Table(data="trade-8", budget="200k", heads=(8,), settings=_settings(8, 6, 4), n_seeds=4),
     )
 }
 

@@ -14,7 +14,7 @@ import click
 from mlproject.cli.options import (
     explicit_experiment,
     how_it_runs,
-    how_many_trials,
+    how_it_searches,
     launch_study,
     markets_of,
     on_device,
@@ -55,7 +55,7 @@ def cli(debug: bool) -> None:
 @cli.command()
 @which_study
 @which_versions
-@how_many_trials
+@how_it_searches
 @how_it_runs
 def study(**options: Any) -> None:
     """Launch a study, or resume it where it stands."""

@@ -25,6 +25,7 @@ _SETTINGS = (
     "experiment",
     "label_price",
     "n_trials",
+    "warm_start",
     "max_epochs",
     "max_steps",
     "seed",
@@ -77,8 +78,17 @@ _WHICH_VERSIONS = (
         help="Version of ranges, sampler and pruner.  [default: as for the grid]",
     ),
 )
-_N_TRIALS = click.option(
-    "--n-trials", type=int, default=50, show_default=True, help="Trials of the study in all."
+_HOW_IT_SEARCHES = (
+    click.option(
+        "--n-trials", type=int, default=50, show_default=True, help="Trials of the study in all."
+    ),
+    click.option(
+        "--warm-start",
+        type=bool,
+        default=True,
+        show_default=True,
+        help="Begin a new study with what smaller ones of its task recommend.",
+    ),
 )
 _DEVICES = "auto, cpu, cuda, cuda:1, mps"
 on_device = click.option("--device", default="auto", show_default=True, help=f"{_DEVICES}.")
@@ -191,9 +201,9 @@ def which_versions(command: Any) -> Any:
     return _with(_WHICH_VERSIONS, command)
 
 
-def how_many_trials(command: Any) -> Any:
-    """Give a command the option of how many trials the study has."""
-    return _N_TRIALS(command)
+def how_it_searches(command: Any) -> Any:
+    """Give a command the options that say how a study searches."""
+    return _with(_HOW_IT_SEARCHES, command)
 
 
 def how_it_runs(command: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
-from mlproject.cli.options import how_it_runs, how_many_trials, launch_study
+from mlproject.cli.options import how_it_runs, how_it_searches, launch_study
 from mlproject.cli.run import run_command_line
 from mlproject.experiments.study_script import StudyScript, check_script
 from mlproject.training.system.environment import set_torch_environment
@@ -30,7 +30,7 @@ def _command(script: StudyScript) -> click.Command:
         f"{script.horizon_days}, {script.task}, where it stands.",
         context_settings={"default_map": stated},
     )
-    @how_many_trials
+    @how_it_searches
     @how_it_runs
     @click.option("--debug", is_flag=True, help="Show stack traces.")
     def command(debug: bool, **options: Any) -> None:  # noqa: ARG001 # read from the command line

@@ -4,7 +4,7 @@ import logging
 import os
 import platform
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +23,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from mlproject.errors import UserError
+from mlproject.search.carried_over import CarriedOver, keep_carried_over
 from mlproject.search.sampler import make_pruner
 from mlproject.text.advice import of_storage
 from mlproject.text.credentials import STORAGE_VARIABLE, check_url, first_line, hide_credentials
@@ -187,8 +188,12 @@ def check_unoccupied(storage: StudyStorage, identity: Mapping[str, str | int]) -
         raise StudyOccupied(f"{where} ({'; '.join(differences)}): {what_to_do}")
 
 
-def open_study(storage: StudyStorage, identity: Mapping[str, str | int]) -> optuna.Study:
-    """Create the study, or load it when it exists, with the identity that it began with."""
+def open_study(
+    storage: StudyStorage,
+    identity: Mapping[str, str | int],
+    carried_over: Sequence[CarriedOver] = (),
+) -> optuna.Study:
+    """Create the study with what it begins with, or load it when it exists, as it began."""
     study = optuna.create_study(
         study_name=storage.study_name,
         storage=storage.rdb,
@@ -197,7 +202,9 @@ def open_study(storage: StudyStorage, identity: Mapping[str, str | int]) -> optu
         load_if_exists=True,
     )
     if IDENTITY_ATTR not in study.user_attrs:
-        study.set_user_attr(IDENTITY_ATTR, dict(identity))
+        if carried_over:
+            keep_carried_over(study, carried_over)
+        study.set_user_attr(IDENTITY_ATTR, dict(identity))  # the last: now it has begun
     return study
 
 

@@ -32,6 +32,7 @@ from mlproject.experiments.known_trials import check_known
 from mlproject.experiments.market_validation import market_validation
 from mlproject.experiments.own_best import own_best
 from mlproject.experiments.progress import Progress, show_progress
+from mlproject.experiments.smaller_studies import warm_start
 from mlproject.experiments.storage import (
     StudyStorage,
     begun_identity,
@@ -208,6 +209,8 @@ def run_study_in(
             storage = found or open_study_storage(*where)
             identity = space.settings.identity(markets, windows.n_features, plan.training)
             check_unoccupied(storage, identity)
+            warm = warm_start(storage, identity, space, is_asked=settings.warm_start)
+            progress(f"warm start: {warm.as_text()}")
             plan_text = f"{crew.as_text()}{plan.as_text()}"
             progress(plan_text)
             speed = crew.speed(space, plan)
@@ -231,10 +234,11 @@ def run_study_in(
                             data=windows,
                             identity=identity,
                             files=files,
+                            warm=warm,
                         )
                         log_text(store, parent_run_id, plan_text, "memory_plan.txt")
                         begin_note(store, parent_run_id, settings.study_name)
-                    study = open_study(storage, identity)
+                    study = open_study(storage, identity, warm.carried_over)
                     fail_dead_trials(study, storage)
                     _say_added_trials(study)
                 launch = StudyLaunch(

@@ -11,6 +11,7 @@ import torch
 from mlproject.data.market_table import market_table
 from mlproject.data.markets import Markets
 from mlproject.data.windows import WindowedData
+from mlproject.experiments.smaller_studies import WarmStart
 from mlproject.experiments.study_files import StudyFiles
 from mlproject.models.extremes import distinct_extremes
 from mlproject.search.sampler import PRUNERS, SAMPLERS
@@ -36,6 +37,7 @@ def describe_study(
     data: WindowedData,
     identity: Mapping[str, str | int],
     files: StudyFiles,
+    warm: WarmStart,
 ) -> None:
     """Log what is known before the first trial: settings, search space, data, files, versions."""
     settings = space.settings
@@ -52,6 +54,7 @@ def describe_study(
             "n_trials": settings.n_trials,
             "n_architectures": len(space.grid.architectures),
             "forced_extremes": " ".join(extremes),
+            "warm_start": warm.as_text(),
             "train_windows": len(data.train),
             "validation_windows": len(data.validation),
             "test_windows": len(data.test),

@@ -30,6 +30,8 @@ _SHAPE = (Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.D_FF)
 def show_begin(trial: TrialRun, *, done: str, time_left: str | None) -> None:
     """Show that a trial has its params; `done` says how many have finished."""
     why = [trial.tags[tag] for tag in (Tag.FORCED_EXTREME, Tag.SUPPLEMENT) if tag in trial.tags]
+    if Tag.WARM_START in trial.tags:
+        why.append(f"as {trial.tags[Tag.WARM_START]}")
     if Tag.REPLICATE_OF in trial.tags:
         why.append(f"replicate of trial {trial.tags[Tag.REPLICATE_OF]}")
     if Tag.RETRY_OF in trial.tags:

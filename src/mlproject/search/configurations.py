@@ -17,7 +17,7 @@ from mlproject.search.estimates import Coordinates, Estimates, Observation, esti
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import known_params
 
-_STEP_OF_HEADS = 0.25
+STEP_OF_HEADS = 0.25
 """A factor of two in the heads counts as so much of one in another dimension: with common seeds,
 heads change the loss least."""
 
@@ -109,5 +109,5 @@ def _place(architecture: Architecture) -> tuple[float, ...]:
         math.log2(architecture.d_model),
         math.log2(architecture.n_layers),
         math.log2(architecture.d_ff / architecture.d_model),
-        _STEP_OF_HEADS * math.log2(architecture.n_heads),
+        STEP_OF_HEADS * math.log2(architecture.n_heads),
     )

@@ -15,6 +15,12 @@ from typing import Any, Self
 
 import numpy as np
 import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from mlproject.models.arch_grid import (
     CURRENT_GRID_VERSION,
@@ -73,24 +79,31 @@ class SearchSpace:
         """The range of each hyper-parameter that is searched, by name, in the order of asking."""
         return {row.name: self._range(row) for row in searched_in(self.version)}
 
+    @property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """What Optuna may choose from for each param, in the order of asking."""
+        return {
+            **{
+                name: IntDistribution(lowest, highest)
+                for name, (lowest, highest) in self.grid.coordinate_ranges.items()
+            },
+            **{name: _distribution(allowed) for name, allowed in self.ranges.items()},
+        }
+
     def suggest(self, trial: optuna.Trial) -> tuple[Architecture, TrainingSettings]:
         """Ask the sampler for a trial's architecture and training settings."""
-        architecture = self.suggest_architecture(trial)
-        for row in searched_in(self.version):
-            _suggest(trial, row, self._range(row))
+        self.suggest_params(trial)
+        architecture = self.architecture(trial.params)
         settings = self.training_settings(
             self.seed_index(trial.number, trial.user_attrs), trial.params
         )
-        assert settings is not None
+        assert architecture is not None and settings is not None
         return architecture, settings
 
-    def suggest_architecture(self, trial: optuna.Trial) -> Architecture:
-        """Ask the sampler for a trial's architecture alone."""
-        for name, (lowest, highest) in self.grid.coordinate_ranges.items():
-            trial.suggest_int(name, lowest, highest)
-        architecture = self.architecture(trial.params)
-        assert architecture is not None
-        return architecture
+    def suggest_params(self, trial: optuna.Trial) -> None:
+        """Ask the sampler for all params of a trial, those of the architecture first."""
+        for name, distribution in self.distributions.items():
+            _suggest(trial, name, distribution)
 
     def architecture(self, params: Mapping[str, Any]) -> Architecture | None:
         """The architecture that a trial's params choose; None before they do."""
@@ -170,10 +183,18 @@ def derived_seed(study_seed: int, index: int) -> int:
     return int(np.random.SeedSequence([study_seed, index]).generate_state(1)[0])
 
 
-def _suggest(trial: optuna.Trial, row: Hyperparameter, allowed: Range) -> None:
+def _distribution(allowed: Range) -> BaseDistribution:
     if not isinstance(allowed, Between):
-        trial.suggest_categorical(row.name, allowed.values)
-    elif row.type is int:
-        trial.suggest_int(row.name, int(allowed.low), int(allowed.high), log=allowed.log)
-    else:
-        trial.suggest_float(row.name, allowed.low, allowed.high, log=allowed.log)
+        return CategoricalDistribution(allowed.values)
+    if isinstance(allowed.low, int):
+        return IntDistribution(allowed.low, int(allowed.high), log=allowed.log)
+    return FloatDistribution(allowed.low, allowed.high, log=allowed.log)
+
+
+def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> None:
+    if isinstance(distribution, CategoricalDistribution):
+        trial.suggest_categorical(name, distribution.choices)
+    elif isinstance(distribution, IntDistribution):
+        trial.suggest_int(name, distribution.low, distribution.high, log=distribution.log)
+    elif isinstance(distribution, FloatDistribution):
+        trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)

@@ -79,6 +79,8 @@ class StudySettings:
     """Of the architecture grid; None takes what the study began with, or the current one."""
     search_space: int | None = None
     """The version of ranges, sampler and pruner; None as for `grid_version`."""
+    warm_start: bool = True
+    """Whether a new study begins with what smaller ones of its task recommend."""
     validation: Literal["spread", "earliest"] | None = None
     """Which validation windows are kept where `max_steps` allows fewer than there are: some of all
     days, or the earliest, as in studies that began before. None as for `grid_version`."""

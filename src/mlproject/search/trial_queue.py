@@ -1,4 +1,4 @@
-"""Which trials have to be enqueued: forced extremes not yet tried, trials whose process died.
+"""Which trials have to be enqueued: forced ones not yet tried, trials whose process died.
 
 Decided from the study's own trials every time, so it does not matter when a process was killed.
 Optuna's `skip_if_exists` is of no use here: it takes a forced trial that died for done.
@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mlproject.models.arch_grid import LOG2_N_HEADS, SHAPE_INDEX
 from mlproject.models.extremes import distinct_extremes
+from mlproject.search.carried_over import CarriedOver, carried_over_to
 from mlproject.search.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
 from mlproject.tracking.names import FINISHED_STATES, METRICS_ATTR, PROCESS_DIED, START_TAGS, Tag
 
@@ -43,31 +44,50 @@ def failure_reason(trial: FrozenTrial) -> str | None:
     return str(trial.user_attrs.get(Tag.FAILURE_REASON, PROCESS_DIED))
 
 
-def trials_to_enqueue(trials: Sequence[FrozenTrial], space: SearchSpace) -> list[QueuedTrial]:
+def trials_to_enqueue(
+    trials: Sequence[FrozenTrial], space: SearchSpace, carried_over: Sequence[CarriedOver] = ()
+) -> list[QueuedTrial]:
     """What has to be enqueued now, given all trials of the study in order."""
     missing = []
-    attempts_at: dict[str, list[FrozenTrial]] = {}
-    for trial in trials:
-        if Tag.FORCED_EXTREME in trial.user_attrs:
-            attempts_at.setdefault(trial.user_attrs[Tag.FORCED_EXTREME], []).append(trial)
-    for label, architecture in distinct_extremes(space.grid).items():
-        attempts = attempts_at.get(label, [])
+    for forced in _forced_trials(space, carried_over):
+        attempts = [t for t in trials if forced.user_attrs.items() <= t.user_attrs.items()]
         if not attempts:
-            params: dict[str, Any] = space.architecture_params(architecture)
-            attrs = {Tag.FORCED_EXTREME.value: label}
-            missing.append(QueuedTrial(params=params, user_attrs=attrs))
+            missing.append(forced)
         elif attempts[-1].state is TrialState.FAIL and len(attempts) < MAX_ATTEMPTS:
-            params = space.architecture_params(architecture) | known_params(attempts[-1])
-            missing.append(_retry(attempts[-1], params))
+            missing.append(_retry(attempts[-1], forced.params | known_params(attempts[-1])))
     retried = {t.user_attrs.get(Tag.RETRY_OF) for t in trials}
     for trial in trials:
-        is_forced = Tag.FORCED_EXTREME in trial.user_attrs
+        is_forced = {Tag.FORCED_EXTREME, Tag.WARM_START} & trial.user_attrs.keys()
         died = failure_reason(trial) in (PROCESS_DIED, INTERRUPTED)
         params = known_params(trial)
         is_missing = died and not is_forced and trial.number not in retried and params
         if is_missing and _attempts(trial, trials) < MAX_ATTEMPTS:
             missing.append(_retry(trial, params))
     return missing
+
+
+def _forced_trials(space: SearchSpace, carried_over: Sequence[CarriedOver]) -> list[QueuedTrial]:
+    """The trials that a study begins with: the extremes, then what smaller studies recommend.
+
+    The extremes have the training settings that were best there, or those of the sampler.
+    """
+    settings = {
+        name: carried_over[0].params[name] for name in (space.ranges if carried_over else ())
+    }
+    extremes = [
+        QueuedTrial(
+            params=space.architecture_params(architecture) | settings,
+            user_attrs={Tag.FORCED_EXTREME.value: label},
+        )
+        for label, architecture in distinct_extremes(space.grid).items()
+    ]
+    tried = [extreme.params for extreme in extremes]
+    others = [
+        QueuedTrial(params=dict(each.params), user_attrs={Tag.WARM_START.value: each.source})
+        for each in carried_over
+        if each.params not in tried
+    ]
+    return [*extremes, *others]
 
 
 def own_trials(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -132,7 +152,8 @@ def enqueue_supplement(
 
 def enqueue_missing_trials(study: optuna.Study, space: SearchSpace) -> None:
     """Enqueue what is missing; called again, it adds nothing."""
-    for queued in trials_to_enqueue(study.get_trials(deepcopy=False), space):
+    trials = study.get_trials(deepcopy=False)
+    for queued in trials_to_enqueue(trials, space, carried_over_to(study)):
         study.enqueue_trial(queued.params, user_attrs=queued.user_attrs)
 
 

@@ -174,6 +174,7 @@ class Tag(StrEnum):
     TRIAL_NUMBER = "trial_number"
     TRIAL_STATE = "trial_state"
     FORCED_EXTREME = "forced_extreme"
+    WARM_START = "warm_start"
     SUPPLEMENT = "supplement"
     RETRY_OF = "retry_of"
     REPLICATE_OF = "replicate_of"
@@ -185,6 +186,7 @@ class Tag(StrEnum):
 
 START_TAGS = (
     Tag.FORCED_EXTREME,
+    Tag.WARM_START,
     Tag.SUPPLEMENT,
     Tag.RETRY_OF,
     Tag.REPLICATE_OF,

@@ -1,0 +1,80 @@
+"""The smaller studies of a storage from which a new one can begin, and what it takes from them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import optuna
+
+from mlproject.experiments.storage import StudyStorage
+from mlproject.models.budget import parse_budget
+from mlproject.search.carried_over import CarriedOver, carried_over_to
+from mlproject.search.search_space import SearchSpace
+from mlproject.search.warm_start import SmallerStudy, carry_over
+from mlproject.tracking.names import IDENTITY_ATTR, IMPLIED_IDENTITY
+
+_SAME_TASK = ("experiment", "horizon", "task")
+_SAME_LOSSES = (
+    "label_price",
+    "data_digest",
+    "n_features",
+    "search_space",
+    "batch_size",
+    "max_steps",
+    "validation",
+)
+"""Where one of these differs, what was best there says too little here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmStart:
+    """What a study begins with, and what is said of that."""
+
+    carried_over: tuple[CarriedOver, ...]
+    remarks: tuple[str, ...] = ()
+    """Why a smaller study of the task was not used, a line each."""
+
+    def as_text(self) -> str:
+        """For the terminal and the parent run."""
+        sources = ", ".join(each.source for each in self.carried_over)
+        return "; ".join((sources or "nothing", *self.remarks))
+
+
+def warm_start(
+    storage: StudyStorage, identity: Mapping[str, str | int], space: SearchSpace, *, is_asked: bool
+) -> WarmStart:
+    """What the study began with; before it has begun, what smaller ones of its task recommend."""
+    names = optuna.get_all_study_names(storage.rdb)
+    if storage.study_name in names:
+        study = optuna.load_study(study_name=storage.study_name, storage=storage.rdb)
+        if IDENTITY_ATTR in study.user_attrs:
+            return WarmStart(carried_over=carried_over_to(study))
+    if not (is_asked and space.has_replicates):
+        return WarmStart(carried_over=())
+    found: list[SmallerStudy] = []
+    remarks: list[str] = []
+    for name in names:
+        study = optuna.load_study(study_name=name, storage=storage.rdb)
+        there = {**IMPLIED_IDENTITY, **study.user_attrs.get(IDENTITY_ATTR, {})}
+        if any(there.get(key) != identity[key] for key in _SAME_TASK):
+            continue
+        budget = parse_budget(str(there["budget"]))
+        if budget.parameters >= space.settings.budget.parameters:
+            continue
+        differences = [
+            f"{key} is {there.get(key)} there and {identity[key]} here"
+            for key in _SAME_LOSSES
+            if there.get(key) != identity[key]
+        ]
+        if differences:
+            remarks.append(f"{name} is not used ({'; '.join(differences)})")
+            continue
+        settings = replace(
+            space.settings,
+            budget=budget,
+            grid_version=int(there["grid_version"]),
+            max_epochs=int(there["max_epochs"]),
+            seed=int(there["seed"]),
+        )
+        its_space = SearchSpace.of(settings, space.grid.num_features)
+        found.append(SmallerStudy(name=name, space=its_space, trials=study.get_trials()))
+    return WarmStart(carried_over=carry_over(found, space), remarks=tuple(remarks))
