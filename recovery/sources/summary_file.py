@@ -66,7 +66,7 @@ def read_summary_file(
     records: list[TrialRecord] = []
     try:
         found = json.loads(_read(stream))
-        summary = {"trials": found} if isinstance(found, list) else found
+        summary: Any = {"trials": found} if isinstance(found, list) else found
         logged = str(summary["experiment"] if "experiment" in summary else _named(source))
         name = study_names.from_logged_name(logged)
         if name is None:
