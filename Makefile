@@ -67,6 +67,7 @@ format: $(INSTALLED) ## format the code and mend what ruff can mend
 
 bench: $(INSTALLED) ## reproduce the figures of docs/benchmarks.md
 	python benchmarks/training_step.py
+	python benchmarks/workers.py
 	python benchmarks/optimisers.py
 	python benchmarks/memory.py
 	python benchmarks/cost.py

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from benchmarks import (
     claims_of_evaluation,
+    claims_of_recommendation,
     claims_of_report,
     claims_of_studies,
     claims_of_verdicts,
@@ -25,13 +26,14 @@ Part = Callable[[int], Iterator[str]]
 
 REPEATS = 400
 """Of each cell of a table; a share of 5 % is then known to about one per cent."""
-SLOW = {"effects", "evaluate"}
+SLOW = {"recommended", "effects", "evaluate"}
 """Parts that have half as many."""
 
 PARTS: Mapping[str, Sequence[Part]] = {
     "studies": (claims_of_studies.verdicts,),
     "verdicts": (claims_of_verdicts.false_better, claims_of_verdicts.adjusted_losses),
     "scale": (claims_of_report.false_claims_of_scale, claims_of_report.power_of_scale),
+    "recommended": (claims_of_recommendation.sets,),
     "shapes": (claims_of_report.shapes,),
     "effects": (claims_of_report.effects,),
     "evaluate": (

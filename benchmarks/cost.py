@@ -1,18 +1,23 @@
 """What a study costs at each budget, on this machine.
 
-    python benchmarks/cost.py [2M 20M 200M 2B]
+    python benchmarks/cost.py [2M 20M 200M 2B] [--json benchmarks/data/cost.json]
 
 times training steps of the shallowest, the middle and the deepest architecture of each budget
 (2B: the middle one alone) on the embedded data, under the plan that a study there would be given,
-and works out an epoch, a trial and a study. The 2B row takes minutes on two cores.
+and works out an epoch, a trial and a study. The 2B row takes minutes on two cores. From the JSON
+`python -m benchmarks.costs_page` writes the tables of docs/costs.md.
 """
 
+import argparse
 import json
+import platform
 import statistics
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 
 from mlproject.text.durations import duration
 from mlproject.training.system.environment import set_torch_environment
@@ -25,17 +30,23 @@ EPOCHS_OF_A_TRIAL = 31
 """On average: of 50 to 100 epochs pruning and early stopping leave 0.41 (docs/benchmarks.md)."""
 
 
-def main(budgets: list[str]) -> None:
-    """Print the table."""
+def main(arguments: list[str]) -> None:
+    """Print the table, and write what was measured."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("budgets", nargs="*", default=list(STEPS))
+    parser.add_argument("--json", type=Path, default=None)
+    asked = parser.parse_args(arguments)
+    rows = []
     print(
         "| budget | d_model × n_layers, heads, d_ff | plan | step, s | GFLOP/s | epoch, s "
         f"| trial of {EPOCHS_OF_A_TRIAL} epochs | study of {TRIALS} trials |"
     )
     print("|---" * 8 + "|")
-    for budget in budgets:
+    for budget in asked.budgets:
         for place in ("middle",) if budget == "2B" else ("shallowest", "middle", "deepest"):
             command = [sys.executable, __file__, "--one", budget, place]
             found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+            rows.append({"budget": budget, **found})
             seconds = found["epoch_seconds"] * EPOCHS_OF_A_TRIAL
             print(
                 f"| {budget} | {found['shape']} | {found['plan']} | {found['step_seconds']:.3g} "
@@ -44,6 +55,22 @@ def main(budgets: list[str]) -> None:
                 f"| {duration(seconds * TRIALS)} |",
                 flush=True,
             )
+
+    if asked.json is not None:
+        of_all = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine(), "rows": rows}
+        text = json.dumps(of_all, indent=1, ensure_ascii=False)
+        asked.json.write_text(text + "\n", encoding="utf-8")
+
+
+def machine() -> str:
+    """The cores and the memory of this machine."""
+    import psutil
+    import torch
+
+    bf16 = torch.cpu.get_capabilities().get("avx512_bf16", False)
+    memory = psutil.virtual_memory().total / 1e9
+    kind = f"{platform.machine()} with{'' if bf16 else 'out'} bf16 instructions"
+    return f"{torch.get_num_threads()} cores, {kind}, {memory:.0f} GB"
 
 
 def measure(budget: str, place: str) -> dict[str, float | str]:
@@ -104,4 +131,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
         print(json.dumps(measure(*sys.argv[2:])))
     else:
-        main(sys.argv[1:] or list(STEPS))
+        main(sys.argv[1:])

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler
+from optuna.trial import FrozenTrial
 
 from mlproject.data.labels import parse_task
 from mlproject.models.arch_grid import Architecture
@@ -133,8 +134,17 @@ class World:
         return [allowed.share(params[name]) for name, allowed in self._space.ranges.items()]
 
 
-def search(scheme: Scheme, seed: int) -> Found:
-    """One search on one world."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Searched:
+    """A search that has spent its trials, and the world that it searched."""
+
+    world: World
+    space: SearchSpace
+    trials: list[FrozenTrial]
+
+
+def spend_trials(scheme: Scheme, seed: int) -> Searched:
+    """One search on one world, before anything is named the best."""
     space = SearchSpace.of(
         StudySettings(
             experiment="made",
@@ -148,33 +158,51 @@ def search(scheme: Scheme, seed: int) -> Found:
     )
     world = World(seed, space)
     study = optuna.create_study()
-    truth: list[float] = []
     with patch.object(replicates, "REPLICATED_SHARE", scheme.replicated):
         remaining = RemainingTrials(study, space)
         while remaining.n_to_start():
             study.sampler = _sampler(scheme, space, seed, remaining.next_seed_index())
             trial = study.ask()
             architecture, _ = space.suggest(trial)
-            truth.append(world.loss(architecture, trial.params))
+            truth = world.loss(architecture, trial.params)
             index = space.seed_index(trial.number, trial.user_attrs) if scheme.estimates else None
             trial.set_user_attr(METRICS_ATTR, {})  # as every trial of the program has
-            study.tell(trial, truth[-1] + world.luck(index))
-    covered = math.nan
+            study.tell(trial, truth + world.luck(index))
+    return Searched(world=world, space=space, trials=study.get_trials(deepcopy=False))
+
+
+def search(scheme: Scheme, seed: int) -> Found:
+    """One search on one world."""
+    searched = spend_trials(scheme, seed)
+    world, space, trials = searched.world, searched.space, searched.trials
+    low = high = math.nan
     if scheme.estimates:
-        first = rank_architectures(study.trials, space)[0]
-        number, said, named = first.trial, first.val_loss, first.architecture
-        covered = float(first.low <= truth[number] <= first.high)
+        first = rank_architectures(trials, space)[0]
+        named, said, low, high = trials[first.trial], first.val_loss, first.low, first.high
     else:
-        number, said = study.best_trial.number, study.best_value
-        architecture_of = space.architecture(study.best_trial.params)
-        assert architecture_of is not None
-        named = architecture_of
+        named = min(trials, key=loss_of)
+        said = loss_of(named)
+    architecture = architecture_of(named, space)
+    truth = world.loss(architecture, named.params)
     return Found(
-        regret=truth[number] - world.lowest,
-        optimism=truth[number] - said,
-        covered=covered,
-        right_shape=float(named.shape == world.best.shape),
+        regret=truth - world.lowest,
+        optimism=truth - said,
+        covered=float(low <= truth <= high) if scheme.estimates else math.nan,
+        right_shape=float(architecture.shape == world.best.shape),
     )
+
+
+def architecture_of(trial: FrozenTrial, space: SearchSpace) -> Architecture:
+    """The architecture of a trial that has one."""
+    found = space.architecture(trial.params)
+    assert found is not None
+    return found
+
+
+def loss_of(trial: FrozenTrial) -> float:
+    """The loss of a complete trial."""
+    assert trial.value is not None
+    return trial.value
 
 
 def table(schemes: tuple[Scheme, ...], n_worlds: int) -> Iterator[str]:

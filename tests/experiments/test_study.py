@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import mlflow.artifacts
 import numpy as np
@@ -24,12 +25,15 @@ from mlproject.data.bars import load_bars
 from mlproject.data.labels import parse_task
 from mlproject.data.windows import build_windows
 from mlproject.experiments import objective
+from mlproject.experiments import study as study_module
 from mlproject.experiments.storage import StudyOccupied
 from mlproject.experiments.study import StudyOutcome, run_study
+from mlproject.search.recommendation import rank_architectures
 from mlproject.search.remaining_trials import StudyFailing
 from mlproject.tracking.names import (
     LOGITS_ATTR,
     NOTE_TAG,
+    RECOMMENDED_TRIAL_TAG,
     VALIDATION_WINDOWS_FILE,
     VALIDATION_WINDOWS_TAG,
     Metric,
@@ -109,9 +113,16 @@ def test_every_trial_is_a_nested_run_with_every_name(
 
 
 @pytest.mark.usefixtures("with_pictures")
-def test_the_parent_shows_the_study(run_small_study: RunSmallStudy, client: MlflowClient) -> None:
+def test_the_parent_shows_the_study(
+    run_small_study: RunSmallStudy, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranking = Mock(side_effect=rank_architectures)
+    monkeypatch.setattr(study_module, "rank_architectures", ranking)
     outcome = run_small_study()
     parent, trials = _runs(client)
+    ranking.assert_called_once()  # for MLflow and for who called alike
+    assert outcome.recommended is not None
+    assert parent.data.tags[RECOMMENDED_TRIAL_TAG] == str(outcome.recommended.trial)
     assert parent.info.status == "FINISHED"
     assert parent.data.params["budget"] == "100k"
     assert parent.data.params["sampler"].startswith("TPESampler(")

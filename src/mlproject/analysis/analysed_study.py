@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mlproject.analysis.dimensions import architecture_of
+from mlproject.analysis.recommended import Recommendation, recommendation_of
 from mlproject.data.features import FEATURES, feature_names
 from mlproject.models.arch_grid import (
     CURRENT_GRID_VERSION,
@@ -63,6 +64,11 @@ class AnalysedStudy:
         """Architectures of which a trial finished without diverging."""
         sound = {architecture_of(t) for t in self.finished if not t.trial.has_diverged}
         return frozenset(architecture for architecture in sound if architecture is not None)
+
+    @cached_property
+    def recommendation(self) -> Recommendation | None:
+        """The architecture that the study recommends; None where its runs do not say one."""
+        return recommendation_of(self.tracked)
 
     def shared(self, param: Param) -> str | None:
         """A param of the whole study: as its run or name says it, else as most trials do."""

@@ -126,7 +126,7 @@ def audit(experiment: str | None, planned_trials: int) -> int:
     help="A folder to write the report into as well.  [default: artifacts alone]",
 )
 def report(experiment: str | None, output_dir: str | None) -> None:
-    """Say which architecture is best at each budget, and whether scale helps.
+    """Say which architecture each study recommends, and whether scale helps.
 
     An interactive page, tables and pictures are kept as artifacts of a run of its own.
     """
@@ -151,7 +151,7 @@ def report(experiment: str | None, output_dir: str | None) -> None:
 @on_device
 @_EXPERIMENT_TO_READ
 def evaluate(seeds: int, device: str, experiment: str | None, **options: str) -> None:
-    """Test a study's best architecture, once, on days that nothing was chosen by.
+    """Test the architecture that a study recommends, once, on days nothing was chosen by.
 
     It is trained on training and validation with several seeds, compared with simple baselines on
     the same windows, and registered, ready to be served. Results are kept in a run of their own.

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import optuna
@@ -66,7 +66,7 @@ from mlproject.tracking.live_tracking import (
     LiveTracking,
     patience_seconds,
 )
-from mlproject.tracking.names import PLANNED_TRIALS_TAG
+from mlproject.tracking.names import PLANNED_TRIALS_TAG, Tag
 from mlproject.tracking.store import TrackingStore, open_experiment
 from mlproject.tracking.study_run import (
     end_launch,
@@ -333,7 +333,7 @@ class StudyLaunch:
             study_name=self.study.study_name,
             parent_run_id=self.parent_run_id,
             finished=finished_trials(self.study),
-            recommended=next(iter(self._ranking()), None),
+            recommended=next(iter(self._ranking), None),
             best_trial=best_trial(self.study),
             trial_log=self.trial_log,
             links=self._links(),
@@ -441,7 +441,7 @@ class StudyLaunch:
             [*recovered_trials(self.store, self.parent_run_id), *ended],
             note=lambda *found: self._note(study_note(settings, *found)),
             claims=partial(claims_of, ended, self.references),
-            ranking=self._ranking,
+            ranking=lambda: self._ranking,
             trial_log=self.trial_log,
             tables=self._tables(),
         )
@@ -449,8 +449,17 @@ class StudyLaunch:
     def _note(self, text: str) -> str:
         return note_of_study(self.store, self.parent_run_id, self.study.study_name, text)
 
+    @cached_property
     def _ranking(self) -> list[ArchitectureEstimate]:
-        return rank_architectures(own_trials(self.study.get_trials(deepcopy=False)), self.space)
+        """As the trials stand when the launch ends: nothing asks for it before.
+
+        The few forced trials that supplement what another program searched are no search: of them
+        alone none is recommended.
+        """
+        trials = own_trials(self.study.get_trials(deepcopy=False))
+        if all(Tag.SUPPLEMENT in trial.user_attrs for trial in trials):
+            return []
+        return rank_architectures(trials, self.space)
 
     def _tables(self) -> dict[str, Callable[[], pd.DataFrame]]:
         if len(self.context.data.markets) == 1:

@@ -20,7 +20,7 @@ from mlproject.search.study_settings import StudySettings
 from mlproject.search.tracked_settings import connect_for_study, settings_as_tracked
 from mlproject.tracking.analysis_run import log_launch
 from mlproject.tracking.store import require_experiment
-from mlproject.tracking.tracked_studies import read_studies
+from mlproject.tracking.tracked_studies import read_studies, with_architectures
 
 _logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def supplement(
     """
     store = require_experiment(connect_for_study(settings, tracking_uri))
     settings = settings_as_tracked(settings, store)
-    tracked = read_studies(store)
+    tracked = with_architectures(store, read_studies(store))
     files = study_files(store, storage, settings.study_name)
     begun = begun_identity(find_study_storage(files.storage_url, settings.study_name, files.folder))
     planned = prepare_supplement(

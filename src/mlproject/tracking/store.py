@@ -135,6 +135,8 @@ def connect(
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(_REQUEST_TIMEOUT_SECONDS),
         # It prints two lines for every run that ends, the password of the server's URL in them.
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        # It draws one for every file, however small.
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     }
     for name, value in settings.items():
         if os.environ.get(name) == _chosen.get(name):  # else the user has chosen

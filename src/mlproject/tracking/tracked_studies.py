@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 
 from mlflow.entities import Run
 
+from mlproject.tracking.artifacts import read_text
 from mlproject.tracking.errors import tracking_errors
 from mlproject.tracking.names import (
     ANALYSIS_TAG,
+    ARCHITECTURES_FILE,
     PARENT_RUN_ID_TAG,
     REAL_PARAMS,
+    RECOMMENDED_TRIAL_TAG,
     TRIAL_IDENTITY_TAG,
     WHOLE_PARAMS,
     Metric,
@@ -56,6 +59,8 @@ class TrackedStudy:
     """As its last launch left them."""
     tags: Mapping[str, str]
     trials: tuple[TrackedTrial, ...]
+    architectures: str | None = None
+    """The text of its `ARCHITECTURES_FILE`; None where it has none, or before it is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +122,17 @@ def with_validation_losses(
     """
     studies = [
         replace(study, trials=tuple(_with_epochs(store, trial) for trial in study.trials))
+        for study in experiment.studies
+    ]
+    return replace(experiment, studies=tuple(studies))
+
+
+def with_architectures(store: TrackingStore, experiment: TrackedExperiment) -> TrackedExperiment:
+    """Read the table of architectures of each study that recommends one: a file for each."""
+    studies = [
+        replace(study, architectures=read_text(store, study.run_id, ARCHITECTURES_FILE))
+        if RECOMMENDED_TRIAL_TAG in study.tags
+        else study
         for study in experiment.studies
     ]
     return replace(experiment, studies=tuple(studies))

@@ -14,15 +14,28 @@ from mlproject.training.schedule import epoch_windows, steps_per_epoch
 VALIDATION = 1 / 3
 """What a window costs in validation, forward alone, beside one in training."""
 
-_LAYER_ON_A_CPU = 220_000
-_LAYER_ON_A_GPU = 12_000_000
-"""A layer costs, beside its arithmetic, as much time as so many parameters: its operations are
-handed out one after the other, whatever their width."""
+OPERATIONS_A_LAYER = 84
+"""Of a GPU, forward and backward, handed out one after the other whatever the width."""
+SECONDS_A_LAUNCH = 6e-6
+GPU_OPERATIONS_A_SECOND = 0.4 * 989e12
+"""In bf16. These two are estimates: no GPU was ever measured."""
+GPU_SECONDS_A_LAYER = OPERATIONS_A_LAYER * SECONDS_A_LAUNCH
+
+_OPERATIONS_A_PARAMETER = 6 * N_PATCHES * 256
+"""Of a step of 256 windows: a multiplication and an addition for each patch, forward once and
+backward twice."""
+
+LAYER_COST = {
+    "cpu": 220_000.0,
+    "gpu": GPU_SECONDS_A_LAYER * GPU_OPERATIONS_A_SECOND / _OPERATIONS_A_PARAMETER,
+}
+"""A layer costs, beside its arithmetic, as much time as so many parameters. The CPU's is fitted to
+measured steps, the GPU's follows from the estimates above."""
 
 
 def cost_of_window(architecture: Architecture, device_type: str) -> float:
     """The cost of training on a window, as a number of parameters that cost as much."""
-    layer = _LAYER_ON_A_CPU if device_type == "cpu" else _LAYER_ON_A_GPU
+    layer = LAYER_COST["cpu" if device_type == "cpu" else "gpu"]
     return architecture.param_count + layer * architecture.n_layers
 
 

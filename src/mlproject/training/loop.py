@@ -191,7 +191,10 @@ class TrainingLoop:
             if self._save_is_due():
                 progress.loss_sum = loss_sum.item()
                 self._save()
-        return loss_sum.item() / sum(map(len, batches))
+        begun = time.perf_counter()
+        total = loss_sum.item()  # a GPU may still be at work on the steps
+        progress.training_seconds += time.perf_counter() - begun
+        return total / sum(map(len, batches))
 
     def _shuffled(self) -> Tensor:
         """The end rows of the training windows of this epoch, (windows,), in their order.

@@ -17,7 +17,7 @@ def market_losses(data: WindowedData, logits: Tensor) -> Losses:
     losses = functional.binary_cross_entropy_with_logits(
         logits, data.labels[data.validation], reduction="none"
     )
-    return _means(losses.double().cpu().numpy(), data)
+    return _means(losses.cpu().double().numpy(), data)
 
 
 def market_prior_losses(data: WindowedData) -> Losses:

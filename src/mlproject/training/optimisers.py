@@ -109,10 +109,13 @@ class AdamW:
                 master.grad += gradient
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self, rate: Tensor | None = None) -> None:
+        """As `Optimiser.step`. A `rate`, a scalar on the weights' device, takes the place of
+        `learning_rate`: a step that is recorded reads it anew each time it is repeated."""
         nn.utils.clip_grad_norm_(self._masters, self._clip_norm)
         for group in self._adamw.param_groups:
-            group["lr"] = self.learning_rate
+            group["lr"] = self.learning_rate if rate is None else rate
+            group["capturable"] = rate is not None
         self._adamw.step()
         self._adamw.zero_grad(set_to_none=True)
         for flat, master in zip(self._flat, self._masters, strict=True):

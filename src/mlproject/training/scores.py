@@ -39,7 +39,7 @@ def block_losses(
     Every block has a window.
     """
     losses = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    weights = losses.double().cpu().numpy()
+    weights = losses.cpu().double().numpy()
     means = np.bincount(blocks, weights=weights) / np.bincount(blocks)
     return tuple(float(f"{mean:.6f}") for mean in means)
 

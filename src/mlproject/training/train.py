@@ -6,11 +6,13 @@ devices that share a training are in `sharded.train`.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from mlproject.data.windows import WindowedData
 from mlproject.models.arch_grid import Architecture
 from mlproject.models.patchtst import PatchTST
 from mlproject.training.checkpoint import CheckpointFile, identity_of
+from mlproject.training.graphed_step import CudaRecorder, GraphedStep, wants_graph
 from mlproject.training.initial_model import build_model
 from mlproject.training.layouts import choose_layout
 from mlproject.training.loop import OnEpoch, OnStep, TrainingLoop, run_training
@@ -45,7 +47,7 @@ def train(
     Raises:
         torch.OutOfMemoryError, RuntimeError: one window alone is too much.
     """
-    with _training_step(architecture, data, settings, plan, memory_limit_bytes) as step:
+    with training_step(architecture, data, settings, plan, memory_limit_bytes) as step:
         identity = identity_of(architecture, settings, plan)
         return run_training(step, identity, on_epoch, checkpoint=checkpoint, on_step=on_step)
 
@@ -67,13 +69,13 @@ def train_final(
     Raises:
         TrainingDiverged: the loss of an epoch was no number or had exploded.
     """
-    with _training_step(architecture, data, settings, plan) as step:
+    with training_step(architecture, data, settings, plan) as step:
         TrainingLoop(step).run_unvalidated(epochs, on_epoch)
     return step.model
 
 
 @contextmanager
-def _training_step(
+def training_step(
     architecture: Architecture,
     data: WindowedData,
     settings: TrainingSettings,
@@ -93,7 +95,10 @@ def _training_step(
     layout = choose_layout(architecture, plan, workload, usable_memory_bytes(workload))
     with BatchThreads(layout.threads) as threads:
         model = build_model(architecture, data, settings, plan)
-        yield TrainingStep(
+        make: Callable[..., TrainingStep] = TrainingStep
+        if wants_graph(plan, workload.device):
+            make = partial(GraphedStep, recorder=CudaRecorder(workload.device))
+        yield make(
             model=model,
             optimiser=make_optimiser(plan, model, settings),
             data=data,

@@ -11,9 +11,18 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from mlproject.analysis.report.best import best_architectures
+from mlproject.analysis.report.figure import ReportFigure
 from mlproject.analysis.report.scaling_figure import scaling_figure
-from mlproject.analysis.report.trials import report_trials
-from mlproject.tracking.names import ANALYSIS_TAG, NOTE_TAG, Param, Tag
+from mlproject.analysis.report.trials import ReportTrials, report_trials
+from mlproject.tracking.names import (
+    ANALYSIS_TAG,
+    NOTE_TAG,
+    RECOMMENDED_TRIAL_TAG,
+    Param,
+    RecommendedMetric,
+    Tag,
+)
 from mlproject.tracking.recorder import bring_up_to_date
 from mlproject.tracking.store import connect, connect_to_read, open_experiment
 from mlproject.tracking.study_run import open_recovered_study_run
@@ -55,6 +64,11 @@ def _report_run() -> tuple[str, str]:
     return run.info.run_id, run.data.tags[NOTE_TAG]
 
 
+def _scaling(trials: ReportTrials) -> ReportFigure:
+    best = best_architectures(trials.frame, trials.recommended)
+    return scaling_figure(trials.frame, trials.stopped, best)
+
+
 def test_page_tables_and_pictures_are_artifacts_of_a_run(
     mixed_store: Path, command: Command
 ) -> None:
@@ -87,11 +101,37 @@ def test_the_best_are_those_of_the_summary_files(mixed_store: Path, command: Com
         right = min(summary["trials"], key=lambda trial: trial["value"])
         found = best.loc[summary["experiment"]]
         assert found["loss"] == pytest.approx(right["value"], rel=1e-12)
+        assert found["chosen_by"] == "lowest loss"
         for name in ("d_model", "n_layers", "n_heads", "param_count"):
             assert found[name] == right[name]
     live = best.loc["phase6a_100k_h3_threshold_1pct"]
     assert live["origin"] == "live"
     assert live["skill"] == pytest.approx(1 - live["loss"] / live["prior_loss"])
+
+
+def test_what_a_study_recommends_is_read_from_its_run(mixed_store: Path, command: Command) -> None:
+    assert command("report", "--experiment", "phase6a", "--output-dir", "out")[0] == 0
+    best = pd.read_csv(mixed_store / "out" / "best_architectures.csv").set_index("study")
+    name = "phase6a_100k_h3_threshold_1pct"
+    found = best.loc[name]
+    (study,) = (
+        each for each in read_studies(connect_to_read("phase6a")).studies if each.study_name == name
+    )
+    assert found["chosen_by"] == "estimate"
+    assert str(found["number"]) == study.tags[RECOMMENDED_TRIAL_TAG]
+    for column, metric in {
+        "expected_loss": RecommendedMetric.VAL_LOSS,
+        "expected_low": RecommendedMetric.LOW,
+        "expected_high": RecommendedMetric.HIGH,
+        "probability_best": RecommendedMetric.PROBABILITY_BEST,
+        "among_best": RecommendedMetric.AMONG_BEST,
+    }.items():
+        assert found[column] == study.metrics[metric]
+    assert found["tried"] == 2
+    page = (mixed_store / "out" / "report.html").read_text()
+    assert "recommended, with 90% interval" in page
+    assert "100k, 1 % within 3 days: cells with an architecture that by the study&#x27;s" in page
+    assert "By the means of trials, since the study&#x27;s run holds no estimate." in page
 
 
 def test_diverged_trials_are_left_out_and_counted(legacy_store: Path) -> None:
@@ -106,14 +146,14 @@ def test_diverged_trials_are_left_out_and_counted(legacy_store: Path) -> None:
 
 def test_without_a_prior_the_picture_says_so(legacy_store: Path) -> None:
     trials = report_trials(read_studies(connect_to_read("phase6a")))
-    findings = scaling_figure(trials.frame, trials.stopped).findings
+    findings = _scaling(trials).findings
     assert [each.split(":")[0] for each in findings] == ["1 % within 1 day", "1 % within 3 days"]
     assert all("No run says the prior." in each for each in findings)
 
 
 def test_two_sizes_make_no_claim_and_the_reader_is_told_so(legacy_store: Path) -> None:
     trials = report_trials(read_studies(connect_to_read("phase6a")))
-    for each in scaling_figure(trials.frame, trials.stopped).findings:
+    for each in _scaling(trials).findings:
         assert ": cannot be told: two sizes with 10 finished trials" in each
 
 
@@ -128,7 +168,7 @@ def test_a_third_size_makes_an_interval_that_the_picture_shows(legacy_store: Pat
     )
     assert len(larger) > 0
     frame = pd.concat([trials.frame, larger], ignore_index=True)
-    figure = scaling_figure(frame, trials.stopped)
+    figure = _scaling(dataclasses.replace(trials, frame=frame))
     assert all("loss per tenfold parameters (" in each for each in figure.findings)
     assert all("with two more of every size, of other seeds" in each for each in figure.findings)
     shown = {trace.name for trace in figure.interactive.data}

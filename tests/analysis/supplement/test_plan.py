@@ -15,6 +15,7 @@ from mlproject.models.budget import parse_budget
 from mlproject.tracking.names import Metric, Param, Tag, TrialState
 from mlproject.tracking.trial_run import TrialRun
 from tests.analysis.audit.conftest import study_of, trial_of
+from tests.analysis.test_recommended import as_logged
 from tests.conftest import MakeSpace
 from tests.end_to_end.processes import REPOSITORY
 
@@ -36,6 +37,18 @@ def test_the_settings_are_those_of_the_best_trials_in_turn(make_space: MakeSpace
     planned = plan_supplement(study, [GAP], make_space(), trials_per_value=4)
     assert [trial.settings_of for trial in planned] == [74, 73, 72, 74]
     assert planned[0].settings["learning_rate"] == trials[74].params[Param.LEARNING_RATE]
+
+
+def test_where_a_study_recommends_the_settings_are_of_what_cannot_be_told_from_it(
+    make_space: MakeSpace,
+) -> None:
+    study = as_logged()
+    planned = plan_supplement(study, [GAP], make_space(), trials_per_value=3)
+    assert [trial.settings_of for trial in planned] == [1, 0, 1]
+    assert planned[0].settings["learning_rate"] == 1e-4 * 1.025
+    alone = as_logged(architectures=None)
+    planned = plan_supplement(alone, [GAP], make_space(), trials_per_value=3)
+    assert [trial.settings_of for trial in planned] == [1, 1, 1]
 
 
 def test_settings_outside_the_search_are_taken_to_its_nearest_end(make_space: MakeSpace) -> None:

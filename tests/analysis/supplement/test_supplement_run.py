@@ -15,7 +15,14 @@ from mlproject.experiments import objective
 from mlproject.models.arch_grid import architecture_grid
 from mlproject.models.budget import parse_budget
 from mlproject.models.extremes import distinct_extremes
-from mlproject.tracking.names import NOTE_TAG, PLANNED_TRIALS_TAG, Metric, Param, Tag
+from mlproject.tracking.names import (
+    NOTE_TAG,
+    PLANNED_TRIALS_TAG,
+    RECOMMENDED_TAG,
+    Metric,
+    Param,
+    Tag,
+)
 from mlproject.tracking.recorder import bring_up_to_date
 from mlproject.tracking.store import connect, connect_to_read, open_experiment
 from mlproject.tracking.study_run import open_recovered_study_run
@@ -99,6 +106,8 @@ def test_two_trials_at_2M_close_the_gaps(
     note = parent.data.tags[NOTE_TAG]
     assert f"{len(trials) - 2} trials were recovered from logs" in note
     assert "2 trials finished, 2 of them supplementary" in note
+    # Two forced trials are no search: nothing is recommended by them alone.
+    assert RECOMMENDED_TAG not in parent.data.tags and "Recommended" not in note
     table = mlflow.artifacts.load_text(f"{parent.info.artifact_uri}/trials.csv")
     assert len(table.splitlines()) == 1 + len(trials)
 

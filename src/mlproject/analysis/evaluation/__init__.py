@@ -1,6 +1,6 @@
-"""The final evaluation tests a study's best architecture on days that nothing was chosen by.
+"""The final evaluation tests what a study recommends on days that nothing was chosen by.
 
-study → best trial → trained anew per seed → test span opened once → scores, pictures, model
+study → recommended trial → trained anew per seed → test span opened once → scores, pictures, model
 """
 
 from mlproject.analysis.evaluation.evaluate import Evaluated, evaluate

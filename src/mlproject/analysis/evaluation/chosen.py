@@ -5,6 +5,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar
 
 from mlproject.analysis.dimensions import DIMENSIONS
+from mlproject.analysis.recommended import recommended_trial
 from mlproject.data.labels import LabelPrice
 from mlproject.data.markets import Markets
 from mlproject.errors import UserError
@@ -53,7 +54,7 @@ class OtherData(UserError):
 
 @dataclass(frozen=True, kw_only=True)
 class ChosenTrial:
-    """The best trial of a study, ready to be trained again."""
+    """The trial that a study recommends, or its luckiest, ready to be trained again."""
 
     study_name: str
     run_id: str
@@ -100,11 +101,10 @@ def choose_trial(
             "complete and none with a known loss, architecture and learning rate: run the study "
             "on before you evaluate it"
         )
-    recommended = study.tags.get(RECOMMENDED_TRIAL_TAG)
-    live = (t for t in usable if not t.trial.is_recovered)
-    best = next((t for t in live if str(t.trial.trial_number) == recommended), usable[0])
+    recommended = recommended_trial(study)
+    best = next((t for t in usable if t is recommended), usable[0])
     remarks = []
-    if recommended is not None and best is not usable[0]:
+    if best is recommended and best is not usable[0]:
         remarks.append(
             "Recommended by the estimate over all trials; the lowest loss is that of trial "
             f"{usable[0].trial.trial_number}."
@@ -112,6 +112,12 @@ def choose_trial(
     elif best is not complete[0]:
         passed = ", ".join(str(t.trial.trial_number) for t in complete[: complete.index(best)])
         remarks.append(f"Passed over, since no run proves their architecture: trials {passed}.")
+    said = study.tags.get(RECOMMENDED_TRIAL_TAG)
+    if said is not None and best is not recommended:
+        remarks.append(
+            f"The study recommends trial {said}, which no complete run shows; taken instead is the "
+            "one of lowest loss."
+        )
     training, assumed = _training_settings(best, study.params)
     losses = losses_of(best.run_id)
     best_epoch = min(losses, key=lambda epoch: (losses[epoch], epoch)) if losses else None

@@ -71,7 +71,7 @@ def evaluate(
     tracking_uri: str | None = None,
     progress: Progress = _logger.info,
 ) -> Evaluated:
-    """Test the best architecture of a study, once, on days that nothing was chosen by.
+    """Test the architecture that a study recommends, once, on days that nothing was chosen by.
 
     It is trained on training and validation with several seeds, compared with simple baselines on
     the same windows, and registered in MLflow. Everything that can be wrong with the input is found

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from mlproject.analysis.report.best import best_html
+from mlproject.analysis.report.best_tables import best_html
 from mlproject.analysis.report.figure import ReportFigure
 from mlproject.analysis.report.trials import ReportTrials
 
@@ -27,14 +27,17 @@ def report_page(trials: ReportTrials, best: pd.DataFrame, figures: Sequence[Repo
     parts = [
         f"<h1>{title}</h1><p>{html.escape(summary(trials))}</p>",
         "<h2>The best architectures</h2>",
-        "<p>Of each study the <i>luckiest</i> trial, that of lowest validation loss, which for "
-        "being chosen looks better than it is, in two ways. Its seed was lucky: what trials of its "
-        "width, depth and learning rate may be <i>expected</i> to have on the same validation days "
-        "stands first, with its interval; what heads and other settings add is taken for luck. "
-        "How many of the pairs of width and depth that were tried cannot be told from the best "
-        "stands beside it: that is the size of the set to choose from. And it was chosen by these "
-        "days: the <i>adjusted</i> loss, with the verdicts against the prior and the best simple "
-        "baseline, is the study's own, of what is chosen by some of the days and tried on others. "
+        "<p>Of each study the architecture that it <i>recommends</i>, by the estimate that it made "
+        "of all its trials: the expected validation loss over seeds with its interval, the "
+        "probability that no other architecture tried is better, and how many of them cannot be "
+        "told from it, which is the size of the set to choose from. Studies known from logs alone "
+        "made no estimate. There the architecture of the lowest loss stands (<i>chosen by</i>), "
+        "with what trials of its width, depth and learning rate may be expected to have, and how "
+        "many pairs of width and depth cannot be told from the best. Last comes the "
+        "<i>luckiest</i> trial, that of the lowest loss, whose seed was lucky. Whatever is chosen "
+        "was chosen by these days: the <i>adjusted</i> loss, with the verdicts against the prior "
+        "and the best simple baseline, is the study's own, of what is chosen by some of the days "
+        "and tried on others. "
         "<i>Skill</i> is what a loss gains on the prior (always predicting the share of rises in "
         "the training years); – is not known.</p>",
         f'<div class="wide">{best_html(best)}</div>',

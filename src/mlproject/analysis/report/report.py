@@ -12,7 +12,7 @@ from mlproject.analysis.report.trials import report_trials
 from mlproject.text.written_files import copy_folder
 from mlproject.tracking.analysis_run import log_folder, open_analysis_run
 from mlproject.tracking.store import connect_to_read
-from mlproject.tracking.tracked_studies import read_studies
+from mlproject.tracking.tracked_studies import read_studies, with_architectures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class ReportOutcome:
     trials: pd.DataFrame
     """One row per complete trial of known architecture."""
     best: pd.DataFrame
-    """One row per study: the trial of lowest validation loss, and what to expect of its like."""
+    """One row per study: the architecture that it recommends, and the luckiest trial beside it."""
     run_id: str
     """The run in MLflow that keeps the page, the tables and the pictures."""
 
@@ -55,7 +55,7 @@ def report(
             does not answer, or the folder cannot be written to.
     """
     store = connect_to_read(experiment, tracking_uri)
-    trials = report_trials(read_studies(store))
+    trials = report_trials(with_architectures(store, read_studies(store)))
     with tempfile.TemporaryDirectory() as folder:
         write_report(trials, Path(folder))
         if output_dir:
@@ -65,6 +65,6 @@ def report(
     return ReportOutcome(
         summary=summary(trials),
         trials=trials.frame,
-        best=best_architectures(trials.frame),
+        best=best_architectures(trials.frame, trials.recommended),
         run_id=run_id,
     )

@@ -16,15 +16,18 @@ from mlproject.analysis.claims.size_effect import (
     SizeVerdict,
     size_effect,
 )
+from mlproject.analysis.report.best import BY_ESTIMATE
 
 
 @dataclass(frozen=True, kw_only=True)
 class TargetScaling:
-    """The trials of one target, the luckiest of each study, and what they say of size."""
+    """The trials of one target, the best of each study, and what they say of size."""
 
     target: str
     trials: pd.DataFrame
     luckiest: pd.DataFrame
+    recommended: pd.DataFrame
+    """What the studies that made an estimate recommend, as `best_architectures` has it."""
     effect: SizeEffect | NoSizeEffect
     priors: tuple[float, ...]
     """Losses of always predicting the training base rate; several where the data differ."""
@@ -39,25 +42,37 @@ class TargetScaling:
     @property
     def bottom(self) -> float:
         """The lowest loss that is shown, a little below all trials and priors."""
-        lowest = min([self.trials["loss"].min(), *self.priors])
+        of_trials = self.trials["loss"].min()
+        lowest = min([of_trials, *self.priors, *self.recommended["expected_low"]])
         return float(lowest - 0.08 * (self.top - lowest))
 
 
-def scaling_of_targets(frame: pd.DataFrame, stopped: pd.DataFrame) -> list[TargetScaling]:
+def scaling_of_targets(
+    frame: pd.DataFrame, stopped: pd.DataFrame, best: pd.DataFrame
+) -> list[TargetScaling]:
     """The numbers of every target, in the order of the frame."""
+    estimated = best[best["chosen_by"] == BY_ESTIMATE]
     return [
-        _scaling(str(name), trials, stopped[stopped["target"] == name])
+        _scaling(
+            str(name),
+            trials,
+            stopped[stopped["target"] == name],
+            estimated[estimated["target"] == name],
+        )
         for name, trials in frame.groupby("target", sort=False)
     ]
 
 
-def _scaling(target: str, trials: pd.DataFrame, stopped: pd.DataFrame) -> TargetScaling:
+def _scaling(
+    target: str, trials: pd.DataFrame, stopped: pd.DataFrame, recommended: pd.DataFrame
+) -> TargetScaling:
     priors = tuple(sorted({round(float(p), 4) for p in trials["prior_loss"].dropna()}))
     lower, upper = trials["loss"].quantile([0.25, 0.75])
     return TargetScaling(
         target=target,
         trials=trials,
         luckiest=trials.loc[trials.groupby("study")["loss"].idxmin()],
+        recommended=recommended,
         effect=size_effect(
             [
                 _sized(each, stopped[stopped["study"] == study])

@@ -19,12 +19,15 @@ from mlproject.analysis.report.figure import (
 )
 from mlproject.analysis.report.scaling import TargetScaling, scaling_of_targets, verdict
 from mlproject.models.budget import Budget
+from mlproject.search.estimates import INTERVAL
 
 _X_TITLE = "parameters"
 _Y_TITLE = "validation loss (nats)"
 _BAND = f"{100 * CONFIDENCE:.0f} % interval of the slope"
 _LAW = "power law"
 _COMPARED = f"best {100 * BEST_SHARE:.0f} %, equal numbers"
+_RECOMMENDED = f"recommended, with {INTERVAL:.0%} interval"
+_STAR_COLOUR = "#F0E442"
 _POINTS = 60
 _PRIOR = "prior"
 _TICK_DIGITS = ((20,), (10, 20, 50), tuple(range(10, 100, 2)))
@@ -32,9 +35,10 @@ _TICK_DIGITS = ((20,), (10, 20, 50), tuple(range(10, 100, 2)))
 _MOST_TICKS = 6
 
 
-def scaling_figure(frame: pd.DataFrame, stopped: pd.DataFrame) -> ReportFigure:
-    """Draw a panel per target: every trial, the luckiest of each study, the law, the prior."""
-    panels = scaling_of_targets(frame, stopped)
+def scaling_figure(frame: pd.DataFrame, stopped: pd.DataFrame, best: pd.DataFrame) -> ReportFigure:
+    """Draw a panel per target: every trial, what each study recommends and its luckiest trial, the
+    law, the prior."""
+    panels = scaling_of_targets(frame, stopped, best)
     colours = budget_colours(by_size(list(frame["budget"]), list(frame["budget_parameters"])))
     return ReportFigure(
         name="loss_against_parameters",
@@ -49,7 +53,9 @@ def scaling_figure(frame: pd.DataFrame, stopped: pd.DataFrame) -> ReportFigure:
 def _caption(panels: list[TargetScaling]) -> str:
     parts = [
         "Each dot is a trial, the ringed ones are the luckiest of their study: the more trials, "
-        "the luckier. The line is a power law through the diamonds, the mean of the best "
+        "the luckier. A star is what a study expects of the architecture that it recommends, with "
+        f"the {INTERVAL:.0%} interval; a study that made no estimate has none. The line is a power "
+        "law through the diamonds, the mean of the best "
         f"{100 * BEST_SHARE:.0f} % of equally many trials of each study, and the band is what the "
         f"{100 * CONFIDENCE:.0f} % interval of its slope allows. The interval counts the trials "
         "that were pruned or diverged, holds for the middle trial as for the best, and for what "
@@ -73,7 +79,8 @@ def _still(panels: list[TargetScaling], colours: dict[str, str]) -> StillFigure:
     handles: dict[str, Any] = {}
     for axes in rows[0]:
         handles |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
-    order = [_luckiest_of(budget) for budget in colours] + [_COMPARED, _LAW, _BAND, _PRIOR]
+    order = [_luckiest_of(budget) for budget in colours]
+    order += [_RECOMMENDED, _COMPARED, _LAW, _BAND, _PRIOR]
     labels = [label for label in order if label in handles]
     figure.legend(
         [handles[label] for label in labels],
@@ -105,6 +112,19 @@ def _draw(axes: Axes, panel: TargetScaling, colours: dict[str, str]) -> None:
                 zorder=3,
                 label=_luckiest_of(budget),
             )
+    if len(panel.recommended):
+        axes.errorbar(
+            panel.recommended["param_count"],
+            panel.recommended["expected_loss"],
+            yerr=_reach(panel.recommended),
+            fmt="*",
+            ms=10,
+            mec="black",
+            color=_STAR_COLOUR,
+            ecolor="black",
+            zorder=5,
+            label=_RECOMMENDED,
+        )
     for prior in panel.priors:
         axes.axhline(prior, color="black", ls="--", lw=1, label=_PRIOR)
     axes.set(xscale="log", xlabel=_X_TITLE, title=panel.target)
@@ -123,6 +143,7 @@ def _interactive(panels: list[TargetScaling], colours: dict[str, str]) -> Any:
         _LAW,
         _BAND,
         _COMPARED,
+        _RECOMMENDED,
         *(name for b in colours for name in (_trials_of(b), _luckiest_of(b))),
     ]
     named: set[str] = set()
@@ -213,7 +234,31 @@ def _traces(panel: TargetScaling, colours: dict[str, str]) -> list[Any]:
                         hoverinfo="text",
                     )
                 )
+    if len(panel.recommended):
+        below, above = _reach(panel.recommended)
+        traces.append(
+            go.Scatter(
+                x=panel.recommended["param_count"],
+                y=panel.recommended["expected_loss"],
+                error_y={"array": above, "arrayminus": below, "color": "black", "thickness": 1},
+                mode="markers",
+                marker={
+                    **{"symbol": "star", "size": 13, "color": _STAR_COLOUR},
+                    "line": {"width": 1, "color": "black"},
+                },
+                name=_RECOMMENDED,
+                legendgroup=_RECOMMENDED,
+                text=_recommended_texts(panel.recommended),
+                hoverinfo="text",
+            )
+        )
     return traces
+
+
+def _reach(recommended: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """How far the intervals reach below and above, (2, studies)."""
+    ends = recommended[["expected_low", "expected_high"]].to_numpy(np.float64).T
+    return np.abs(ends - recommended["expected_loss"].to_numpy(np.float64))
 
 
 def _grid(panel: TargetScaling) -> npt.NDArray[np.float64]:
@@ -239,6 +284,16 @@ def _trials_of(budget: str) -> str:
 
 def _luckiest_of(budget: str) -> str:
     return f"luckiest of {budget}"
+
+
+def _recommended_texts(recommended: pd.DataFrame) -> list[str]:
+    """As `_hover_texts`, of what studies recommend."""
+    return [
+        f"{row['study']} recommends<br>{row['d_model']} wide, {row['n_layers']} layers, "
+        f"{row['n_heads']} heads, d_ff {row['d_ff']}<br>expected loss {row['expected_loss']:.4f} "
+        f"({row['expected_low']:.4f} to {row['expected_high']:.4f})"
+        for row in recommended.to_dict("records")
+    ]
 
 
 def _hover_texts(trials: pd.DataFrame) -> list[str]:

@@ -1,5 +1,6 @@
 """The map figure: depth against width. Which shape is best within a budget?"""
 
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -10,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as StillFigure
 from plotly.subplots import make_subplots
 
+from mlproject.analysis.recommended import Recommendation
 from mlproject.analysis.report.figure import ReportFigure, by_size
 from mlproject.analysis.report.shape_map import ShapeMap, shape_map, verdict
 
@@ -20,12 +22,14 @@ _INSET = 0.04
 """Of a ring from the edge of its cell, so that neighbours keep theirs apart."""
 
 
-def shape_map_figure(frame: pd.DataFrame) -> ReportFigure:
+def shape_map_figure(
+    frame: pd.DataFrame, recommended: Mapping[str, Recommendation]
+) -> ReportFigure:
     """Draw a map per budget (rows) and target (columns); colours compare within a column."""
     budgets = by_size(list(frame["budget"]), list(frame["budget_parameters"]))
     targets = list(frame["target"].unique())
     maps = {
-        (str(budget), str(target)): shape_map(str(budget), str(target), trials)
+        (str(budget), str(target)): shape_map(str(budget), str(target), trials, recommended)
         for (budget, target), trials in frame.groupby(["budget", "target"], sort=False)
     }
     limits = {
@@ -34,11 +38,15 @@ def shape_map_figure(frame: pd.DataFrame) -> ReportFigure:
     return ReportFigure(
         name="depth_against_width",
         title="Depth against width",
-        caption="What is to be expected of a trial of each width and depth at a middling learning "
-        "rate: the mean of its trials, drawn towards the mean of all, the further the fewer they "
-        "are (their number stands below) and the less the cells differ at all. Framed are the "
-        "cells that cannot be told from the best, which is among them in 95 % of cases; where no "
-        "cell differs from the others none is framed. Grey squares are shapes that the budget "
+        caption="What the study expects of the best architecture of each width and depth, with the "
+        "best of the settings that it was tried with; below it the number of trials. Framed are "
+        "the cells of all architectures that cannot be told from the one that the study "
+        "recommends (the star), none where these are all cells. Where the study made no estimate, "
+        "as is said below, it is what may be expected of a trial at a middling learning rate: the "
+        "mean of the cell's trials, drawn towards the mean of all, the further the fewer they are "
+        "and the less the cells differ at all; framed are then the cells that cannot be told from "
+        "the best, which is among them in 95 % of cases, none where no cell differs from the "
+        "others. Grey squares are shapes that the budget "
         "allows and no trial had. Darker is better; colours compare within a column, where the "
         "target is the same, and go over no less than what one trial scatters by. The lowest loss "
         "of a cell, which is luck for a good part, appears under the pointer.",
@@ -110,6 +118,9 @@ def _draw(axes: Axes, of: ShapeMap, limits: tuple[float, float]) -> None:
         corner = (column + _INSET, row + _INSET)
         side = 1 - 2 * _INSET
         axes.add_patch(mpl.patches.Rectangle(corner, side, side, fill=False, ec=_RING, lw=2))
+    if of.recommended is not None:
+        row, column = of.recommended
+        axes.plot(column + 0.86, row + 0.82, "*", color=_RING, mec="white", mew=0.6, ms=9)
     axes.set_xticks(np.arange(len(of.widths)) + 0.5, [str(width) for width in of.widths])
     axes.set_yticks(np.arange(len(of.depths)) + 0.5, [str(depth) for depth in of.depths])
     axes.tick_params(length=0, labelsize=8)
@@ -181,6 +192,9 @@ def _traces(of: ShapeMap, color_axis: str) -> list[Any]:
     """The traces of a map, with texts on the axes: 64 and 128 are as far apart as 1024 and 2048."""
     axes = {"x": [str(w) for w in of.widths], "y": [str(d) for d in of.depths]}
     untried = np.where(of.allowed & np.isnan(of.losses), 1.0, np.nan)
+    stars = np.full(of.losses.shape, "", dtype=object)
+    if of.recommended is not None:
+        stars[of.recommended] = " ★"
     grey = [[0, "#dddddd"], [1, "#dddddd"]]
     return [
         go.Heatmap(
@@ -195,11 +209,11 @@ def _traces(of: ShapeMap, color_axis: str) -> list[Any]:
         go.Heatmap(
             **axes,
             z=of.losses,
-            customdata=np.dstack([of.counts, of.lowest]),
+            customdata=np.dstack([of.counts.astype(object), of.lowest, stars]),
             coloraxis=color_axis,
             xgap=2,
             ygap=2,
-            texttemplate="%{z:.4f}<br>%{customdata[0]}",
+            texttemplate="%{z:.4f}<br>%{customdata[0]}%{customdata[2]}",
             textfont={"size": 9},
             hovertemplate="d_model %{x}, n_layers %{y}: %{customdata[0]} trials, expected "
             "%{z:.4f}, luckiest %{customdata[1]:.4f}<extra></extra>",

@@ -1,13 +1,14 @@
 """The table of trials that a report is about, of every study of an experiment."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
 from mlproject.analysis.analysed_study import AnalysedStudy
 from mlproject.analysis.dimensions import DIMENSIONS
+from mlproject.analysis.recommended import Recommendation
 from mlproject.data.labels import parse_horizon, parse_task
 from mlproject.errors import UserError
 from mlproject.tracking.names import (
@@ -50,16 +51,19 @@ class ReportTrials:
     unended: int
     """Trials that were pruned, failed or still run."""
     foreign_runs: int
+    recommended: Mapping[str, Recommendation]
+    """By study, of those whose runs say what they recommend."""
 
 
 def report_trials(experiment: TrackedExperiment) -> ReportTrials:
-    """Gather the trials of all studies into one table.
+    """Gather the trials of all studies into one table, and what the studies recommend.
 
     Raises:
         NothingToReport: no trial is complete with a loss and an architecture.
     """
     rows: list[dict[str, object]] = []
     stopped: list[dict[str, object]] = []
+    recommended: dict[str, Recommendation] = {}
     diverged = incomplete = unended = 0
     for tracked in experiment.studies:
         study = AnalysedStudy(tracked)
@@ -73,6 +77,8 @@ def report_trials(experiment: TrackedExperiment) -> ReportTrials:
             else:
                 rows.append(row)
         stopped += _stopped_rows(study)
+        if study.recommendation is not None:
+            recommended[tracked.study_name] = study.recommendation
     if not rows:
         trials = sum(len(study.trials) for study in experiment.studies)
         raise NothingToReport(
@@ -89,6 +95,7 @@ def report_trials(experiment: TrackedExperiment) -> ReportTrials:
         incomplete=incomplete,
         unended=unended,
         foreign_runs=experiment.foreign_runs,
+        recommended=recommended,
     )
 
 

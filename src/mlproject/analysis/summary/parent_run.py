@@ -33,7 +33,7 @@ from mlproject.analysis.summary.recommendation import (
 from mlproject.analysis.summary.table import table_of_trials
 from mlproject.tracking.description import description_tags
 from mlproject.tracking.errors import MlflowError, is_refusal
-from mlproject.tracking.names import Metric
+from mlproject.tracking.names import ARCHITECTURES_FILE, Metric
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import log_study_values
 from mlproject.tracking.trial_run import TrialRun, best_run
@@ -79,7 +79,7 @@ def summarise_study(
             metrics, tags = recommendation_as_logged(ranked)
             log_study_values(store, run_id, metrics=metrics, tags=tags)
             table_text = table_of_architectures(ranked).to_csv(index=False)
-            store.client.log_text(run_id, table_text, "architectures.csv")
+            store.client.log_text(run_id, table_text, ARCHITECTURES_FILE)
     with _part("best trial"):
         _log_best(store, run_id, runs, note(runs, found, ranked))
     with _part("table of trials"):

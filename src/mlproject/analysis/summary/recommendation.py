@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mlproject.text.phrases import counted
-from mlproject.tracking.names import RECOMMENDED_TAG, RECOMMENDED_TRIAL_TAG, RecommendedMetric
+from mlproject.tracking.names import (
+    ARCHITECTURES_FILE,
+    RECOMMENDED_TAG,
+    RECOMMENDED_TRIAL_TAG,
+    RecommendedMetric,
+)
 
 if TYPE_CHECKING:
     from mlproject.search.recommendation import ArchitectureEstimate  # it imports torch
@@ -44,7 +49,7 @@ def recommendation_in_words(ranked: Sequence["ArchitectureEstimate"]) -> Iterato
         f"{first.high:.4f}), estimated from all trials, {first.n_seeds} of them of this very "
         f"configuration; with probability {first.probability_best:.0%} no other of the "
         f"{counted(len(ranked), 'architecture')} tried is better, and "
-        f"{_among_best(ranked) - 1} of them cannot be told from it (architectures.csv)."
+        f"{_among_best(ranked) - 1} of them cannot be told from it ({ARCHITECTURES_FILE})."
     )
 
 

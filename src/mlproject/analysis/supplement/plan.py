@@ -7,6 +7,7 @@ from typing import Any
 
 from mlproject.analysis.analysed_study import AnalysedStudy
 from mlproject.analysis.audit.findings import Gap, UntestedExtreme
+from mlproject.analysis.recommended import live_trials
 from mlproject.analysis.supplement.cost import EpochTime, fit_epoch_time
 from mlproject.analysis.supplement.cover import covering_architectures, gaps_closed_by
 from mlproject.models.arch_grid import Architecture
@@ -18,8 +19,8 @@ from mlproject.tracking.tracked_studies import TrackedTrial, ranked_trials
 TRIALS_PER_VALUE = 3
 """One trial cannot tell a bad value from bad luck with the other settings."""
 
-BEST_TRIALS = 3
-"""The training settings come from so many of the study's best trials in turn."""
+MODELS = 3
+"""The training settings come from so many trials in turn, see `_models`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +50,13 @@ def plan_supplement(
     *,
     trials_per_value: int = TRIALS_PER_VALUE,
 ) -> list[SupplementTrial]:
-    """Plan the trials that close the gaps, each with the training settings of a best trial."""
-    best = ranked_trials(study.finished)[:BEST_TRIALS]
+    """Plan the trials that close the gaps, each with the training settings of a good trial."""
+    models = _models(study)[:MODELS]
     epoch_time = fit_epoch_time(study)
     planned = []
     chosen = covering_architectures(space.grid, gaps, trials_per_value)
     for index, architecture in enumerate(chosen):
-        model = best[index % len(best)] if best else None
+        model = models[index % len(models)] if models else None
         settings = space.nearest_settings(_by_name(model)) if model else {}
         planned.append(
             SupplementTrial(
@@ -77,6 +78,19 @@ def queued_trial(planned: SupplementTrial, space: SearchSpace) -> QueuedTrial:
             attrs[Tag.FORCED_EXTREME.value] = gap.label
     params: dict[str, Any] = space.architecture_params(planned.architecture)
     return QueuedTrial(params={**params, **planned.settings}, user_attrs=attrs)
+
+
+def _models(study: AnalysedStudy) -> list[TrackedTrial]:
+    """The trials whose settings are worth taking, the best first.
+
+    They are of the architecture that the study recommends and of those that cannot be told from it;
+    the luckiest ones where it recommends none.
+    """
+    found = study.recommendation
+    if found is None:
+        return ranked_trials(study.finished)
+    own = {each.trial.trial_number: each for each in live_trials(study.tracked)}
+    return [own[number] for number in found.trials_among_best if number in own]
 
 
 def _by_name(trial: TrackedTrial) -> dict[str, Any]:
