@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from mlproject.tracking.names import TrialState
 from recovery.records import Accounting
 from recovery.sources.collect import Collection
+from recovery.sources.find import MAX_NAMES
 from recovery.write.plan import StudyPlan
-
-MAX_NAMES = 10
-"""Of files that are not read so many are named."""
 
 
 def accounting_lines(collection: Collection, zone: str) -> Iterator[str]:
@@ -71,6 +69,8 @@ def _source_lines(accounting: Accounting) -> Iterator[str]:
         yield f"{accounting.source}: {accounting.trials} trials"
     if accounting.failure:
         yield f"  not read: {accounting.failure}"
+    elif accounting.is_empty and accounting.rejected:
+        yield "  no trial in it that can be read, or whose study is known"
     elif accounting.is_empty:
         yield "  no trial in it: is it the log of a study?"
     for reason, count in accounting.rejected.items():

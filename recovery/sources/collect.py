@@ -14,7 +14,7 @@ from recovery.sources.merge import may_be_one, merge, result_of
 from recovery.sources.optuna.storage import UnreadableStorage, read_storage
 from recovery.sources.reader import LogReader
 from recovery.sources.summary_file import BadSummaryFile, read_summary_file
-from recovery.sources.transit.encodings import BOM, decoded
+from recovery.sources.transit.encodings import BOM, decoded, without_zeros
 
 
 @dataclass(kw_only=True)
@@ -94,10 +94,13 @@ class Collector:
         try:
             with open_log(file.path, file.member) as stream:
                 text, _ = decoded(stream)
-                records = read_summary_file(text, file.path, launch, self.zone)
+                unread: list[str] = []
+                records = read_summary_file(text, file.path, launch, self.zone, unread.append)
         except (UnreadableLog, BadSummaryFile) as error:
             self._fail(accounting, error)
             return
+        if unread:
+            self._fail(accounting, BadSummaryFile(f"{file.path}: {unread[0]}"))
         accounting.trials = len(records)
         for record in records:
             self._add(record)
@@ -152,6 +155,8 @@ def _blocks(files: Sequence[LogFile], accounting: Accounting) -> Iterator[bytes]
             if encoding:
                 accounting.remark(f"{file.name} is read as {encoding}")
             for block in blocks_of(text):
+                if b"\0" in block:
+                    block = without_zeros(block)  # noqa: PLW2901
                 if unended and MESSAGE.match(block.removeprefix(BOM)):
                     yield unended + b"\n"
                     unended = b""
@@ -161,3 +166,7 @@ def _blocks(files: Sequence[LogFile], accounting: Accounting) -> Iterator[bytes]
                     yield joined
     if unended:
         yield unended
+    if files[-1].missing_next:
+        raise UnreadableLog(
+            f"the file that followed {files[-1].missing_next} when the log was rotated is missing"
+        )

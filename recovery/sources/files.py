@@ -5,11 +5,12 @@ import gzip
 import io
 import lzma
 import sys
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, cast
 
@@ -31,7 +32,26 @@ _PACKED: dict[bytes, Callable[[BinaryIO], Any]] = {
     b"\xfd7zXZ\x00": lzma.open,
 }
 """How a packed file begins, and what unpacks it."""
-PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zip")
+_NOT_UNPACKED = {
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"\x1f\x9d": "compress",
+    b"7z\xbc\xaf\x27\x1c": "7-Zip",
+    b"Rar!": "RAR",
+}
+_LONGEST_MAGIC = 8
+_TAR_SUFFIXES = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
+PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zip", ".zst", ".lz4", ".Z")
+_BROKEN = (
+    OSError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    NotImplementedError,
+)
+"""An archive may be encrypted, cut off, or packed in a way that nobody knows."""
 
 
 class UnreadableLog(UserError):
@@ -45,7 +65,9 @@ class LogFile:
     path: str
     """`STANDARD_INPUT` for standard input."""
     member: str | None = None
-    """Its name inside a zip archive."""
+    """Its name inside an archive."""
+    missing_next: str | None = field(default=None, compare=False)
+    """The file in which it went on, where it was rotated and that one is not there."""
 
     @property
     def name(self) -> str:
@@ -70,7 +92,9 @@ class LogFile:
 
 @contextmanager
 def open_log(path: str, member: str | None = None) -> Iterator[BinaryIO]:
-    """The bytes of a log, unpacked if it is packed; of a `member` of a zip archive if one is named.
+    """The bytes of a log, unpacked if it is packed; of a `member` of an archive if one is named.
+
+    What can be read of a packed file that is cut off or damaged is read before it is said so.
 
     Raises:
         UnreadableLog: it cannot be opened, or reading fails half-way.
@@ -79,15 +103,7 @@ def open_log(path: str, member: str | None = None) -> Iterator[BinaryIO]:
     try:
         with _open(path, member) as stream:
             yield stream
-    # An archive may be encrypted, cut off, or packed in a way that nobody knows.
-    except (
-        OSError,
-        EOFError,
-        zlib.error,
-        lzma.LZMAError,
-        zipfile.BadZipFile,
-        NotImplementedError,
-    ) as error:
+    except _BROKEN as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise UnreadableLog(f"{shown} cannot be read ({reason})") from error
 
@@ -109,40 +125,85 @@ def blocks_of(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def members_of(path: str) -> list[LogFile]:
-    """The file itself, or the files in it where it is called a zip archive."""
-    if PurePath(path).suffix.lower() != ".zip":  # a model's file may be an archive too
-        return [LogFile(path=path)]
+    """The file itself, or the files in it where it is called an archive."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = [info.filename for info in archive.infolist() if not info.is_dir()]
-    except (OSError, zipfile.BadZipFile, NotImplementedError):
+        if path.lower().endswith(".zip"):  # a model's file may be an archive too
+            with zipfile.ZipFile(path) as archive:
+                names = [info.filename for info in archive.infolist() if not info.is_dir()]
+        elif path.lower().endswith(_TAR_SUFFIXES):
+            with tarfile.open(path) as tape:
+                names = [info.name for info in tape if info.isfile()]
+        else:
+            return [LogFile(path=path)]
+    except _BROKEN:
         return [LogFile(path=path)]  # to be named when it is read
     return [LogFile(path=path, member=name) for name in sorted(names)]
+
+
+class _Salvaged(io.RawIOBase):
+    """What can be read of a packed file; `error` is what ended it."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self.error: Exception | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
+        try:
+            part = self._source.read1(len(buffer))
+        except _BROKEN as error:
+            self.error = error
+            return 0
+        buffer[: len(part)] = part
+        return len(part)
 
 
 @contextmanager
 def _open(path: str, member: str | None) -> Iterator[BinaryIO]:
     if path == STANDARD_INPUT:
         yield sys.stdin.buffer
-    elif member is not None:
+    elif member is None:
+        with Path(path).open("rb", buffering=_BUFFER) as plain, _unpacked(plain) as stream:
+            yield stream
+    elif path.lower().endswith(".zip"):
         with zipfile.ZipFile(path) as archive, _member(archive, member) as stream:
             yield stream
     else:
-        with Path(path).open("rb", buffering=_BUFFER) as plain:
-            head = plain.read(8)
-            plain.seek(0)
-            unpack = next((u for magic, u in _PACKED.items() if head.startswith(magic)), None)
-            if unpack is None:
-                yield plain
-                return
-            with unpack(plain) as unpacked:
-                yield cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, unpacked), _BUFFER))
+        with tarfile.open(path) as tape:
+            packed = tape.extractfile(member)
+            if packed is None:
+                raise UnreadableLog(f"{member} in {path} is no file")
+            with _unpacked(cast(BinaryIO, packed)) as stream:
+                yield stream
+
+
+@contextmanager
+def _unpacked(packed: BinaryIO) -> Iterator[BinaryIO]:
+    head = packed.read(_LONGEST_MAGIC)
+    packed.seek(0)
+    for magic, program in _NOT_UNPACKED.items():
+        if head.startswith(magic):
+            raise OSError(f"it is packed with {program}: unpack it, and give what is in it")
+    unpack = next((u for magic, u in _PACKED.items() if head.startswith(magic)), None)
+    if unpack is None:
+        yield packed
+        return
+    with unpack(packed) as unpacked:
+        salvaged = _Salvaged(unpacked)
+        yield cast(BinaryIO, io.BufferedReader(salvaged, _BUFFER))
+        if salvaged.error is not None:
+            raise salvaged.error
 
 
 @contextmanager
 def _member(archive: zipfile.ZipFile, name: str) -> Iterator[BinaryIO]:
     try:
-        with archive.open(name) as stream:
-            yield cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, stream), _BUFFER))
+        with archive.open(name) as stream, _unpacked(cast(BinaryIO, stream)) as unpacked:
+            salvaged = _Salvaged(unpacked)
+            yield cast(BinaryIO, io.BufferedReader(salvaged, _BUFFER))
+            if salvaged.error is not None:
+                raise salvaged.error
     except RuntimeError as error:  # it wants a password
         raise UnreadableLog(f"{archive.filename} cannot be read ({error})") from error

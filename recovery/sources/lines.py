@@ -7,6 +7,14 @@ from enum import StrEnum
 from functools import lru_cache
 
 _TERMINAL_CODE = re.compile(rb"\x1b\[[0-9;?]{0,16}[A-Za-z]")
+_SHOWN_CODE = re.compile(
+    rb"(?:\^\[|#033|\\x1b|\\033|\\u001b|\\e|\xe2\x90\x9b)?\[(?:\d{1,3}(?:;\d{1,3}){0,8})?m"
+)
+"""A colour whose escape sign was lost or spelt out, as `cat -v`, syslog and web pages do."""
+_RESETS = (b"[0m", b"[m")
+"""What stands behind every coloured text, and next to never elsewhere."""
+UNUSUAL = (b"\r", b"\x1b", b"\0", BOM_UTF8[:1], *_RESETS)
+"""Where a block has none of these, `clean` would change no line of it."""
 _STAMP = re.compile(rb"\[[DIWEC] (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})\] ?")
 _STAMP_BYTES = len(b"[I 2026-11-23 20:14:51,408] ")
 _BAR = re.compile(rb"%\||it/s|s/it")
@@ -29,9 +37,12 @@ class Noise(StrEnum):
 
 def clean(raw: bytes) -> bytes:
     """The line as a terminal would show it last: without codes, after the last carriage return."""
-    line = raw.rstrip(b"\r\n").removeprefix(BOM_UTF8)
+    # A loss of power leaves zeros where a file had grown.
+    line = raw.rstrip(b"\r\n\0").lstrip(b"\0").removeprefix(BOM_UTF8)
     if b"\x1b" in line:
         line = _TERMINAL_CODE.sub(b"", line)
+    if any(reset in line for reset in _RESETS):
+        line = _SHOWN_CODE.sub(b"", line)
     if b"\r" in line:
         line = next((part for part in reversed(line.split(b"\r")) if part.strip()), b"")
     return line

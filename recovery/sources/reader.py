@@ -15,8 +15,7 @@ from recovery.records import Accounting, LaunchId, TrialRecord
 from recovery.sources import line_kinds as kinds
 from recovery.sources.legacy_log.studies import LegacyStudies
 from recovery.sources.legacy_log.trials import DIED
-from recovery.sources.lines import Noise, clean, noise_kind, split_stamp
-from recovery.sources.transit.encodings import BOM
+from recovery.sources.lines import UNUSUAL, Noise, clean, noise_kind, split_stamp
 from recovery.sources.transit.restore import Restoration
 from recovery.sources.trial_log.trials import LoggedTrials
 from recovery.sources.zones import zone_remark
@@ -78,8 +77,7 @@ class LogReader:
             restored = self._restoration.restore(lines)
             self._read_restored(restored, ends_whole=block[-1:] == b"\n")
             return
-        unusual = (b"\r", b"\x1b", BOM[:1])
-        is_clean = not any(sign in block for sign in unusual)
+        is_clean = not any(sign in block for sign in UNUSUAL)
         accounting = self.accounting
         first = accounting.lines + 1
         accounting.lines += len(lines)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import PurePath
 from typing import Any, BinaryIO
@@ -13,6 +13,7 @@ from recovery import study_names
 from recovery.records import LaunchId, TimesFrom, TrialRecord
 from recovery.sources import fingerprints
 from recovery.sources.legacy_log.trials import DIVERGED_VALUE, SAMPLED
+from recovery.sources.optuna.old_studies import NOT_A_LOSS
 
 _BESIDE_PARAMS = (Param.ARCH_IDX, Param.D_MODEL, Param.N_LAYERS, Param.N_HEADS, Param.PARAM_COUNT)
 _METRICS = (Metric.VAL_ACCURACY, Metric.VAL_AUC, Metric.DURATION_SECONDS)
@@ -24,6 +25,19 @@ _END = ("end_time", "datetime_complete", "ended_at")
 
 MAX_BYTES = 64 << 20
 MAX_TRIALS = 10**9
+_MOST_SECONDS = 10**11
+"""More seconds since the epoch are milliseconds."""
+
+
+_MOST_REASONS = 10
+_UNREADABLE = (
+    ValueError,
+    OverflowError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)
 
 
 class BadSummaryFile(UserError):
@@ -31,45 +45,72 @@ class BadSummaryFile(UserError):
 
 
 def read_summary_file(
-    stream: BinaryIO, path: str, launch: LaunchId, zone: tzinfo = UTC
+    stream: BinaryIO,
+    path: str,
+    launch: LaunchId,
+    zone: tzinfo = UTC,
+    pass_over: Callable[[str], object] | None = None,
 ) -> list[TrialRecord]:
     """The records of a summary file.
 
     Most hold finished trials only, and no time but their own. Those of an older recovery script
-    have the times of the log, without a zone, and parameters as the trial's line prints them.
+    have the times of the log, without a zone, and parameters as the trial's line prints them. Where
+    the file does not name its experiment, its own name does. What is said of entries that cannot be
+    read is given to `pass_over`, if others can.
 
     Raises:
         BadSummaryFile: it is not JSON, or not a summary of trials.
     """
     source = PurePath(path).name
+    unread: list[str] = []
+    records: list[TrialRecord] = []
     try:
-        summary = json.loads(_read(stream))
-        name = study_names.from_logged_name(str(summary["experiment"]))
+        found = json.loads(_read(stream))
+        summary: Any = {"trials": found} if isinstance(found, list) else found
+        logged = str(summary["experiment"] if "experiment" in summary else _named(source))
+        name = study_names.from_logged_name(logged)
         if name is None:
             raise ValueError("its experiment cannot name a study")
-        written_ms = _milliseconds(summary["timestamp"], UTC)
-        return [
-            _record(
-                trial,
-                study_name=name,
-                logged_study_name=summary["experiment"],
-                source=source,
-                launch=launch,
-                written_ms=written_ms,
-                zone=zone,
-            )
-            for trial in summary["trials"]
-        ]
-    except (
-        ValueError,
-        OverflowError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ) as error:
-        reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
-        raise BadSummaryFile(f"{path} is not a summary of trials ({reason[:200]})") from error
+        written = summary.get("timestamp")
+        written_ms = None if written is None else _milliseconds(written, UTC)
+        maximises = str(summary.get("direction", "")).lower().endswith("maximize")
+        for place, trial in enumerate(summary["trials"], 1):
+            try:
+                records.append(
+                    _record(
+                        trial,
+                        study_name=name,
+                        logged_study_name=logged,
+                        source=source,
+                        launch=launch,
+                        written_ms=written_ms,
+                        zone=zone,
+                        problems=(NOT_A_LOSS,) if maximises else (),
+                    )
+                )
+            except _UNREADABLE as error:
+                unread.append(f"its trial {place} cannot be read ({_reason(error)})")
+                if pass_over is None:
+                    raise
+    except _UNREADABLE as error:
+        raise BadSummaryFile(f"{path} is not a summary of trials ({_reason(error)})") from error
+    if unread and not records:
+        raise BadSummaryFile(f"{path} is not a summary of trials ({unread[0]})")
+    if unread and pass_over is not None:
+        pass_over("; ".join(unread[:_MOST_REASONS]))
+    return records
+
+
+def _named(source: str) -> str:
+    """The study that a file is named after; KeyError where it is named otherwise."""
+    name, found, _ = source.partition("_all_trials.json")
+    if not found:
+        raise KeyError("experiment")
+    return name
+
+
+def _reason(error: Exception) -> str:
+    return (f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error))[:200]
 
 
 def _read(stream: BinaryIO) -> bytes:
@@ -87,15 +128,16 @@ def _record(
     logged_study_name: str,
     source: str,
     launch: LaunchId,
-    written_ms: int,
+    written_ms: int | None,
     zone: tzinfo,
+    problems: tuple[str, ...],
 ) -> TrialRecord:
     number = int(_first(trial, _NUMBER))
     if not 0 <= number < MAX_TRIALS:
         raise ValueError("no trial has such a number")
     state = _state(trial)
     value = _value(trial) if state is TrialState.COMPLETE else None
-    sampled = dict(trial["params"])
+    sampled = dict(trial.get("params") or {})
     params: dict[Param, int | float | str] = {
         SAMPLED[key]: chosen
         for key, chosen in sampled.items()
@@ -112,7 +154,7 @@ def _record(
         tags[Tag.DIVERGED.value] = "true"
     started_ms, ended_ms = (_time(trial, names, zone) for names in (_START, _END))
     has_times = started_ms is not None and ended_ms is not None
-    if not has_times:
+    if not has_times and written_ms is not None:
         duration_ms = round(metrics.get(Metric.DURATION_SECONDS, 0.0) * 1000)
         started_ms, ended_ms = written_ms - duration_ms, written_ms
     return TrialRecord(
@@ -134,6 +176,7 @@ def _record(
             study_name, number, None if value is None else repr(value), sampled
         ),
         sampled=sampled,
+        problems=problems,
     )
 
 
@@ -163,8 +206,15 @@ def _time(trial: Mapping[str, Any], names: Sequence[str], zone: tzinfo) -> int |
     return None if found is None else _milliseconds(found, zone)
 
 
-def _milliseconds(text: str, zone: tzinfo) -> int:
-    """A time in ISO format, or as Optuna's logger writes it; in `zone` where it names none."""
+def _milliseconds(text: str | float, zone: tzinfo) -> int:
+    """A time in ISO format, or as Optuna's logger writes it; in `zone` where it names none.
+
+    A number is seconds since the epoch, or milliseconds where seconds would be too many.
+    """
+    if _is_number(text):
+        return round(float(text) * (1 if float(text) > _MOST_SECONDS else 1000))
+    if not isinstance(text, str):
+        raise TypeError(f"{str(text)[:50]!r} is no time")
     moment = datetime.fromisoformat(text.replace(",", "."))
     zoned = moment if moment.tzinfo else moment.replace(tzinfo=zone)
     return round(zoned.timestamp() * 1000)

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mlproject.experiments.known_trials import TrialsElsewhere
-from mlproject.experiments.study import StudyOutcome, run_study
+from mlproject.experiments.study import StudyLaunch, StudyOutcome, WritesPending, run_study
 from mlproject.tracking.artifacts import ArtifactsUnwritable
 from mlproject.tracking.names import (
     NOTE_TAG,
@@ -143,6 +143,43 @@ def test_in_a_renamed_experiment_the_study_goes_on(launch: Launch, client: Mlflo
     again = launch(2, experiment="later")
     assert (again.parent_run_id, again.study_name) == (outcome.parent_run_id, NAME)
     assert _numbers(client, "later") == ["0", "1"]
+
+
+def test_a_study_whose_experiment_was_renamed_is_not_written_a_second_time(
+    launch: Launch, client: MlflowClient
+) -> None:
+    experiment = client.get_run(launch(1).parent_run_id).info.experiment_id
+    client.rename_experiment(experiment, "later")
+    with pytest.raises(TrialsElsewhere, match="has its runs in experiment 'later'"):
+        launch(2)  # the same command again
+    assert client.get_experiment_by_name("phase6a") is None
+    client.create_experiment("phase6a")  # as 'mlflow run' does before the launch
+    with pytest.raises(TrialsElsewhere, match="--experiment-name"):
+        launch(2)
+    launch(2, experiment="later")
+    assert _numbers(client, "later") == ["0", "1"] and _numbers(client) == []
+    launch(1, storage="sqlite:///anew.db")  # another study of the same name
+    assert _numbers(client) == ["0"]
+
+
+@pytest.mark.parametrize("what", ["run", "experiment"])
+def test_what_was_deleted_during_a_launch_is_said_to_be_deleted(
+    what: str, launch: Launch, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is well, and to start it would not help."""
+    summarise = StudyLaunch._summarise
+
+    def delete(self: StudyLaunch) -> None:
+        run = client.get_run(self.parent_run_id)
+        if what == "run":
+            client.delete_run(run.info.run_id)
+        else:
+            client.delete_experiment(run.info.experiment_id)
+        summarise(self)
+
+    monkeypatch.setattr(StudyLaunch, "_summarise", delete)
+    with pytest.raises(WritesPending, match="restore in MLflow what was deleted there and run"):
+        launch(1)
 
 
 def test_of_a_restored_parent_each_trial_is_counted_once(

@@ -378,6 +378,26 @@ def test_an_interrupted_trial_is_closed_and_tried_again(
     assert sum(run.info.status == "FINISHED" for run in trials) == 8
 
 
+def test_an_interruption_between_two_lines_of_optunas_is_one(
+    run_small_study: RunSmallStudy, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it comes while Optuna keeps a result, Optuna's own clean-up fails on top."""
+    keep = optuna.storages.RDBStorage.set_trial_state_values
+
+    def interrupt(storage: Any, trial_id: int, state: Any, values: Any = None) -> bool:
+        if state is optuna.trial.TrialState.COMPLETE:
+            raise KeyboardInterrupt
+        return keep(storage, trial_id, state, values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.storages.RDBStorage, "set_trial_state_values", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run_small_study(n_trials=2)
+    parent, _ = _runs(client)
+    assert parent.info.status == "KILLED"
+    assert run_small_study(n_trials=2).finished == 2
+
+
 def test_the_data_digest_is_part_of_the_study(
     run_small_study: RunSmallStudy, small_market: Path, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from mlproject.experiments.storage import StorageUnreachable
+from mlproject.experiments.storage import StorageUnreachable, open_study_storage
 from mlproject.experiments.study_files import FilesWouldBeLost, study_files
 from mlproject.tracking.errors import TrackingUnreachable
 from mlproject.tracking.store import TrackingStore, connect
@@ -92,6 +92,16 @@ def test_a_project_that_lies_among_temporary_files_is_no_fetched_copy(
 def test_a_storage_in_memory_is_refused(on_file: TrackingStore, url: str) -> None:
     with pytest.raises(StorageUnreachable, match="is in memory"):
         study_files(on_file, url, STUDY)
+
+
+def test_a_storage_of_an_impossible_name_is_refused(on_file: TrackingStore) -> None:
+    with pytest.raises(StorageUnreachable, match=r"too long.*name another"):
+        study_files(on_file, f"sqlite:///{'x' * 300}", STUDY)
+
+
+def test_a_driver_that_is_missing_is_named(work_directory: Path) -> None:
+    with pytest.raises(StorageUnreachable, match="the one that has the module MySQLdb"):
+        open_study_storage("mysql://me@host/db", STUDY, work_directory)
 
 
 @pytest.mark.parametrize("name", ["mlflow.db", "copy.db"])

@@ -22,6 +22,8 @@ from mlproject.text.advice import of_artifacts, of_storage, of_tracking
         ("Max retries exceeded … too many 500 error responses", "the server's own log"),
         ("the response body was not in a valid JSON format", "the address of one"),
         ("failed with error code 404 != 200", "the address of one"),
+        ("got unsupported URI 'ftp://x' for model registry", "one such as sqlite:///mlflow.db"),
+        ("Invalid url: http://localhost:99999/api/2.0", "one such as sqlite:///mlflow.db"),
         ("SSL: CERTIFICATE_VERIFY_FAILED", "MLFLOW_TRACKING_SERVER_CERT_PATH"),
         ("who knows", "start it"),
     ],

@@ -133,3 +133,15 @@ def test_a_store_of_files_is_answered_with_the_way_out(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with pytest.raises(TrackingUnreachable, match="mlflow migrate-filestore"):
         connect(None)
+
+
+@pytest.mark.parametrize("uri", ["http://[::1", "ftp://host/x", "http://127.0.0.1:99999"])
+def test_what_names_no_store_is_not_to_be_started(work_directory: Path, uri: str) -> None:
+    with pytest.raises(TrackingUnreachable, match=r"names no store .*: set MLFLOW_TRACKING_URI to"):
+        connect(None, uri)
+
+
+def test_databricks_is_no_directory(work_directory: Path) -> None:
+    with pytest.raises(TrackingUnreachable) as refused:
+        connect(None, "databricks")
+    assert "directory of files" not in str(refused.value)

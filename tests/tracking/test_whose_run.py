@@ -9,7 +9,12 @@ from mlflow import MlflowClient
 from mlproject.tracking.names import ANALYSIS_TAG, LAUNCH_OF_TAG, PARENT_RUN_ID_TAG, Tag
 from mlproject.tracking.store import TrackingStore, connect, default_experiment, open_experiment
 from mlproject.tracking.study_run import close_study_run, find_study_run, open_study_run
-from mlproject.tracking.whose_run import AnotherStore, ExperimentConflict, begun_in
+from mlproject.tracking.whose_run import (
+    AnotherStore,
+    ExperimentConflict,
+    begun_elsewhere,
+    begun_in,
+)
 
 STUDY, SUFFIX = "phase6a_2M_h3_threshold_1pct", "2M_h3_threshold_1pct"
 
@@ -273,3 +278,12 @@ def test_row_18_several_that_may_be_meant_are_named(client: MlflowClient) -> Non
     experiment_id = _begin_in(client, "old", also="older")
     with pytest.raises(ExperimentConflict, match=f"old_{SUFFIX}, older_{SUFFIX}"):
         begun_in(client, experiment_id, f"new_{SUFFIX}", SUFFIX)
+
+
+def test_row_19_a_study_of_this_name_in_another_experiment_is_found(client: MlflowClient) -> None:
+    experiment_id = _begin_in(client, "old")
+    client.rename_experiment(experiment_id, "new")
+    assert begun_elsewhere(client, f"old_{SUFFIX}") == ["new"]
+    assert begun_elsewhere(client, f"new_{SUFFIX}") == []
+    client.delete_experiment(experiment_id)
+    assert begun_elsewhere(client, f"old_{SUFFIX}") == []

@@ -91,7 +91,11 @@ class LegacyStudies:
         else:
             self._end_launch(DIED)
         study_name = script_study if starts else None
-        why = f"section {script[:60]!r} names no study that is known"
+        why = (
+            f"section {script[:60]!r} names no study that is known"
+            if starts
+            else f"no line between it and the end of {script[:60]} names the study"
+        )
         self._launch = self._new_launch(study_name, script, why)
         if study_name is not None:
             self._named_by_section.append(self._launch.id)
@@ -232,7 +236,8 @@ class LegacyStudies:
                 launch.unread_starts.setdefault(trial_number, number)
         opened = launch.open.get(trial_number) if trial_number is not None else None
         for trial in [opened] if opened else launch.open.values():
-            trial.problems.append(f"line {number} cannot be read and may be one of its lines")
+            if trial is opened or not trial.problems:  # one doubt is enough
+                trial.problems.append(f"line {number} cannot be read and may be one of its lines")
 
     def _drop_forced_dropout(self) -> None:
         if self._launch.forced_dropout is not None:

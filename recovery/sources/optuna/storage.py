@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mlproject.errors import UserError
 from mlproject.text.credentials import check_url, first_line, hide_credentials
+from mlproject.text.sqlite_tables import holds_mlflow
 from mlproject.text.sqlite_urls import sqlite_file
 from mlproject.tracking.names import Metric, Origin, Tag, TrialState
 from recovery import study_names
@@ -43,19 +44,19 @@ def read_storage(url: str, launch_ids: Iterator[int]) -> Iterator[TrialRecord]:
     if file is not None and not file.exists():
         # Optuna would make an empty storage there.
         raise UnreadableStorage(f"storage {shown} cannot be read (there is no such file)")
+    if file is not None and holds_mlflow(file):
+        raise UnreadableStorage(f"storage {shown} cannot be read (it is a store of MLflow's)")
     try:
-        studies = [
-            optuna.load_study(study_name=name, storage=url)
-            for name in optuna.get_all_study_names(url)
-        ]
+        names = optuna.get_all_study_names(url)
+        named = [name for name in names if study_names.from_logged_name(name) is not None]
+        for name in named:
+            study = optuna.load_study(study_name=name, storage=url)
+            yield from read_study(study, shown.rpartition("/")[2], LaunchId(next(launch_ids)))
     except (SQLAlchemyError, ImportError, ValueError, RuntimeError, OSError) as error:
         raise UnreadableStorage(f"storage {shown} cannot be read ({first_line(error)})") from error
-    for study in studies:
-        if study_names.from_logged_name(study.study_name) is None:
-            raise UnreadableStorage(
-                f"storage {shown}: {study.study_name[:60]!r} cannot name a study"
-            )
-        yield from read_study(study, shown.rpartition("/")[2], LaunchId(next(launch_ids)))
+    if len(named) < len(names):
+        others = " and ".join(repr(name[:60]) for name in names if name not in named)
+        raise UnreadableStorage(f"storage {shown}: {others} cannot name a study")
 
 
 def read_study(study: "Study", source: str, launch: LaunchId) -> Iterator[TrialRecord]:

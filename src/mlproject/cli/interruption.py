@@ -7,6 +7,7 @@ has opened and ends. What comes on top while it does so is ignored.
 import os
 import signal
 import stat
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -16,6 +17,7 @@ from types import FrameType
 INSIST_SECONDS = 30.0
 """Closing takes seconds. Whoever still interrupts after this long means it."""
 _POLL_SECONDS = 1.0
+_AGAIN_SECONDS = 0.05
 _SHELLS = ("sh", "bash", "dash", "zsh")
 _ENDING = b"interrupted: what is open is being closed, which takes seconds\n"
 
@@ -31,6 +33,18 @@ def end_on_signals() -> None:
         which = getattr(signal, name, None)  # Windows has no SIGHUP
         if which is not None and signal.getsignal(which) is not signal.SIG_IGN:
             signal.signal(which, _interrupt)
+    sys.unraisablehook = _interrupt_again
+
+
+def _interrupt_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Interrupt once more where Python has lost an interruption, as it does within a `__del__`."""
+    if lost.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(lost)
+        return
+    _interrupted_at.clear()
+    again = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGTERM))
+    again.daemon = True
+    again.start()
 
 
 def _interrupt(received: int, _frame: FrameType | None) -> None:

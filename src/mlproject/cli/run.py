@@ -8,7 +8,7 @@ from typing import NoReturn
 import click
 
 from mlproject.cli.interruption import end_on_signals, end_with_mlflow_run
-from mlproject.errors import UserError
+from mlproject.errors import UserError, is_interruption
 from mlproject.text.credentials import (
     CredentialsInSight,
     hide_credentials,
@@ -42,7 +42,9 @@ def run_command_line(command: click.Command) -> NoReturn:
         if "--debug" in sys.argv:
             raise
         _fail(str(error), error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+    except BaseException as error:
+        if not (isinstance(error, click.Abort) or is_interruption(error)):
+            raise
         _close_launch()
         _fail("interrupted: run the same command again to go on", INTERRUPTED_EXIT_CODE)
     sys.exit(exit_code or 0)

@@ -1,7 +1,7 @@
-"""Whether a storage knows the trials that MLflow holds of its study.
+"""Whether the storage of a study and MLflow hold the same of its trials.
 
 A storage that was lost, or another one than last time, would count from trial 0 again under the
-same parent run.
+same parent run. In another experiment than last time all trials would stand a second time.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,16 +16,19 @@ from mlproject.tracking.names import STUDY_FOLDER_TAG, STUDY_STORAGE_TAG
 from mlproject.tracking.store import TrackingStore
 from mlproject.tracking.study_run import find_study_run
 from mlproject.tracking.trial_run import TrialRun
+from mlproject.tracking.whose_run import begun_elsewhere
 
 
 class TrialsElsewhere(UserError):
-    """MLflow holds trials of the study that its storage does not know."""
+    """MLflow holds trials of the study that its storage does not know, or in another experiment."""
 
 
 def check_known(
     store: TrackingStore, files: StudyFiles, trials: Callable[[], Sequence[TrialRun]]
 ) -> None:
     """Refuse a storage that does not know the live trials of its study's parent run.
+
+    Refuse, too, to write a study that has begun into a second experiment of the same store.
 
     Args:
         store: MLflow's.
@@ -34,16 +37,25 @@ def check_known(
             begin one meanwhile.
 
     Raises:
-        TrialsElsewhere: names the storage that was used before.
+        TrialsElsewhere: names the storage or the experiment that was used before.
         TrackingUnreachable: the store does not answer.
     """
-    if store.found_experiment_id is None:
-        return
     with tracking_errors(store.uri):
-        parent = find_study_run(store, files.study_name)
+        has_experiment = store.found_experiment_id is not None
+        parent = find_study_run(store, files.study_name) if has_experiment else None
         if parent is None:
-            return
-        known = known_runs(store, parent.info.run_id)
+            others = begun_elsewhere(store.client, files.study_name)
+        else:
+            known = known_runs(store, parent.info.run_id)
+    if parent is None:
+        if others and trials():
+            raise TrialsElsewhere(
+                f"study {files.study_name} has its runs in experiment "
+                f"{' and '.join(map(repr, others))}, which was renamed or is a copy: give that "
+                "name with --experiment ('mlflow run': --experiment-name), or begin anew in "
+                "another storage"
+            )
+        return
     unknown = known.unknown(trials())
     if not unknown:
         return

@@ -98,7 +98,7 @@ def open_study_storage(url: str | None, study_name: str, default_directory: Path
             with rdb.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
     except (ArgumentError, SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
-        found = of_storage(str(error))
+        found = of_storage(f"{error} {error.__cause__ or ''}")
         wrong = "" if found.is_wrong == "cannot be opened" else f"it {found.is_wrong}: "
         raise StorageUnreachable(
             f"storage {shown} cannot be opened ({first_line(error)}): {wrong}{found.advice}"
@@ -121,7 +121,7 @@ def storage_url(url: str | None, default_directory: Path) -> str:
     """The URL of a storage, by default that of MLPROJECT_STORAGE, else of ``optuna.db``.
 
     Raises:
-        StorageUnreachable: it is in memory.
+        StorageUnreachable: it is in memory, a store of MLflow's, or names no file that can be.
         AmbiguousUrl: it holds a password that is not percent-encoded.
     """
     url = url or os.environ.get(STORAGE_VARIABLE) or sqlite_url(default_directory / "optuna.db")
@@ -132,7 +132,13 @@ def storage_url(url: str | None, default_directory: Path) -> str:
             "such as sqlite:///optuna.db, or a database server"
         )
     file = sqlite_file(url)
-    if file is not None and holds_mlflow(file):
+    try:
+        is_of_mlflow = file is not None and file.exists() and holds_mlflow(file)
+    except OSError as error:
+        raise StorageUnreachable(
+            f"storage {hide_credentials(url)} cannot be opened ({error.strerror}): name another"
+        ) from error
+    if is_of_mlflow:
         raise StorageUnreachable(
             f"storage {url} is a store of MLflow's: Optuna needs a database of its own, so name "
             "another file"

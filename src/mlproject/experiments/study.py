@@ -21,7 +21,7 @@ from mlproject.data.load_markets import checked_markets
 from mlproject.data.market_table import remarks, what_data_tells
 from mlproject.data.markets import Markets
 from mlproject.data.windows import build_windows
-from mlproject.errors import UserError
+from mlproject.errors import UserError, is_interruption
 from mlproject.experiments.control.commands import Command
 from mlproject.experiments.control.listener import listening
 from mlproject.experiments.control.planned_trials import keep_planned_trials, planned_trials
@@ -60,7 +60,7 @@ from mlproject.search.tracked_settings import connect_for_study, settings_as_tra
 from mlproject.search.trial_queue import QueuedTrial, best_trial, finished_trials, own_trials
 from mlproject.text.credentials import first_line
 from mlproject.tracking.artifacts import log_text
-from mlproject.tracking.errors import MlflowError, tracking_errors
+from mlproject.tracking.errors import MlflowError, is_of_deleted, tracking_errors
 from mlproject.tracking.live_tracking import (
     INTERRUPTED_PATIENCE_SECONDS,
     LiveTracking,
@@ -316,9 +316,11 @@ class StudyLaunch:
             write_missing_lines(self.trial_log, self._ended_trials())
             was_stopped = self._run_trials(tracking)
             status = "KILLED" if was_stopped else "FINISHED"
-        except KeyboardInterrupt:
+        except BaseException as error:
+            if not is_interruption(error):
+                raise
             status, patience = "KILLED", INTERRUPTED_PATIENCE_SECONDS
-            raise
+            raise KeyboardInterrupt from error
         finally:
             pending = self._conclude(status, tracking, patience)
         if pending is not None:
@@ -367,9 +369,9 @@ class StudyLaunch:
                 end_launch(self.store, self.parent_run_id, "KILLED")
                 raise
             except MlflowError as error:
-                pending = (
-                    f"MLflow does not take its summary ({first_line(error)}): start the server"
-                )
+                deleted = "restore in MLflow what was deleted there"
+                advice = deleted if is_of_deleted(error) else "start the server"
+                pending = f"MLflow does not take its summary ({first_line(error)}): {advice}"
         if pending is not None and status != "FINISHED":
             _logger.warning("%s and run the same command again", pending)
         if left.was_interrupted:

@@ -109,6 +109,11 @@ _TRACKING: Sequence[Row] = (
         "use that version, or name a database of MLflow's own, other than Optuna's",
     ),
     (
+        r"unsupported URI|not supported in the current version|Invalid url|Invalid IPv6",
+        "has a URI that names no store",
+        "set MLFLOW_TRACKING_URI to one such as sqlite:///mlflow.db or http://localhost:5000",
+    ),
+    (
         r"Invalid Host header|DNS rebinding",
         "refuses the name by which it is called",
         "start it with --allowed-hosts and that name",

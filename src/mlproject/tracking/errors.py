@@ -60,6 +60,11 @@ def whole_text(error: BaseException) -> str:
     return text
 
 
+def is_of_deleted(error: Exception) -> bool:
+    """Tell whether the error is a refusal because the run or its experiment was deleted."""
+    return is_refusal(error) and "must be in the 'active' state" in str(error)
+
+
 def is_refusal(error: Exception) -> bool:
     """Tell whether the error is a refusal: a store that is well would refuse the same again.
 

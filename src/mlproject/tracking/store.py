@@ -4,12 +4,14 @@ import logging
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run
 
 from mlproject.errors import UserError
+from mlproject.text.advice import of_tracking
 from mlproject.text.credentials import check_url, hide_credentials, holds_credentials
 from mlproject.text.sqlite_tables import holds_optuna_alone
 from mlproject.text.sqlite_urls import is_in_memory, sqlite_file, sqlite_url
@@ -197,13 +199,20 @@ def _usable(uri: str) -> str:
             f"tracking store {uri} is in memory and ends with this process: set "
             "MLFLOW_TRACKING_URI to a file such as sqlite:///mlflow.db, or to a server"
         )
-    if uri.startswith("file:") or "://" not in uri:
+    if uri.startswith("file:") or ("://" not in uri and uri != "databricks"):
         raise TrackingUnreachable(
             f"tracking store {uri} is a directory of files, which MLflow no longer writes: move it "
             "with 'mlflow migrate-filestore --source mlruns --target sqlite:///mlflow.db' "
             "or set MLFLOW_TRACKING_URI to a database or a server"
         )
     check_url(uri, "MLFLOW_TRACKING_URI")
+    try:
+        urlsplit(uri)
+    except ValueError as error:
+        found = of_tracking(str(error))
+        raise TrackingUnreachable(
+            f"tracking store {hide_credentials(uri)} {found.is_wrong} ({error}): {found.advice}"
+        ) from error
     file = sqlite_file(uri)
     if file is not None and holds_optuna_alone(file):
         raise TrackingUnreachable(

@@ -36,6 +36,8 @@ notebook or a shell may have exported any run there, or hand on another program'
 | 17 | none but a deleted one, whose trials are left | as 14; the trials are hung under it |
 | 18 | none, but one with another experiment's name (this one was renamed, or is a copy) | it: the |
 |    | | study goes on under the name that it began with, said; refused if there are several |
+| 19 | none, but one in another experiment (it was renamed, and the launch was not) | refused |
+|    | | where the study's storage holds trials: all of them would be written twice |
 
 Which of the parent's runs is a trial's is in `known_runs`: by a tag, so that copies of a store, in
 which runs have other ids and other starts, double nothing.
@@ -310,6 +312,17 @@ def begun_in(client: MlflowClient, experiment_id: str, study_name: str, suffix: 
         )
         return experiment
     return None
+
+
+def begun_elsewhere(client: MlflowClient, study_name: str) -> list[str]:
+    """Name the experiments in which a live study of this name has its parent (row 19)."""
+    experiments = {each.experiment_id: each.name for each in client.search_experiments()}
+    parents = client.search_runs(
+        [*experiments],
+        f"tags.{Tag.STUDY_NAME} = '{study_name}' AND tags.{Tag.TRIAL_NUMBER} IS NULL",
+    )
+    live = [run for run in parents if run.data.tags.get(Tag.ORIGIN) != Origin.LOG]
+    return sorted({str(experiments[run.info.experiment_id]) for run in live})
 
 
 def _trials_of(client: MlflowClient, experiment_id: str, study_name: str) -> list[Run]:

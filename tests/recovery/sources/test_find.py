@@ -3,11 +3,12 @@
 import bz2
 import gzip
 import lzma
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
-from recovery.sources.find import find_logs
+from recovery.sources.find import NoSuchLog, find_logs
 
 from mlproject.tracking.names import TrialState
 from tests.recovery.conftest import read
@@ -66,6 +67,13 @@ def test_other_names_are_known_by_what_is_in_them(
         ["a.log.2.gz", "a.log.1", "a.log"],
         ["a.log-20251210", "a.log-20251211", "a.log"],
         ["a.log.2025-12-10", "a.log.2025-12-11", "a.log"],
+        ["a.2025-12-10_14-12-00_000001.log", "a.2025-12-11_14-12-00_000001.log", "a.log"],
+        ["a.2.log", "a.1.log", "a.log"],
+        ["a.log.1", "a.log.0", "a.log"],
+        ["a.log.2", "a.log.old", "a.log"],
+        ["a.log.00", "a.log.01", "a.log.02"],
+        ["a.log.aa", "a.log.ab", "a.log.ac"],
+        ["a_part1.log", "a_part2.log", "a_part3.log"],
     ],
 )
 def test_a_rotated_log_is_read_as_one(order: list[str], tmp_path: Path) -> None:
@@ -91,6 +99,57 @@ def test_a_rotated_log_with_a_part_missing_is_not_joined_across_it(tmp_path: Pat
     for name in ("a.log.3", "a.log.1", "a.log"):
         (tmp_path / name).write_bytes(log(*LINES))
     assert names(tmp_path) == [["a.log.3"], ["a.log.1", "a.log"]]
+
+
+def test_what_became_of_a_trial_in_a_missing_part_is_not_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its process did not die where the part before ends."""
+    (tmp_path / "a.log.2").write_bytes(log(*LINES[:4]))
+    (tmp_path / "a.log").write_bytes(log(CREATED.replace("_h5_", "_h1_"), *LINES[1:3]))
+    assert run("inspect", tmp_path) == 1
+    said = capsys.readouterr().out
+    assert "the file that followed a.log.2 when the log was rotated is missing" in said
+    assert f"{STUDY}: 1 trials sound, 1 quarantined" in said
+
+
+def test_a_tape_archive_is_read_and_what_is_packed_in_an_archive_too(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "a.log.1.gz").write_bytes(gzip.compress(log(*LINES[:4])))
+    (tmp_path / "logs" / "a.log").write_bytes(log(*LINES[4:]))
+    with tarfile.open(tmp_path / "old.tar.gz", "w:gz") as tape:
+        tape.add(tmp_path / "logs", "logs")
+    with zipfile.ZipFile(tmp_path / "old.zip", "w") as archive:
+        for path in (tmp_path / "logs").iterdir():
+            archive.write(path, path.name)
+    for name in ("old.tar.gz", "old.zip"):
+        assert run("inspect", tmp_path / name) == 0
+
+
+def test_what_is_packed_in_a_way_that_is_not_read_is_said_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.log").write_bytes(log(*LINES))
+    (tmp_path / "b.log.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(50))
+    assert run("inspect", tmp_path) == 1
+    assert "it is packed with zstd: unpack it" in capsys.readouterr().out
+
+
+def test_what_can_be_read_of_a_packed_log_that_is_cut_off_comes_in(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = gzip.compress(log(*LINES[:4], *(str(n) * 9 for n in range(500))))
+    (tmp_path / "a.log.gz").write_bytes(packed[:-20])
+    assert run("inspect", tmp_path) == 1
+    said = capsys.readouterr().out
+    assert f"{STUDY}: 1 trials sound, 1 quarantined" in said
+    assert "its log cannot be read to the end" in said
+
+
+def test_a_directory_without_a_log_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("buy milk")
+    with pytest.raises(NoSuchLog, match=r"holds a line of a study: notes\.md"):
+        find_logs([str(tmp_path)])
 
 
 def test_a_source_without_a_trial_is_named_and_never_exit_0(

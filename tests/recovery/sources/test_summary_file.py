@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -136,3 +137,45 @@ def test_a_summary_that_names_states_is_believed(
 def test_a_value_that_is_null_is_quarantined(tmp_path: Path) -> None:
     study = resolve("phase6a_2M_h1_threshold_1pct", [read_old(tmp_path, val_loss=None)])
     assert validate(study).errors == {0: ("it is complete, but its value is not known",)}
+
+
+def test_an_entry_that_cannot_be_read_costs_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [good] = old_summary()["trials"]
+    others = [{**good, "start_time": "yesterday"}, {**good, "trial_number": None}, "words"]
+    path = tmp_path / "x_all_trials.json"
+    path.write_text(json.dumps({**old_summary(), "trials": [*others, good]}))
+    assert cli.main(["inspect", str(path)], standalone_mode=False) == 1
+    said = capsys.readouterr().out
+    assert "1 trials sound, 0 quarantined" in said
+    assert "its trial 1 cannot be read" in said and "its trial 3 cannot be read" in said
+
+
+@pytest.mark.parametrize("shape", ["no experiment", "no timestamp", "a list of trials"])
+def test_what_an_older_summary_lacks_is_known_from_elsewhere(shape: str, tmp_path: Path) -> None:
+    summary: Any = old_summary()
+    whole = read_old(tmp_path)
+    missing = shape.removeprefix("no ")
+    found = summary["trials"] if missing not in summary else summary
+    if missing in summary:
+        del summary[missing]
+    path = tmp_path / f"{whole.study_name}_all_trials.json"
+    path.write_text(json.dumps(found))
+    with path.open("rb") as stream:
+        [record] = read_summary_file(stream, str(path), LaunchId(1), ZoneInfo("Europe/Berlin"))
+    assert replace(record, source=whole.source) == whole
+
+
+@pytest.mark.parametrize("factor", [1, 1000])
+def test_a_time_may_be_a_number(factor: int, tmp_path: Path) -> None:
+    record = read_old(tmp_path, start_time=1795461348.188 * factor)
+    assert record.started_ms == 1795461348188
+
+
+def test_the_value_of_a_summary_that_maximises_is_no_loss(tmp_path: Path) -> None:
+    path = tmp_path / "x_all_trials.json"
+    path.write_text(json.dumps({**old_summary(), "direction": "StudyDirection.MAXIMIZE"}))
+    with path.open("rb") as stream:
+        [record] = read_summary_file(stream, str(path), LaunchId(1))
+    assert any("maximises" in problem for problem in record.problems)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from recovery.sources.optuna.storage import UnreadableStorage
 
 from mlproject.tracking.names import Tag
 from tests.recovery.runs import all_runs, backfill, run, trial_runs
@@ -56,3 +57,19 @@ def test_a_hostile_storage_is_read_like_any_other(
     assert "d_model" not in run.data.params
     (tag,) = [name for name in run.data.tags if name.startswith("recovery.param.")]
     assert tag.startswith("recovery.param.x__OR__1___1__img_yyy")
+
+
+def test_a_study_without_a_usable_name_costs_no_other(
+    work_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("bob's", "phase6a_2M_h1_threshold_1pct"):
+        study = optuna.create_study(storage="sqlite:///other.db", study_name=name)
+        study.optimize(lambda trial: trial.suggest_float("learning_rate", 0, 1), n_trials=1)
+    assert run("inspect", "--optuna", "sqlite:///other.db") == 1
+    said = capsys.readouterr().out
+    assert "1 trials sound" in said and "cannot name a study" in said
+
+
+def test_a_store_of_mlflows_is_said_to_be_one(work_directory: Path) -> None:
+    with pytest.raises(UnreadableStorage, match="a store of MLflow's"):
+        run("inspect", "--optuna", "sqlite:///mlflow.db")

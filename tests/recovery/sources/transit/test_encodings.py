@@ -43,3 +43,28 @@ def test_words_in_latin_1_cost_no_trial(collect: Collect) -> None:
     record = only(collect(content.decode().encode("latin-1")))
     assert record.state is TrialState.FAIL
     assert record.failure_reason == r"OSError('Ger\xe4t belegt')"
+
+
+@pytest.mark.parametrize("added", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_lines_added_in_another_encoding_are_read(added: str, mark: str, collect: Collect) -> None:
+    """PowerShell adds UTF-16 to any log, and other shells add UTF-8 to one of PowerShell's."""
+    more = [*("words" for _ in range(20)), *LINES[4:]]
+    first, last = log(*LINES[:4]).decode(), log(*more).decode()
+    both = (
+        first.encode() + (mark + last.replace("\n", "\r\n")).encode(added),
+        ("\ufeff" + first).encode(added) + last.encode(),
+    )
+    for content in both:
+        states = [record.state for record in collect(content).studies[STUDY]]
+        assert states == [TrialState.COMPLETE, TrialState.COMPLETE]
+
+
+def test_zeros_that_a_loss_of_power_left_hide_no_heading(collect: Collect) -> None:
+    other = CREATED.replace("_h5_", "_h1_")
+    content = log(*LINES) + b"\0" * 5000 + log(other, start(0, 5), finish(0, 6)) + b"\0" * 50
+    collection = collect(content)
+    assert {name: len(found) for name, found in collection.studies.items()} == {
+        STUDY: 2,
+        STUDY.replace("_h5_", "_h1_"): 1,
+    }

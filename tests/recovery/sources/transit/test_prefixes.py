@@ -78,3 +78,11 @@ def test_blanks_escapes_and_marks_hide_nothing(collect: Collect) -> None:
         assert [r.params for r in found] == [r.params for r in plain], name
         assert {r.state for r in found} == {"COMPLETE"}, name
         assert bool(collection.accounting[0].remarks) == ("mark" not in name)
+
+
+@pytest.mark.parametrize("escape", ["\x1b", "", "^[", "#033", "\\x1b", "\\u001b", "␛"])
+def test_colours_hide_nothing_however_their_sign_is_written(escape: str, collect: Collect) -> None:
+    """`cat -v`, syslog and web pages spell it out or lose it."""
+    lines = (f"{escape}[32m{line[:27]}{escape}[0m{line[27:]}" for line in LINES)
+    states = [r.state for r in collect(log(*lines)).studies[STUDY]]
+    assert states == ["COMPLETE", "COMPLETE"]

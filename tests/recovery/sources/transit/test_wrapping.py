@@ -1,5 +1,7 @@
 """Lines that a terminal broke are joined where that can be proven."""
 
+import textwrap
+
 import pytest
 
 from tests.recovery.legacy_lines import CREATED, STUDY, Collect, finish, log, start
@@ -49,3 +51,37 @@ def test_lines_that_look_wrapped_but_cannot_be_joined_are_said_so(collect: Colle
     pieces = [wrapped(line, 80)[0] for line in LINES]  # as `less -S` shows them
     [accounting] = collect(log(*pieces)).accounting
     assert any("look wrapped at 80 columns" in remark for remark in accounting.remarks)
+
+
+@pytest.mark.parametrize("columns", [64, 72, 80, 100])
+@pytest.mark.parametrize("keeps_blanks", [True, False], ids=["fold -s", "mail"])
+def test_lines_broken_between_words_are_joined(
+    columns: int, keeps_blanks: bool, collect: Collect
+) -> None:
+    plain = collect(log(*LINES)).studies[STUDY]
+    pieces = [
+        piece
+        for line in LINES
+        for piece in textwrap.wrap(line, columns, drop_whitespace=not keeps_blanks)
+    ]
+    for content in (log(*pieces), log(*(f"> {piece}" for piece in pieces))):
+        collection = collect(content)
+        found = collection.studies[STUDY]
+        assert [r.params for r in found] == [r.params for r in plain]
+        assert [r.start_fingerprint for r in found] == [r.start_fingerprint for r in plain]
+        [accounting] = collection.accounting
+        assert accounting.accounted == accounting.lines == len(pieces)
+
+
+def test_halves_beside_which_a_next_word_had_room_are_not_joined(collect: Collect) -> None:
+    cut = finish(1, 4)
+    lines = (CREATED, start(0, 1), finish(0, 2), start(1, 3), cut[:90], cut[90:], "w" * 210)
+    [accounting] = collect(log(*lines, "w" * 210)).accounting
+    assert not any("wrapped" in remark for remark in accounting.remarks)
+    assert sum(accounting.rejected.values()) == 2
+
+
+def test_long_lines_that_cannot_be_read_do_not_look_wrapped(collect: Collect) -> None:
+    lines = [line.replace("'epochs': 50", "'epochs': ,,") for line in LINES]
+    [accounting] = collect(log(*lines)).accounting
+    assert not accounting.remarks and accounting.rejected
