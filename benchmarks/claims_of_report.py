@@ -220,7 +220,7 @@ def _shape_study(
         n_layers=1 + cell % 10,
         learning_rate=rates,
     )
-    found = shape_map("2M", TARGET, frame)
+    found = shape_map("2M", TARGET, frame, recommended={})
     best = min(set(cell), key=lambda each: of_cells[each])
     place = found.depths.index(1 + best % 10), found.widths.index(64 * (1 + best // 10))
     table = best_architectures(frame).loc[0]
