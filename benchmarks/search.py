@@ -42,7 +42,6 @@ from mlproject.models.budget import parse_budget
 from mlproject.search import replicates
 from mlproject.search.recommendation import rank_architectures
 from mlproject.search.remaining_trials import RemainingTrials
-from mlproject.search.replicates import REPLICATED_SHARE
 from mlproject.search.sampler import make_pruner, make_sampler
 from mlproject.search.search_space import SearchSpace, derived_seed
 from mlproject.search.study_settings import StudySettings
@@ -205,11 +204,6 @@ SCHEMES = (
         )
         for n_trials in (N_TRIALS, N_TRIALS // 3)
         for share in (0.1, 0.3, 0.5)
-    ),
-    Scheme(
-        name="this project with Optuna's GP sampler",
-        sampler=_optuna(GPSampler),
-        replicated=REPLICATED_SHARE,
     ),
 )
 

@@ -10,6 +10,7 @@ from mlflow.entities import Run
 from mlproject.data.bars import load_bars
 from mlproject.experiments.study import StudyOutcome, run_study
 from mlproject.models.extremes import distinct_extremes
+from mlproject.search.carried_over import WarmStart, warm_start_of
 from mlproject.search.search_space import SearchSpace
 from mlproject.tracking.names import Param, Tag
 from tests.conftest import MakeSettings
@@ -86,6 +87,9 @@ def test_other_bars_are_not_used_and_it_is_said(studies: Studies, tmp_path: Path
     studies.run("100k", data=other)
     outcome = studies.run("200k", n_trials=1)
     assert studies.warm_start.startswith(f"nothing; {SMALL} is not used (data_digest is ")
+    said = studies.warm_start
+    studies.run("200k", n_trials=2)
+    assert studies.warm_start == said  # as it was decided
     assert _run(outcome.parent_run_id).data.params["warm_start"] == studies.warm_start
 
 
@@ -101,4 +105,4 @@ def test_without_it_and_under_the_first_search_space_nothing_is_taken_over(
         study_name="phase6a_200k_h3_threshold_1pct",
         storage=f"sqlite:///{work_directory / 'optuna.db'}",
     )
-    assert "warm_start" not in study.user_attrs
+    assert warm_start_of(study) == WarmStart()

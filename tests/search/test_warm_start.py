@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 
 from mlproject.models.arch_grid import Architecture, architecture_grid
 from mlproject.models.extremes import distinct_extremes
-from mlproject.search.carried_over import keep_carried_over
+from mlproject.search.carried_over import WarmStart, keep_warm_start
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import enqueue_missing_trials
@@ -81,7 +81,7 @@ def test_it_is_tried_after_the_extremes_which_have_its_settings(
 ) -> None:
     space = make_space("20M", n_trials=12)
     carried_over = carry_over([_smaller(make_space("2M"), best=-3)], space)
-    keep_carried_over(study, carried_over)
+    keep_warm_start(study, WarmStart(carried_over=carried_over))
     remaining = RemainingTrials(study, space)
     while remaining.n_to_start():
         trial = study.ask()
@@ -103,7 +103,8 @@ def test_one_that_died_is_tried_again_as_what_it_was(
     study: optuna.Study, make_space: MakeSpace
 ) -> None:
     space = make_space("20M")
-    keep_carried_over(study, carry_over([_smaller(make_space("2M"), best=-3)], space))
+    carried_over = carry_over([_smaller(make_space("2M"), best=-3)], space)
+    keep_warm_start(study, WarmStart(carried_over=carried_over))
     enqueue_missing_trials(study, space)
     count = len(study.trials)
     for _ in range(count):

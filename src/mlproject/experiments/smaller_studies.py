@@ -1,13 +1,13 @@
 """The smaller studies of a storage from which a new one can begin, and what it takes from them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import optuna
 
 from mlproject.experiments.storage import StudyStorage
 from mlproject.models.budget import parse_budget
-from mlproject.search.carried_over import CarriedOver, carried_over_to
+from mlproject.search.carried_over import WarmStart, warm_start_of
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.warm_start import SmallerStudy, carry_over
 from mlproject.tracking.names import IDENTITY_ATTR, IMPLIED_IDENTITY
@@ -25,31 +25,20 @@ _SAME_LOSSES = (
 """Where one of these differs, what was best there says too little here."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class WarmStart:
-    """What a study begins with, and what is said of that."""
-
-    carried_over: tuple[CarriedOver, ...]
-    remarks: tuple[str, ...] = ()
-    """Why a smaller study of the task was not used, a line each."""
-
-    def as_text(self) -> str:
-        """For the terminal and the parent run."""
-        sources = ", ".join(each.source for each in self.carried_over)
-        return "; ".join((sources or "nothing", *self.remarks))
-
-
 def warm_start(
     storage: StudyStorage, identity: Mapping[str, str | int], space: SearchSpace, *, is_asked: bool
-) -> WarmStart:
-    """What the study began with; before it has begun, what smaller ones of its task recommend."""
+) -> WarmStart | None:
+    """What the study began with; before it has begun, what smaller ones of its task recommend.
+
+    None of studies that began before there was a warm start.
+    """
     names = optuna.get_all_study_names(storage.rdb)
     if storage.study_name in names:
         study = optuna.load_study(study_name=storage.study_name, storage=storage.rdb)
         if IDENTITY_ATTR in study.user_attrs:
-            return WarmStart(carried_over=carried_over_to(study))
+            return warm_start_of(study)
     if not (is_asked and space.has_replicates):
-        return WarmStart(carried_over=())
+        return WarmStart()
     found: list[SmallerStudy] = []
     remarks: list[str] = []
     for name in names:

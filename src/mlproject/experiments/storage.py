@@ -4,7 +4,7 @@ import logging
 import os
 import platform
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from mlproject.errors import UserError
-from mlproject.search.carried_over import CarriedOver, keep_carried_over
+from mlproject.search.carried_over import WarmStart, keep_warm_start
 from mlproject.search.sampler import make_pruner
 from mlproject.text.advice import of_storage
 from mlproject.text.credentials import STORAGE_VARIABLE, check_url, first_line, hide_credentials
@@ -189,9 +189,7 @@ def check_unoccupied(storage: StudyStorage, identity: Mapping[str, str | int]) -
 
 
 def open_study(
-    storage: StudyStorage,
-    identity: Mapping[str, str | int],
-    carried_over: Sequence[CarriedOver] = (),
+    storage: StudyStorage, identity: Mapping[str, str | int], warm: WarmStart | None = None
 ) -> optuna.Study:
     """Create the study with what it begins with, or load it when it exists, as it began."""
     study = optuna.create_study(
@@ -202,8 +200,8 @@ def open_study(
         load_if_exists=True,
     )
     if IDENTITY_ATTR not in study.user_attrs:
-        if carried_over:
-            keep_carried_over(study, carried_over)
+        if warm is not None:
+            keep_warm_start(study, warm)
         study.set_user_attr(IDENTITY_ATTR, dict(identity))  # the last: now it has begun
     return study
 

@@ -210,7 +210,8 @@ def run_study_in(
             identity = space.settings.identity(markets, windows.n_features, plan.training)
             check_unoccupied(storage, identity)
             warm = warm_start(storage, identity, space, is_asked=settings.warm_start)
-            progress(f"warm start: {warm.as_text()}")
+            if warm is not None:
+                progress(f"warm start: {warm.as_text()}")
             plan_text = f"{crew.as_text()}{plan.as_text()}"
             progress(plan_text)
             speed = crew.speed(space, plan)
@@ -238,7 +239,7 @@ def run_study_in(
                         )
                         log_text(store, parent_run_id, plan_text, "memory_plan.txt")
                         begin_note(store, parent_run_id, settings.study_name)
-                    study = open_study(storage, identity, warm.carried_over)
+                    study = open_study(storage, identity, warm)
                     fail_dead_trials(study, storage)
                     _say_added_trials(study)
                 launch = StudyLaunch(

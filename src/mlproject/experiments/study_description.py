@@ -11,9 +11,9 @@ import torch
 from mlproject.data.market_table import market_table
 from mlproject.data.markets import Markets
 from mlproject.data.windows import WindowedData
-from mlproject.experiments.smaller_studies import WarmStart
 from mlproject.experiments.study_files import StudyFiles
 from mlproject.models.extremes import distinct_extremes
+from mlproject.search.carried_over import WarmStart
 from mlproject.search.sampler import PRUNERS, SAMPLERS
 from mlproject.search.search_space import SearchSpace
 from mlproject.text.escaping import for_spreadsheet
@@ -37,7 +37,7 @@ def describe_study(
     data: WindowedData,
     identity: Mapping[str, str | int],
     files: StudyFiles,
-    warm: WarmStart,
+    warm: WarmStart | None,
 ) -> None:
     """Log what is known before the first trial: settings, search space, data, files, versions."""
     settings = space.settings
@@ -54,7 +54,7 @@ def describe_study(
             "n_trials": settings.n_trials,
             "n_architectures": len(space.grid.architectures),
             "forced_extremes": " ".join(extremes),
-            "warm_start": warm.as_text(),
+            **({} if warm is None else {"warm_start": warm.as_text()}),
             "train_windows": len(data.train),
             "validation_windows": len(data.validation),
             "test_windows": len(data.test),

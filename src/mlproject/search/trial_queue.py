@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mlproject.models.arch_grid import LOG2_N_HEADS, SHAPE_INDEX
 from mlproject.models.extremes import distinct_extremes
-from mlproject.search.carried_over import CarriedOver, carried_over_to
+from mlproject.search.carried_over import CarriedOver, warm_start_of
 from mlproject.search.search_space import FIRST_ATTEMPT_ATTR, SearchSpace
 from mlproject.tracking.names import FINISHED_STATES, METRICS_ATTR, PROCESS_DIED, START_TAGS, Tag
 
@@ -153,7 +153,8 @@ def enqueue_supplement(
 def enqueue_missing_trials(study: optuna.Study, space: SearchSpace) -> None:
     """Enqueue what is missing; called again, it adds nothing."""
     trials = study.get_trials(deepcopy=False)
-    for queued in trials_to_enqueue(trials, space, carried_over_to(study)):
+    warm = warm_start_of(study)
+    for queued in trials_to_enqueue(trials, space, warm.carried_over if warm else ()):
         study.enqueue_trial(queued.params, user_attrs=queued.user_attrs)
 
 
