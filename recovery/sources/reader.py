@@ -11,6 +11,7 @@ from datetime import UTC, tzinfo
 from itertools import count
 
 from mlproject.tracking.trial_log_lines import UnreadableLine
+from recovery import study_names
 from recovery.records import Accounting, LaunchId, TrialRecord
 from recovery.sources import line_kinds as kinds
 from recovery.sources.legacy_log.studies import LegacyStudies
@@ -21,6 +22,9 @@ from recovery.sources.trial_log.trials import LoggedTrials
 from recovery.sources.zones import zone_remark
 
 _BLANKS = (b" ", b"\t")
+_FAILED = b" failed"
+_End = tuple[bytes | None, bytes, int]
+"""The time, the text and the number of a line."""
 _ESCAPED = (b"&#x27;", b"&#39;", b"&apos;", b"&quot;")
 
 
@@ -37,6 +41,9 @@ class LogReader:
         self._legacy = LegacyStudies(self.accounting, zone, launch_ids, seen)
         self._restoration = Restoration(self.accounting)
         self._may_be_escaped = False
+        self._early_ends: dict[int, list[_End]] = {}
+        """Ends of trials of which nothing was seen, by number: a trial of this project's that was
+        interrupted before its own first line has one further on."""
 
     @property
     def distrusted(self) -> dict[tuple[LaunchId, int | None], str]:
@@ -59,6 +66,7 @@ class LogReader:
 
     def end(self, death: str) -> Iterator[TrialRecord]:
         """Yield the records of trials that have not ended; they died of `death`."""
+        self._take_early_ends()
         self._legacy.end(death)
         records = [*self._legacy.take_records(), *self._logged.records()]
         self.accounting.trials += len(self._logged)
@@ -131,10 +139,14 @@ class LogReader:
         if match := kinds.TRIAL.match(body):
             self._read_trial_line(match, stamp, body, number, whole=whole)
         elif match := kinds.CREATED.fullmatch(body) or kinds.REUSED.match(body):
-            study = legacy.name_study(_text(match[1]), stamp, is_new=body.startswith(b"A"))
+            name = _text(match[1])
+            if study_names.from_logged_name(name) != self._logged.study:
+                self._take_early_ends()
+            study = legacy.name_study(name, stamp, is_new=body.startswith(b"A"))
             self._logged.enter_study(study)
             self.accounting.noise[Noise.SECTION] += 1
         elif match := kinds.SECTION.fullmatch(body):
+            self._take_early_ends()
             legacy.section(_text(match[1]), _text(match[2]))
             self.accounting.noise[Noise.SECTION] += 1
         elif kinds.FORCED_DROPOUT in body or (b"Forced" in body and b"diversity" in body):
@@ -173,12 +185,18 @@ class LogReader:
             )
             if is_logged:
                 self._logged.add(body.decode(), number)
+                for _ in self._early_ends.pop(trial_number, ()):
+                    self._logged.add_optuna_line()
             elif self._logged.owns(trial_number):
                 self._logged.add_optuna_line()
             elif is_start:
                 if not whole:
                     raise UnreadableLine("the file ends within the trial's line")
+                self._take_early_ends()
                 self._legacy.start_trial(trial_number, stamp, body, number)
+            elif kind == _FAILED and self._legacy.is_fresh and self._logged.study:
+                self._early_ends.setdefault(trial_number, []).append((stamp, body, number))
+                return
             else:
                 self._legacy.end_trial(trial_number, stamp, body, number)
         except UnreadableLine as error:
@@ -187,6 +205,18 @@ class LogReader:
             self._legacy.reject("not text", number, trial_number)
         if stamp is not None:
             self._legacy.see_time(stamp)
+
+    def _take_early_ends(self) -> None:
+        """Nothing shows that these trials are of this project."""
+        early, self._early_ends = self._early_ends, {}
+        for trial_number, ends in early.items():
+            for stamp, body, number in ends:
+                try:
+                    self._legacy.end_trial(trial_number, stamp, body, number)
+                except UnreadableLine as error:
+                    self._legacy.reject(str(error), number, trial_number)
+                if stamp is not None:
+                    self._legacy.see_time(stamp)
 
     def _without_blanks(self, body: bytes) -> bytes:
         if not body.endswith(b" pruned. "):  # as Optuna writes it

@@ -44,6 +44,11 @@ class LegacyStudies:
         """Trials that later lines discredit; a whole launch where the number is None."""
         return self._doubts.distrusted
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether no trial has been seen since a study was named."""
+        return self._launch.is_fresh
+
     def take_records(self) -> list[TrialRecord]:
         """The records that were finished since the last call."""
         records, self._records = self._records, []

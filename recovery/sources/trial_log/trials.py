@@ -44,6 +44,11 @@ class LoggedTrials:
         """The lines that follow belong to this study."""
         self._study = study_name
 
+    @property
+    def study(self) -> str | None:
+        """The study whose trials follow; None until a line has named one."""
+        return self._study
+
     def owns(self, trial_number: int) -> bool:
         """Whether Optuna's lines about this trial belong to a trial of this project."""
         return self._study is not None and (self._study, trial_number) in self._trials

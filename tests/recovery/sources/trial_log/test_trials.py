@@ -42,6 +42,12 @@ def write_log(path: Path, study: list[TrialRun], killed_after: int | None = None
             lines.append(
                 f"Trial {trial.trial_number} pruned. Its validation loss lagged in epoch 1."
             )
+        if trial.state is TrialState.FAIL:  # interrupted, perhaps before its own first line
+            lines += [
+                f"Trial {trial.trial_number} failed with parameters: {{}} because of the following "
+                "error: KeyboardInterrupt().",
+                f"Trial {trial.trial_number} failed with value None.",
+            ]
         lines.append(end_line(trial))
     with open_trial_log(path):
         for line in lines[:killed_after]:
