@@ -209,7 +209,8 @@ def run_study_in(
             storage = found or open_study_storage(*where)
             identity = space.settings.identity(markets, windows.n_features, plan.training)
             check_unoccupied(storage, identity)
-            warm = warm_start(storage, identity, space, is_asked=settings.warm_start)
+            is_asked = settings.warm_start and supplement is None
+            warm = warm_start(storage, identity, space, is_asked=is_asked)
             if warm is not None:
                 progress(f"warm start: {warm.as_text()}")
             plan_text = f"{crew.as_text()}{plan.as_text()}"
