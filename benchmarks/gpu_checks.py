@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from benchmarks.training_step import data, settings
+from benchmarks.training_step import architecture, data, settings
 from torch import Tensor
 from torch.nn import functional
 
 from mlproject.data.windows import WindowedData
-from mlproject.models.arch_grid import Architecture, architecture_grid
+from mlproject.models.arch_grid import Architecture
 from mlproject.models.patchtst import PatchTST
 from mlproject.training.checkpoint import CheckpointFile
 from mlproject.training.graphed_step import SWITCH
@@ -66,16 +66,6 @@ def rows(scope: "Scope") -> Iterator[dict[str, Any]]:
         yield asdict(check)
 
 
-def shape(budget: str, *numbers: int) -> Architecture:
-    """The row of a budget's grid with this d_model, n_layers, n_heads, d_ff."""
-    (found,) = [
-        row
-        for row in architecture_grid(budget, data().n_features).architectures
-        if (row.d_model, row.n_layers, row.n_heads, row.d_ff) == numbers
-    ]
-    return found
-
-
 def adamw(precision: Precision) -> TrainingPlan:
     """A plan."""
     return TrainingPlan(optimiser=OptimiserName.ADAMW, precision=precision)
@@ -90,10 +80,10 @@ def data_on(device: str) -> WindowedData:
 def _networks(scope: "Scope") -> list[tuple[str, Architecture, int, torch.dtype]]:
     """Names, networks, windows of a batch, and the type of the reference on the CPU."""
     if scope.small:
-        return [("100k", shape("100k", 64, 2, 8, 128), 8, torch.float64)]
+        return [("100k", architecture((64, 2, 8, 128), "100k"), 8, torch.float64)]
     return [
-        ("2M, 64 × 64", shape("2M", 64, 64, 32, 128), 64, torch.float64),
-        ("200M, 768 × 32", shape("200M", 768, 32, 8, 3072), 8, torch.float32),
+        ("2M, 64 × 64", architecture((64, 64, 32, 128), "2M"), 64, torch.float64),
+        ("200M, 768 × 32", architecture((768, 32, 8, 3072), "200M"), 8, torch.float32),
     ]
 
 
@@ -233,7 +223,7 @@ def trained(device: str, folder: Path, killed_after: int) -> dict[str, Any]:
 
     val_losses: list[float] = []
     train(
-        shape("100k", 64, 2, 8, 128),
+        architecture((64, 2, 8, 128), "100k"),
         data_on(device),
         still_settings(64, epochs=2, max_steps=4),
         lambda epoch: bool(val_losses.append(epoch.val_loss)),
@@ -251,7 +241,7 @@ def out_of_memory(scope: "Scope") -> Iterator[Check]:
         yield Check(check=f"{name} (on CUDA only)", found=None, limit=None, passed=None)
         return
     windows = data_on(scope.device)
-    network = shape("2M", 64, 64, 32, 128)
+    network = architecture((64, 64, 32, 128), "2M")
     with training_step(network, windows, still_settings(256), adamw(Precision.BF16)) as step:
         ends = windows.train[:256]
         step.run(ends, 0, 1e-4)

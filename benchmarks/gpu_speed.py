@@ -11,8 +11,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
-from benchmarks.gpu_checks import adamw, data_on, shape
-from benchmarks.training_step import settings
+from benchmarks.gpu_checks import adamw, data_on
+from benchmarks.training_step import architecture, settings
 
 from mlproject.models.arch_grid import Architecture, architecture_grid
 from mlproject.training.cost import EpochShape, operations_of_step
@@ -80,7 +80,7 @@ def speed_rows(scope: "Scope") -> Iterator[dict[str, Any]]:
 
 def _speed_row(scope: "Scope", named: tuple[Any, ...], way: str, rate: float) -> SpeedRow:
     budget, *numbers = named
-    network = shape(budget, *numbers)
+    network = architecture(tuple(numbers), budget)
     precision = natural_precision(torch.device(scope.device))
     row = SpeedRow(budget=budget, network=as_named(network), way=way, precision=precision)
     try:

@@ -19,21 +19,18 @@ PLANS = (("adamw", "fp32"), ("adamw", "bf16"), ("adafactor", "bf16"))
 def main() -> None:
     """Print the table."""
     set_torch_environment()
+    from benchmarks.training_step import architecture
+
     from mlproject.data.bars import load_bars
     from mlproject.data.labels import parse_task
     from mlproject.data.windows import build_windows
-    from mlproject.models.arch_grid import get_architectures_for_budget
     from mlproject.training.plan import OptimiserName, Precision, TrainingPlan
     from mlproject.training.scores import prior_loss
     from mlproject.training.settings import TrainingSettings
     from mlproject.training.train import train
 
     data = build_windows(load_bars("sp500"), horizon_days=3, task=parse_task("threshold_1pct"))
-    row = next(
-        row
-        for row in get_architectures_for_budget("2M", data.n_features)
-        if (row.d_model, row.n_layers, row.n_heads, row.d_ff) == (64, 32, 2, 256)
-    )
+    row = architecture((64, 32, 2, 256))
     print(f"prior {prior_loss(data.labels[data.validation], data.base_rate):.4f}")
     seeds = " | ".join(f"seed {seed}" for seed in SEEDS)
     print(

@@ -15,18 +15,19 @@ names is at least as good as what `BEFORE` named in the replay of the same numbe
 
 import argparse
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
 import optuna
 from benchmarks.common_seeds import luck_of
+from benchmarks.search_made import Found, architecture_of, cells_of, loss_of
 from benchmarks.trainings import (
     GRID_VERSION,
+    HORIZON_DAYS,
     SEARCH_SPACE,
     TABLES,
     TASK,
@@ -69,12 +70,6 @@ class TableSpace(SearchSpace):
     def ranges(self) -> dict[str, Range]:
         """The settings of the table, by their rates."""
         return {SETTING: OneOf(self.rates)}
-
-    def architecture_of(self, params: Mapping[str, Any]) -> Architecture:
-        """The architecture that these params choose."""
-        architecture = self.architecture(params)
-        assert architecture is not None
-        return architecture
 
 
 class World:
@@ -149,14 +144,9 @@ class Scheme:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """What one search came to."""
+class Replayed(Found):
+    """What one search came to, and how many epochs it took."""
 
-    regret: float
-    optimism: float
-    covered: float
-    """1 where the interval holds the expected loss; NaN where there is none."""
-    right_shape: float
     epochs: int
 
 
@@ -215,7 +205,7 @@ def space_of(world: World, number: int, n_trials: int) -> TableSpace:
         settings=StudySettings(
             experiment="replay",
             budget=world.grid.budget,
-            horizon_days=3,
+            horizon_days=HORIZON_DAYS,
             task=TASK,
             n_trials=n_trials,
             seed=number,
@@ -225,7 +215,7 @@ def space_of(world: World, number: int, n_trials: int) -> TableSpace:
     )
 
 
-def search(scheme: Scheme, world: World, number: int) -> Found:
+def search(scheme: Scheme, world: World, number: int) -> Replayed:
     """One search."""
     space = space_of(world, number, scheme.n_trials)
     rng = np.random.default_rng((number, 1))
@@ -240,7 +230,7 @@ def search(scheme: Scheme, world: World, number: int) -> Found:
     def objective(trial: optuna.Trial) -> float:
         nonlocal epochs
         space.suggest_params(trial)
-        architecture, rate = space.architecture_of(trial.params), trial.params[SETTING]
+        architecture, rate = architecture_of(trial, space), trial.params[SETTING]
         seed = trial.number
         if scheme.replicated is not None:
             seed = space.seed_index(trial.number, trial.user_attrs)
@@ -265,20 +255,20 @@ def search(scheme: Scheme, world: World, number: int) -> Found:
         while remaining.n_to_start():
             study.sampler = scheme.sampler(space, remaining.next_seed_index())
             study.optimize(objective, n_trials=1)
-    first, covered = None, math.nan
+    low = high = math.nan
     if scheme.replicated is None:
-        named, said = study.best_trial.params, study.best_value
+        named = study.best_trial
+        said = loss_of(named)
     else:
         first = rank_architectures(study.trials, space)[0]
-        named, said = study.trials[first.trial].params, first.val_loss
-    architecture = space.architecture_of(named)
-    truth = world.expected_loss(architecture, named[SETTING])
-    if first is not None:
-        covered = float(first.low <= truth <= first.high)
-    return Found(
+        named, said = study.trials[first.trial], first.val_loss
+        low, high = first.low, first.high
+    architecture = architecture_of(named, space)
+    truth = world.expected_loss(architecture, named.params[SETTING])
+    return Replayed(
         regret=truth - world.expected_loss(*world.best),
         optimism=truth - said,
-        covered=covered,
+        covered=math.nan if math.isnan(low) else float(low <= truth <= high),
         right_shape=float(architecture.shape == world.best[0].shape),
         epochs=epochs,
     )
@@ -294,20 +284,15 @@ def compare(schemes: Sequence[Scheme], world: World, numbers: Sequence[int]) -> 
     full = N_TRIALS * world.mean_epochs
     before = [search(BEFORE, world, number) for number in numbers]
     for scheme in schemes:
-        found = [search(scheme, world, number) for number in numbers]
-        regret = np.array([each.regret for each in found])
-        as_good = np.mean(regret <= np.array([each.regret for each in before]))
+        found = before
+        if scheme is not BEFORE:
+            found = [search(scheme, world, number) for number in numbers]
+        as_good = [one.regret <= other.regret for one, other in zip(found, before, strict=True)]
         cells = (
             scheme.name,
-            f"{regret.mean():.5f}",
-            f"{regret.std(ddof=1) / math.sqrt(len(found)):.5f}",
-            f"{np.mean([each.optimism for each in found]):+.5f}",
-            "–"
-            if scheme.replicated is None
-            else f"{np.mean([each.covered for each in found]):.0%}",
-            f"{np.mean([each.right_shape for each in found]):.0%}",
+            *cells_of(found),
             f"{np.mean([each.epochs for each in found]) / full:.0%}",
-            f"{as_good:.0%}",
+            f"{np.mean(as_good):.0%}",
         )
         yield f"| {' | '.join(cells)} |"
 

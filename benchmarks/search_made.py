@@ -12,13 +12,12 @@ one. Made losses say which way of choosing bears noise; what trainings are like,
 
 import argparse
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-import numpy.typing as npt
 import optuna
 from benchmarks.common_seeds import Luck
 from optuna.samplers import BaseSampler, RandomSampler
@@ -28,6 +27,7 @@ from mlproject.data.labels import parse_task
 from mlproject.models.arch_grid import Architecture
 from mlproject.models.budget import parse_budget
 from mlproject.search import replicates
+from mlproject.search.configurations import place_of
 from mlproject.search.recommendation import rank_architectures
 from mlproject.search.remaining_trials import RemainingTrials
 from mlproject.search.sampler import make_sampler
@@ -89,7 +89,7 @@ class World:
         rng = np.random.default_rng((seed, 1))
         self._luck = np.random.default_rng((seed, 2))
         self._space = space
-        places = np.array([_place(each) for each in space.grid.architectures])
+        places = np.array([place_of(each)[:3] for each in space.grid.architectures])
         waves = rng.normal(0, 0.4, (40, 3)), rng.uniform(0, 2 * math.pi, 40)
         effects = np.cos(places @ waves[0].T + waves[1]) @ rng.normal(0, 1, 40)
         effects = (effects - effects.mean()) / effects.std() * SHAPE_SPREAD
@@ -192,7 +192,7 @@ def search(scheme: Scheme, seed: int) -> Found:
     )
 
 
-def architecture_of(trial: FrozenTrial, space: SearchSpace) -> Architecture:
+def architecture_of(trial: FrozenTrial | optuna.Trial, space: SearchSpace) -> Architecture:
     """The architecture of a trial that has one."""
     found = space.architecture(trial.params)
     assert found is not None
@@ -211,27 +211,26 @@ def table(schemes: tuple[Scheme, ...], n_worlds: int) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for scheme in schemes:
         found = [search(scheme, seed) for seed in range(n_worlds)]
-        regret = np.array([each.regret for each in found])
-        cells = (
-            scheme.name,
-            f"{regret.mean():.5f}",
-            f"{regret.std(ddof=1) / math.sqrt(n_worlds):.5f}",
-            f"{np.mean([each.optimism for each in found]):+.5f}",
-            f"{np.mean([each.covered for each in found]):.0%}" if scheme.estimates else "–",
-            f"{np.mean([each.right_shape for each in found]):.0%}",
-        )
-        yield f"| {' | '.join(cells)} |"
+        yield f"| {scheme.name} | {' | '.join(cells_of(found))} |"
+
+
+def cells_of(found: Sequence[Found]) -> list[str]:
+    """Regret, its standard error, optimism, how often intervals hold, and the right shape."""
+    regret = np.array([each.regret for each in found])
+    covered = np.mean([each.covered for each in found])
+    return [
+        f"{regret.mean():.5f}",
+        f"{regret.std(ddof=1) / math.sqrt(len(found)):.5f}",
+        f"{np.mean([each.optimism for each in found]):+.5f}",
+        "–" if np.isnan(covered) else f"{covered:.0%}",
+        f"{np.mean([each.right_shape for each in found]):.0%}",
+    ]
 
 
 def _sampler(scheme: Scheme, space: SearchSpace, seed: int, index: int) -> BaseSampler:
     if scheme.sampler == "TPE":
         return make_sampler(space.version, seed, index)
     return RandomSampler(seed=derived_seed(seed, index))
-
-
-def _place(architecture: Architecture) -> npt.NDArray[np.float64]:
-    width, depth, d_ff = architecture.d_model, architecture.n_layers, architecture.d_ff
-    return np.log2([width, depth, d_ff / width])
 
 
 def main() -> None:

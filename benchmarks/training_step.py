@@ -105,16 +105,13 @@ def settings() -> "TrainingSettings":
     )
 
 
-def architecture(shape: tuple[int, int, int, int]) -> "Architecture":
-    """A row of the 2M grid."""
-    from mlproject.models.arch_grid import get_architectures_for_budget
+def architecture(shape: tuple[int, int, int, int], budget: str = "2M") -> "Architecture":
+    """The row of a budget's grid with this d_model, n_layers, n_heads, d_ff."""
+    from mlproject.models.arch_grid import Shape, architecture_grid
 
-    [row] = [
-        row
-        for row in get_architectures_for_budget("2M", data().n_features)
-        if (row.d_model, row.n_layers, row.n_heads, row.d_ff) == shape
-    ]
-    return row
+    d_model, n_layers, n_heads, d_ff = shape
+    grid = architecture_grid(budget, data().n_features)
+    return grid.find(Shape(d_model, n_layers, d_ff), n_heads)
 
 
 def our_step(shape: tuple[int, int, int, int], precision: str) -> Step:

@@ -51,7 +51,9 @@ def main(budgets: list[str]) -> None:
             )
 
 
-def compare(budget: str, shape: tuple[int, ...], cores: int) -> tuple[float, float, float]:
+def compare(
+    budget: str, shape: tuple[int, int, int, int], cores: int
+) -> tuple[float, float, float]:
     """Median milliseconds of a step both ways, and the ratio of steps done, by rounds."""
     alone = start(budget, shape, cores)
     several = [start(budget, shape, 1) for _ in range(cores)]
@@ -66,7 +68,7 @@ def compare(budget: str, shape: tuple[int, ...], cores: int) -> tuple[float, flo
     return one, each, statistics.median(cores * one / each for one, each in rounds)
 
 
-def start(budget: str, shape: tuple[int, ...], threads: int) -> "subprocess.Popen[str]":
+def start(budget: str, shape: tuple[int, int, int, int], threads: int) -> "subprocess.Popen[str]":
     """A process that is ready to take steps."""
     command = [sys.executable, __file__, "--one", budget, str(threads), *map(str, shape)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -86,28 +88,22 @@ def take(processes: list["subprocess.Popen[str]"], steps: int) -> float:
     return time.perf_counter() - begun
 
 
-def take_steps(budget: str, threads: int, shape: tuple[int, ...]) -> None:
+def take_steps(budget: str, threads: int, shape: tuple[int, int, int, int]) -> None:
     """Take as many steps as each line of the input says, and say so."""
     import torch
-    from benchmarks.training_step import data, settings
+    from benchmarks.training_step import architecture, data, settings
 
-    from mlproject.models.arch_grid import get_architectures_for_budget
     from mlproject.training.device import natural_precision
     from mlproject.training.plan import OptimiserName, TrainingPlan
     from mlproject.training.train import training_step
 
     torch.set_num_threads(threads)
-    [row] = [
-        row
-        for row in get_architectures_for_budget(budget, data().n_features)
-        if (row.d_model, row.n_layers, row.n_heads, row.d_ff) == shape
-    ]
     plan = TrainingPlan(
         optimiser=OptimiserName.ADAMW, precision=natural_precision(torch.device("cpu"))
     )
     ends = data().train[: settings().batch_size]
     number = 0
-    with training_step(row, data(), settings(), plan) as step:
+    with training_step(architecture(shape, budget), data(), settings(), plan) as step:
         for line in sys.stdin:
             for _ in range(int(line)):
                 step.run(ends, number, 1e-4)
@@ -118,6 +114,7 @@ def take_steps(budget: str, threads: int, shape: tuple[int, ...]) -> None:
 if __name__ == "__main__":
     set_torch_environment()
     if sys.argv[1:2] == ["--one"]:
-        take_steps(sys.argv[2], int(sys.argv[3]), tuple(map(int, sys.argv[4:])))
+        d_model, n_layers, n_heads, d_ff = map(int, sys.argv[4:])
+        take_steps(sys.argv[2], int(sys.argv[3]), (d_model, n_layers, n_heads, d_ff))
     else:
         main(sys.argv[1:] or ["2M"])

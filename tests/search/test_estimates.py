@@ -26,13 +26,15 @@ def _made(seed: int, replicates: int = 3) -> tuple[np.ndarray, Coordinates, list
     )
     common = rng.normal(0, NOISE / 2, replicates)
     trials = [
-        Observation(
-            arm=arm, seed=k, width=64, loss=float(expected[arm] + common[k] + rng.normal(0, NOISE))
-        )
+        Observation(arm=arm, seed=k, loss=float(expected[arm] + common[k] + rng.normal(0, NOISE)))
         for arm in range(N_ARMS)
         for k in range(replicates if arm % 4 == 0 else 1)
     ]
-    return expected, Coordinates(architecture=architecture, settings=settings), trials
+    return (
+        expected,
+        Coordinates(architecture=architecture, settings=settings, widths=np.full(N_ARMS, 64)),
+        trials,
+    )
 
 
 @functools.cache
@@ -63,16 +65,20 @@ def test_intervals_hold_the_expected_losses_as_often_as_they_say() -> None:
 def test_a_replicate_makes_an_estimate_more_certain() -> None:
     _, where, trials = _made(0, replicates=1)
     before = estimate(where, trials)
-    further = [Observation(arm=5, seed=k, width=64, loss=LEVEL) for k in range(1, 9)]
+    further = [Observation(arm=5, seed=k, loss=LEVEL) for k in range(1, 9)]
     after = estimate(where, [*trials, *further])
     assert after.deviation[5] < before.deviation[5]
 
 
 def test_a_seed_that_all_share_moves_no_difference() -> None:
-    where = Coordinates(architecture=np.array([[6.0], [7.0]]), settings=np.zeros((2, 1)))
+    where = Coordinates(
+        architecture=np.array([[6.0], [7.0]]),
+        settings=np.zeros((2, 1)),
+        widths=np.full(2, 64),
+    )
     losses = [(0, 0, 0.570), (1, 0, 0.572), (0, 1, 0.590), (1, 1, 0.592), (0, 2, 0.560)]
-    lucky = Observation(arm=1, seed=2, width=64, loss=0.562)
-    trials = [Observation(arm=arm, seed=seed, width=64, loss=loss) for arm, seed, loss in losses]
+    lucky = Observation(arm=1, seed=2, loss=0.562)
+    trials = [Observation(arm=arm, seed=seed, loss=loss) for arm, seed, loss in losses]
     found = estimate(where, [*trials, lucky])
     assert found.mean[0] < found.mean[1]
     assert (found.draws(0)[:, 0] < found.draws(0)[:, 1]).mean() > 0.8
@@ -82,16 +88,18 @@ def test_a_seed_that_all_share_moves_no_difference() -> None:
 
 def test_how_bad_the_bad_ones_are_says_nothing_of_the_good_ones() -> None:
     _, where, trials = _made(1)
-    bad = [Observation(arm=3, seed=7, width=64, loss=loss) for loss in (0.75, 900.0)]
+    bad = [Observation(arm=3, seed=7, loss=loss) for loss in (0.75, 900.0)]
     mild, wild = (estimate(where, [*trials, each]) for each in bad)
     assert wild.mean == pytest.approx(mild.mean, abs=1e-4)
 
 
 def test_one_trial_and_equal_losses_give_an_estimate() -> None:
-    where = Coordinates(architecture=np.zeros((2, 2)), settings=np.zeros((2, 2)))
-    alone = estimate(where, [Observation(arm=0, seed=0, width=64, loss=0.5)])
+    where = Coordinates(
+        architecture=np.zeros((2, 2)), settings=np.zeros((2, 2)), widths=np.full(2, 64)
+    )
+    alone = estimate(where, [Observation(arm=0, seed=0, loss=0.5)])
     assert alone.mean == pytest.approx([0.5, 0.5])
-    same = estimate(where, [Observation(arm=arm, seed=0, width=64, loss=0.5) for arm in (0, 1, 1)])
+    same = estimate(where, [Observation(arm=arm, seed=0, loss=0.5) for arm in (0, 1, 1)])
     assert np.isfinite(same.mean).all() and np.isfinite(same.deviation).all()
     with pytest.raises(ValueError, match="no trial"):
         estimate(where, [])

@@ -17,7 +17,7 @@ from mlproject.search.estimates import Coordinates, Estimates, Observation, esti
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import known_params
 
-STEP_OF_HEADS = 0.25
+_STEP_OF_HEADS = 0.25
 """A factor of two in the heads counts as so much of one in another dimension: with common seeds,
 heads change the loss least."""
 
@@ -101,7 +101,7 @@ def estimate_configurations(tried: Sequence[Configuration], space: SearchSpace) 
     return estimate(
         _coordinates(tried, space),
         [
-            Observation(arm=arm, seed=seed, width=each.architecture.d_model, loss=loss)
+            Observation(arm=arm, seed=seed, loss=loss)
             for arm, each in enumerate(tried)
             for seed, loss in each.losses.items()
         ],
@@ -111,10 +111,11 @@ def estimate_configurations(tried: Sequence[Configuration], space: SearchSpace) 
 def _coordinates(tried: Sequence[Configuration], space: SearchSpace) -> Coordinates:
     ranges = space.ranges.items()
     return Coordinates(
-        architecture=np.array([_place(each.architecture) for each in tried]),
+        architecture=np.array([place_of(each.architecture) for each in tried]),
         settings=np.array(
             [[allowed.share(each.params[name]) for name, allowed in ranges] for each in tried]
         ),
+        widths=np.array([each.architecture.d_model for each in tried]),
     )
 
 
@@ -122,10 +123,11 @@ def _is_whole(params: Mapping[str, Any], space: SearchSpace) -> bool:
     return space.architecture(params) is not None and all(n in params for n in space.ranges)
 
 
-def _place(architecture: Architecture) -> tuple[float, ...]:
+def place_of(architecture: Architecture) -> tuple[float, float, float, float]:
+    """Where an architecture lies: the logarithms of its width, depth, d_ff for its width, heads."""
     return (
         math.log2(architecture.d_model),
         math.log2(architecture.n_layers),
         math.log2(architecture.d_ff / architecture.d_model),
-        STEP_OF_HEADS * math.log2(architecture.n_heads),
+        _STEP_OF_HEADS * math.log2(architecture.n_heads),
     )

@@ -41,8 +41,6 @@ class Observation:
     """Which configuration it was of: the position in the coordinates."""
     seed: int
     """Which of the study's seeds it had."""
-    width: int
-    """The d_model of its architecture."""
     loss: float
 
 
@@ -54,6 +52,8 @@ class Coordinates:
     """(arms, dimensions), such that a step of 1 is a factor of two."""
     settings: Floats
     """(arms, dimensions), such that each searched range is 1 wide."""
+    widths: Indices
+    """(arms,), the d_model of each."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,11 +116,10 @@ def estimate(coordinates: Coordinates, observations: Sequence[Observation]) -> E
     losses = _without_outliers(np.array([each.loss for each in observations]))
     arms = np.array([each.arm for each in observations])
     seeds = np.array([each.seed for each in observations])
-    widths = np.array([each.width for each in observations])
     centre = float(np.median(losses))
     unit = max(float(losses.std()), _LEAST)
     scaled = (losses - centre) / unit
-    model = _Model(coordinates, arms, seeds, widths, scaled)
+    model = _Model(coordinates, arms, seeds, scaled)
     with threadpool_limits(1):  # more threads only wait for each other on matrices as small
         scales = model.most_likely_scales()
         mean, covariance = model.posterior(scales)
@@ -147,7 +146,6 @@ class _Model:
         coordinates: Coordinates,
         arms: Indices,
         seeds: Indices,
-        widths: Indices,
         losses: Floats,
     ) -> None:
         self._arms = arms
@@ -155,6 +153,7 @@ class _Model:
         self._architecture = coordinates.architecture
         self._settings = coordinates.settings
         self._of_trials = self._distances(arms, arms)
+        widths = coordinates.widths[arms]
         same_seed = seeds[:, None] == seeds[None, :]
         self._same_seed = same_seed.astype(float)
         self._same_width_too = (same_seed & (widths[:, None] == widths[None, :])).astype(float)

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial
 
 from mlproject.models.arch_grid import Architecture, ArchitectureGrid
 from mlproject.search.carried_over import CarriedOver
-from mlproject.search.configurations import STEP_OF_HEADS
+from mlproject.search.configurations import place_of
 from mlproject.search.recommendation import rank_architectures
 from mlproject.search.search_space import SearchSpace
 from mlproject.search.trial_queue import own_trials
@@ -65,8 +65,5 @@ def like(architecture: Architecture, grid: ArchitectureGrid) -> Architecture:
 
 
 def _proportions(architecture: Architecture) -> tuple[float, float, float]:
-    return (
-        math.log2(architecture.n_layers / architecture.d_model),
-        math.log2(architecture.d_ff / architecture.d_model),
-        STEP_OF_HEADS * math.log2(architecture.n_heads),
-    )
+    width, depth, d_ff, heads = place_of(architecture)
+    return depth - width, d_ff, heads
